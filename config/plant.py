@@ -1,0 +1,177 @@
+"""The plant as the daemon runs it: the site's file with every profile, limit set and default filled in.
+
+Nothing here is written by hand at a site; ``config.load`` makes it from what is.
+All tuples are in a fixed order: the index of a source in ``Plant.sources`` and of a channel in
+``Source.channels`` is how scans, alarms and templates speak of them, so that the hot path is
+list access and not a search by name.
+Times are nanoseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+
+from config.lines import Line
+from config.rules import ChannelRule, Silent
+from config.site import InfluxDb, Mqtt, StoreSettings
+
+
+class ChannelType(StrEnum):
+    """What a channel's values are, everywhere and for ever (InfluxDB freezes it at first sight)."""
+
+    ANALOG = "analog"
+    """float, in the channel's unit"""
+    COUNTER = "counter"
+    """signed 64-bit integer"""
+    STATE = "state"
+    """bool: two states, named in ``Channel.names`` under 0 and 1"""
+    TEXT = "text"
+    """str: a name out of ``Channel.names``, or what the device says"""
+
+
+class Table(StrEnum):
+    """The four Modbus tables."""
+
+    COIL = "coil"
+    DISCRETE = "discrete"
+    INPUT = "input"
+    HOLDING = "holding"
+
+
+class Encoding(StrEnum):
+    """How a value lies in registers. ``BIT`` is a coil, a discrete input or one bit of a register."""
+
+    INT16 = "int16"
+    UINT16 = "uint16"
+    INT32 = "int32"
+    UINT32 = "uint32"
+    INT64 = "int64"
+    UINT64 = "uint64"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    BIT = "bit"
+    STRING = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Where one channel lies in a Modbus unit, and what its raw value means.
+
+    ``value = raw * scale + offset`` in the channel's unit: a conversion from the device's unit is
+    already in ``scale`` and ``offset``.
+    """
+
+    table: Table
+    address: int
+    """The address on the wire (zero-based), whatever the manual counts from."""
+    encoding: Encoding
+    words_swapped: bool = False
+    """Least significant register first (CDAB); most significant first is ABCD."""
+    bytes_swapped: bool = False
+    """Bytes swapped inside each register (BADC, and DCBA with ``words_swapped``)."""
+    bit: int | None = None
+    """For ``BIT`` in a register: 0 is the least significant bit of the (unswapped) register."""
+    length: int = 1
+    """Registers that the value takes (strings: two characters each)."""
+    scale: float = 1.0
+    offset: float = 0.0
+    sentinels: frozenset[float] = frozenset()
+    """Raw values that mean "no value" (0x8000, -9999): the reading is bad."""
+    valid_min: float | None = None
+    """Below this, in the channel's unit, a value cannot be true: the reading is bad."""
+    valid_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One measured or reported quantity of one equipment."""
+
+    name: str
+    type: ChannelType
+    unit: str
+    """The unit of the catalogue (UCUM-like text, ``Cel``, ``%``, ``ppm``); empty where there is none."""
+    address: Register
+    """Where the driver finds it: a union, as more wires join."""
+    rules: tuple[ChannelRule, ...] = ()
+    """Every rule that watches it, the defaults (unreadable, stale) included."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Names of raw values, for states and enumerations."""
+    single_precision: bool = False
+    """Whether nine significant digits tell the value exactly (an unscaled float32)."""
+    has_source_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How the registers of a unit may be read together."""
+
+    max_gap: int = 16
+    """Registers that may be read for nothing to save a request."""
+    max_registers: int = 125
+    max_bits: int = 2000
+    exact: tuple[tuple[Table, int, int], ...] = ()
+    """Blocks ``(table, address, count)`` that must be read just so, never split and never merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where some of an equipment's channels come from: a unit on a line, and how often."""
+
+    index: int
+    equipment: str
+    name: str
+    """Unique in its equipment; the ``source`` tag."""
+    line: str
+    unit: int
+    period: int
+    timeout: int
+    channels: tuple[Channel, ...]
+    grouping: Grouping
+    silent: Silent
+    """The rule that says when the unit itself is the trouble."""
+    serial: str = ""
+    calibration_due: date | None = None
+
+    @property
+    def key(self) -> str:
+        """``equipment/source``: unique in the plant."""
+        return f"{self.equipment}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """One incubator, bioreactor, freezer or room."""
+
+    name: str
+    kind: str
+    area: str
+    sources: tuple[int, ...]
+    """Indices into ``Plant.sources``."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Everything the daemon needs to know before it opens its first connection."""
+
+    site: str
+    gateway: str
+    lines: Mapping[str, Line]
+    """By name; only those that this gateway owns."""
+    line_silent: Mapping[str, Silent]
+    """By line name: the rule that says when the line itself is the trouble."""
+    equipment: tuple[Equipment, ...]
+    sources: tuple[Source, ...]
+    store: StoreSettings
+    influxdb: InfluxDb | None
+    mqtt: Mqtt | None
+    text: str
+    """The file as it was read; kept with the record whenever it changes."""
+    digest: str
+    """SHA-256 of ``text``, in hex; its first eight characters go out with every scan."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Equipment]:
+        """Equipment by its name."""
+        return {equipment.name: equipment for equipment in self.equipment}

@@ -1,0 +1,73 @@
+"""The parts of the file that belong to the gateway as a whole: store, InfluxDB, MQTT."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from config.model import Duration, Model
+
+GIB = 2**30
+
+
+class Secret(Model):
+    """Where a secret is; never the secret itself. Exactly one of the three is given."""
+
+    credential: str | None = None
+    """A systemd credential: a file of that name in ``$CREDENTIALS_DIRECTORY``."""
+    file: Path | None = None
+    env: str | None = None
+
+
+class StoreSettings(Model):
+    """The durable record on this gateway."""
+
+    directory: Path | None = None
+    """Where it lies; ``$STATE_DIRECTORY`` (systemd), else ``./state``, when not given."""
+    tick: Duration = 10**9
+    """How often readings are committed (ns): the loss window of a crash."""
+    quota: Annotated[int, Field(ge=2**20)] = 8 * GIB
+    """Bytes of readings kept; the oldest delivered ones go first."""
+
+
+class InfluxDb(Model):
+    """Where readings and events are delivered."""
+
+    url: str
+    api: Literal["v2", "v1"] = "v2"
+    org: str = ""
+    bucket: str = ""
+    """v2: the bucket."""
+    database: str = ""
+    """v1: the database."""
+    retention_policy: str = ""
+    token: Secret | None = None
+    user: str = ""
+    password: Secret | None = None
+    ca_file: Path | None = None
+    timeout: Duration = 10 * 10**9
+
+
+class Tls(Model):
+    """Encryption of a connection."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Mqtt(Model):
+    """The broker that alarms go to."""
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    protocol: Literal["5", "3.1.1"] = "5"
+    user: str = ""
+    password: Secret | None = None
+    tls: Tls | None = None
+    commands: bool = False
+    """Whether acknowledgements and shelving are taken over MQTT."""
+    digest: Duration = 30 * 10**9
+    """How often the digest and the heartbeat go out (ns)."""
+    keepalive: Duration = 10 * 10**9
+    timeout: Duration = 5 * 10**9

@@ -1,0 +1,1 @@
+"""How equipment is read: wire to scan."""

@@ -1,0 +1,1 @@
+"""The daemon: judge, record, deliver, serve."""

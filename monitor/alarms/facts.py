@@ -1,0 +1,194 @@
+"""What is known of one alarm, the state that it amounts to, and what can happen to it.
+
+Facts, not a table of states: each is independent of the others, the ISA-18.2 state is read off
+them, and an event is the difference between two states.
+Durations run on ``Moment.boot``; ``Moment.at`` is for the record.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from drivers.reading import Moment, Quality, Reason, Value
+
+
+class State(StrEnum):
+    """The ISA-18.2 state (letters as in its figure 3), for people and on the wire."""
+
+    NORMAL = "normal"
+    """A"""
+    UNACKNOWLEDGED = "unacknowledged"
+    """B: active, not acknowledged"""
+    ACKNOWLEDGED = "acknowledged"
+    """C: active, acknowledged"""
+    RETURNED = "returned"
+    """D: returned to normal, not acknowledged"""
+    LATCHED_UNACKNOWLEDGED = "latched_unacknowledged"
+    """E: returned, waiting for acknowledgement and reset"""
+    LATCHED_ACKNOWLEDGED = "latched_acknowledged"
+    """F: returned and acknowledged, waiting for reset"""
+    SHELVED = "shelved"
+    """G"""
+    SUPPRESSED = "suppressed"
+    """H: by design: a cause or a worse level speaks for it"""
+    ENDED = "ended"
+    """Its rule is no longer in the file: the last thing ever told of it."""
+
+
+class Change(StrEnum):
+    """What happened: the word of an event."""
+
+    RAISED = "raised"
+    RAISED_AGAIN = "raised_again"
+    """another occurrence, while an earlier one was still owed an acknowledgement or reset"""
+    RETURNED = "returned"
+    """the condition is gone, a debt (acknowledge, reset) is left"""
+    CLEARED = "cleared"
+    """the alarm is normal again"""
+    ACKNOWLEDGED = "acknowledged"
+    RESET = "reset"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    CHANGED = "changed"
+    """its rule changed in a reload while the alarm was not normal"""
+    ENDED = "ended"
+    """its rule is gone while the alarm was not normal"""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Where one alarm stands."""
+
+    condition: bool = False
+    """What the last usable reading said, before any delay (the deadband is applied)."""
+    condition_start: Moment | None = None
+    """The scan at which the condition of this (pending or current) occurrence began."""
+    inside_since: Moment | None = None
+    """While active: since when the readings are back inside, for the off-delay."""
+    active: bool = False
+    alarm_time: Moment | None = None
+    """The scan that decided to raise the current or last occurrence."""
+    acknowledged: bool = True
+    latched: bool = False
+    """Returned, but held until reset."""
+    shelved_until: int | None = None
+    """Elapsed time (``Moment.boot``) at which the shelf ends."""
+    suppressed_by: str = ""
+    """Name of the alarm that is the cause, while it speaks for this one."""
+    superseded_by: str = ""
+    """Name of the worse level of the same side, while it is active."""
+    occurrence: int = 0
+    """Counts occurrences of this alarm; the number of the current or last one."""
+    peak: float | None = None
+    """The worst value of the current occurrence."""
+    peak_at: int | None = None
+    """Record time of the peak (ns, UTC)."""
+    value: Value | None = None
+    """The last usable value when the alarm last changed state."""
+    version: int = 0
+    """Counts the events of this alarm; an act that names an older version is stale."""
+
+    @property
+    def annunciated(self) -> bool:
+        """Whether people are to be told: not gated by shelf, cause or a worse level."""
+        return self.shelved_until is None and not self.suppressed_by and not self.superseded_by
+
+    @property
+    def unsuppressed_state(self) -> State:
+        """The state underneath shelving and suppression."""
+        match self.active, self.latched, self.acknowledged:
+            case True, _, False:
+                return State.UNACKNOWLEDGED
+            case True, _, True:
+                return State.ACKNOWLEDGED
+            case False, True, False:
+                return State.LATCHED_UNACKNOWLEDGED
+            case False, True, True:
+                return State.LATCHED_ACKNOWLEDGED
+            case False, False, False:
+                return State.RETURNED
+            case _:
+                return State.NORMAL
+
+    @property
+    def state(self) -> State:
+        """The ISA-18.2 state that these facts amount to.
+
+        A normal alarm that a cause or a worse level speaks for stays normal: there is nothing to
+        tell of it, and an outage of a line is one alarm and not one per channel.
+        """
+        if self.shelved_until is not None:
+            return State.SHELVED
+        underneath = self.unsuppressed_state
+        if underneath is not State.NORMAL and (self.suppressed_by or self.superseded_by):
+            return State.SUPPRESSED
+        return underneath
+
+
+NORMAL = Alarm()
+"""Shared by every alarm of which nothing has ever been told."""
+
+
+class Acknowledge(NamedTuple):
+    """An operator has seen the alarm."""
+
+
+class Reset(NamedTuple):
+    """An operator ends a latched alarm."""
+
+
+class Shelve(NamedTuple):
+    """An operator silences the alarm for a time."""
+
+    duration: int
+    """Nanoseconds of elapsed time."""
+
+
+class Unshelve(NamedTuple):
+    """An operator ends a shelf early."""
+
+
+Act = Acknowledge | Reset | Shelve | Unshelve
+
+
+class Observation(NamedTuple):
+    """What one scan says to one rule."""
+
+    value: Value | None
+    quality: Quality
+    reason: Reason | None = None
+    source_time: int | None = None
+
+
+class Condition(NamedTuple):
+    """What is known of a thing that is simply so or not so: a silent unit, a lost line."""
+
+    holds: bool | None
+    """None: nothing can be said of it just now, as with a bad reading."""
+
+
+Stimulus = Observation | Condition | Act
+
+
+class AlarmEvent(NamedTuple):
+    """One transition of one alarm: the difference between two states."""
+
+    name: str
+    """``equipment/channel/rule``; ``_`` stands for the channel of a whole equipment."""
+    change: Change
+    before: State
+    after: State
+    now: Moment
+    """Of the scan or act that decided."""
+    alarm: Alarm
+    """The facts after it."""
+
+
+class Refusal(NamedTuple):
+    """Why an act was not done: a word for programs and a sentence for people."""
+
+    word: str
+    """unknown_alarm, stale, illegal_transition, already_done, forbidden, reason_required, …"""
+    text: str
