@@ -1,0 +1,142 @@
+"""Everything that leaves for MQTT, the terminal or a file, and every request that comes in: one model each.
+
+The JSON Schemas in ``docs/schemas/`` are made from these models.
+Names of alarm facts follow OPC UA Part 9; times are RFC 3339, UTC, milliseconds, with a Z.
+An alarm event is stored as the JSON of its ``AlarmEventMessage``, so what is told, kept, exported
+and resent is one and the same text.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from monitor.alarms.facts import Change, State
+
+VERSION = "cytowatch/v1"
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """Return UTC ``nanoseconds`` as ``2026-01-31T12:00:00.123Z``."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{rest // 10**6:03d}Z"
+
+
+class Message(BaseModel):
+    """A frozen message; unknown keys in what comes in are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AlarmMessage(Message):
+    """An alarm as it stands, whole: the retained state."""
+
+    schema_: Literal["cytowatch.alarm.v1"] = Field("cytowatch.alarm.v1", alias="schema")
+    site: str
+    gateway: str
+    area: str
+    """Empty for an alarm of the gateway itself."""
+    equipment: str
+    """``gateway`` for an alarm of the gateway itself."""
+    kind: str
+    channel: str
+    """``_`` for an alarm of the whole equipment."""
+    rule: str
+    alarm: str
+    """``equipment/channel/rule``"""
+    event_id: str
+    """``{store_id}-{seq}`` of the event that made it so."""
+    seq: int
+    """Contiguous per gateway and ``store_id``."""
+    store_id: str
+    owner_epoch: int = 1
+    version: int
+    occurrence: str
+    """``{store_id}/{alarm}/{n}``; empty before the first."""
+    state: State
+    active_state: bool
+    acked_state: bool
+    latched_state: bool
+    shelving_state: Literal["Unshelved", "TimedShelved"]
+    suppressed_state: bool
+    suppressed_or_shelved: bool
+    retain: bool
+    """Whether it still is of interest: active, not acknowledged, latched or shelved."""
+    annunciated: bool
+    suppressed_by: str
+    superseded_by: str
+    shelved_until: str | None
+    priority: str
+    severity: int
+    value: float | int | bool | str | None
+    unit: str
+    limit: float | None
+    peak: float | None
+    peak_time: str | None
+    condition_start: str | None
+    alarm_time: str | None
+    time: str
+    """Of the scan or act that decided."""
+    response: str
+    config: str
+    """First eight characters of the configuration's hash."""
+
+
+class AlarmEventMessage(AlarmMessage):
+    """One transition: the alarm after it, and what it was."""
+
+    schema_: Literal["cytowatch.alarm_event.v1"] = Field(  # type: ignore[assignment]  # its own name on the wire
+        "cytowatch.alarm_event.v1", alias="schema"
+    )
+    change: Change
+    before: State
+    after: State
+    scan: int
+    """Number of the scan that decided; 0 when an act or the passing of time did."""
+    actor: str
+    """Who acted; empty where nobody did."""
+    claimed: str
+    """The name that the actor gave by hand, beside the proven one."""
+    via: str
+    """``socket``, ``mqtt`` or empty."""
+    comment: str
+
+
+class Actor(Message):
+    """Who asks. ``user`` is proven (peer credentials, broker's access list); ``claimed`` is not."""
+
+    user: str
+    claimed: str = ""
+    via: Literal["socket", "mqtt"]
+    uid: int | None = None
+
+
+class ActRequest(Message):
+    """What an operator asks for, bound to the alarm as it was seen."""
+
+    act: Literal["acknowledge", "reset", "shelve", "unshelve"]
+    alarm: str
+    actor: Actor
+    reason: str
+    duration: int | None = None
+    """Nanoseconds; for ``shelve``."""
+    occurrence: str | None = None
+    """Refused as stale when the alarm is at another one; None: whatever stands now."""
+    version: int | None = None
+    request_id: str
+    """A repeated one is answered as before and does nothing."""
+
+
+class ActReply(Message):
+    """The answer to a request, after its effect is committed."""
+
+    schema_: Literal["cytowatch.reply.v1"] = Field("cytowatch.reply.v1", alias="schema")
+    request_id: str
+    result: Literal["done", "refused"]
+    word: str
+    """``done``, or why not: unknown_alarm, stale, illegal_transition, reason_required, …"""
+    text: str
+    alarm: str
+    state: State | None = None
+    event_id: str | None = None
