@@ -28,8 +28,8 @@ class Line(Protocol):
     def name(self) -> str:
         """The line's name in the file."""
 
-    async def hold(self) -> None:
-        """Connect, and stay until the connection is lost.
+    async def hold(self, held: Callable[[], None]) -> None:
+        """Connect, call ``held`` once the connection stands, and stay until it is lost.
 
         Called again and again by ``monitor.supervise``, which does all waiting between tries.
         Raises ``LineLost``; never returns otherwise. When cancelled, it closes and lets go at once.

@@ -1,6 +1,7 @@
 """What all tests share: a clean environment, no task left behind, and real servers on demand."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,18 +14,31 @@ from tests.support.servers import InfluxDB, Mosquitto, SecureMosquitto, Victoria
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine's environment says to cytowatch and to systemd's children is not for tests."""
-    ours = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
+    """What the environment says to cytowatch, and systemd to its children, is not for tests."""
+    by_systemd = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
     for name in list(os.environ):
-        if name.startswith("CYTOWATCH_") or name in ours:
+        if name.startswith("CYTOWATCH_") or name in by_systemd:
             monkeypatch.delenv(name)
 
 
-@pytest_asyncio.fixture(autouse=True)
-async def _watch_for_tasks() -> AsyncIterator[None]:
+@pytest.fixture(autouse=True)
+def fail_test_on_unclosed_tasks(request: pytest.FixtureRequest) -> None:
+    """A task that is alive when an async test and its other fixtures have ended fails the test."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("tasks_left")
+
+
+@pytest_asyncio.fixture
+async def tasks_left() -> AsyncIterator[None]:
+    """The looking itself; apart, so that tests without a loop are not given one."""
     before = asyncio.all_tasks()
     yield
-    left = [task for task in asyncio.all_tasks() - before if not task.done()]
+    await asyncio.sleep(0)  # What was cancelled at the very end may come to its end.
+    left = [
+        task
+        for task in asyncio.all_tasks() - before
+        if task is not asyncio.current_task() and not task.done()
+    ]
     assert not left, f"the test left tasks behind: {left}"
 
 

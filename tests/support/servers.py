@@ -1,8 +1,8 @@
 """Real servers for tests: Mosquitto, InfluxDB 1.6 and VictoriaMetrics, each on a loopback port.
 
-Each is a context manager: `with Mosquitto(tmp_path) as broker:` starts it, waits until it answers,
-and ends it by its process id.  Between, `kill()`, `stop()` and `start()` take it away and bring it
-back on the same port with the same data.  The fixtures of the same names are in `tests/conftest.py`.
+Each is a context manager: `with Mosquitto(tmp_path) as broker:` starts it, waits until it
+answers, and ends it by its process id.  Between, `kill()`, `stop()` and `start()` take it away and
+bring it back on the same port with the same data.  `tests/conftest.py` has the fixtures.
 """
 
 import contextlib
@@ -186,6 +186,14 @@ autosave_on_changes true
     def client_context(self) -> ssl.SSLContext:
         """What a client needs to trust this broker."""
         return ssl.create_default_context(cafile=str(self.ca_file))
+
+    def saved(self) -> bytes:
+        """The broker's file of retained and queued messages: all that a kill leaves of them.
+
+        Mosquitto acknowledges a message before it saves it, by up to some tenths of a second.
+        """
+        file = self.folder / "mosquitto.db"
+        return file.read_bytes() if file.exists() else b""
 
     def _write_certificates(self) -> None:
         ca = trustme.CA()
