@@ -1,0 +1,160 @@
+import ast
+import shutil
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("config", "drivers", "monitor")
+
+FOLDERS = {".ci", "config", "docs", "drivers", "monitor", "systemd", "tests"}
+
+# Folders of tests that are about no single module.
+ACROSS = {"bench", "support", "whole"}
+# Modules at the root of tests/ that are about files which are no modules.
+ABOUT_FILES = {"test_conftest.py", "test_cyto.py", "test_repository.py"}
+
+
+def tracked() -> list[Path]:
+    """Every file of the repository that is, or is about to be, under version control."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def modules() -> list[Path]:
+    return sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
+def test_nobody_else_owns_our_import_names(package: str) -> None:
+    assert set(packages_distributions().get(package, [])) <= {"cytowatch"}
+
+
+def test_folders_at_the_top_are_the_fixed_ones() -> None:
+    found = {file.relative_to(ROOT).parts[0] for file in tracked() if file.parent != ROOT}
+    assert found <= FOLDERS
+
+
+@pytest.mark.parametrize("folder", ["tests", "systemd"])
+def test_bare_folders_stay_bare(folder: str) -> None:
+    assert list((ROOT / folder).rglob("__init__.py")) == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
+    lines = (ROOT / lock).read_text().splitlines()
+    pins = [line for line in lines if not line.startswith(" ")]
+    assert pins
+    assert all("==" in pin and pin.endswith("\\") for pin in pins)
+    assert all(line.strip().startswith("--hash=sha256:") for line in lines if line not in pins)
+    assert not [line for line in lines if "://" in line]
+
+
+def test_what_runs_is_also_what_is_tested() -> None:
+    def pins(lock: str) -> set[str]:
+        return {
+            line.split()[0]
+            for line in (ROOT / lock).read_text().splitlines()
+            if not line.startswith(" ")
+        }
+
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_no_file_names_the_host_of_a_package_registry() -> None:
+    hosts = [
+        ".".join(parts).encode()
+        for parts in (
+            ("pypi", "org"),
+            ("pythonhosted", "org"),
+            ("deb", "debian", "org"),
+            ("registry", "npmjs", "org"),
+            ("crates", "io"),
+        )
+    ]
+    found = [
+        (named(file), host.decode())
+        for file in tracked()
+        for host in hosts
+        if host in file.read_bytes()
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("module", modules(), ids=named)
+def test_each_module_begins_by_saying_what_it_is_for(module: Path) -> None:
+    assert ast.get_docstring(ast.parse(module.read_text()))
+
+
+def test_each_test_file_stands_where_its_module_does() -> None:
+    here = ROOT / "tests"
+    astray = [
+        named(test)
+        for test in here.rglob("test_*.py")
+        if test.relative_to(here).parts[0] not in ACROSS | ABOUT_FILES
+        and not mirrored(test.relative_to(here)).exists()
+    ]
+    assert astray == []
+
+
+def mirrored(test: Path) -> Path:
+    """The module, or package, that a test file is about."""
+    module = ROOT / test.with_name(test.name.removeprefix("test_"))
+    return module if module.exists() else module.with_suffix("") / "__init__.py"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the packages and their contracts, to be spoilt."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def contracts_hold(folder: Path) -> bool:
+    """Whether import-linter finds the contracts kept; raises RuntimeError if it cannot tell."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if "Contracts: " not in done.stdout:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.returncode == 0
+
+
+def test_the_import_contracts_hold(copy: Path) -> None:
+    assert contracts_hold(copy)
+
+
+@pytest.mark.parametrize(
+    ("package", "line"),
+    [
+        ("monitor/alarms", "import asyncio"),
+        ("monitor/alarms", "import monitor.store"),
+        ("monitor/alarms", "import time"),
+        ("config", "import drivers.reading"),
+        ("config", "import socket"),
+        ("drivers", "import monitor"),
+        ("drivers/modbus", "import pymodbus"),
+    ],
+)
+def test_an_import_contract_breaks_when_violated(copy: Path, package: str, line: str) -> None:
+    (copy / package / "spoilt.py").write_text(f"{line}\n")
+    assert not contracts_hold(copy)
