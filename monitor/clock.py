@@ -1,0 +1,108 @@
+"""Record time: the one file that reads a clock.
+
+Record time is an anchor plus elapsed boot time, so it never goes backwards by itself. A wall clock
+that is found behind by up to ten seconds is met slowly (record time runs a tenth slower until they
+agree); a larger step back, or any step forward, is a new anchor and a new epoch, on the record.
+What to do is decided in ``follow``, which is pure; ``RecordClock`` reads the clocks around it.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from drivers.reading import Moment
+
+MILLISECOND = 10**6
+TOLERANCE = 50 * MILLISECOND
+"""Differences below this are left alone: reading two clocks is not atomic, and NTP slews."""
+SLEWED = 10 * 10**9
+"""A wall clock behind by at most this is met slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where record time starts from, and how fast it runs."""
+
+    at: int
+    """Record time (ns, UTC) at ``boot``."""
+    boot: int
+    slewing: bool = False
+    """Whether record time runs a tenth slower than elapsed time."""
+    epoch: int = 1
+    """Counts the anchors that did not continue the one before."""
+
+    def record_time(self, boot: int) -> int:
+        """Return the record time (ns, UTC) at ``boot`` (ns, CLOCK_BOOTTIME)."""
+        elapsed = boot - self.boot
+        return self.at + (elapsed - elapsed // 10 if self.slewing else elapsed)
+
+
+class ClockStep(NamedTuple):
+    """The wall clock did not go on as elapsed time did."""
+
+    kind: Literal["forward", "backward", "slewed"]
+    before: int
+    """Record time (ns, UTC) that the old anchor gives."""
+    after: int
+    """What the wall clock says."""
+    epoch: int
+
+
+def follow(anchor: Anchor, wall: int, boot: int) -> tuple[Anchor, ClockStep | None]:
+    """Return the anchor to use from ``boot`` on, when the wall clock says ``wall`` (ns, UTC)."""
+    record = anchor.record_time(boot)
+    ahead = record - wall
+    if abs(ahead) <= TOLERANCE:
+        return (
+            (Anchor(record, boot, epoch=anchor.epoch), None) if anchor.slewing else (anchor, None)
+        )
+    if 0 < ahead <= SLEWED:
+        slewing = Anchor(record, boot, slewing=True, epoch=anchor.epoch)
+        step = None if anchor.slewing else ClockStep("slewed", record, wall, anchor.epoch)
+        return slewing, step
+    epoch = anchor.epoch + 1
+    kind: Literal["forward", "backward"] = "forward" if ahead < 0 else "backward"
+    return Anchor(wall, boot, epoch=epoch), ClockStep(kind, record, wall, epoch)
+
+
+def boot_id() -> str:
+    """Return the kernel's name of this boot: elapsed times compare only within one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+class RecordClock:
+    """Gives moments; told about steps by ``check``, which the daemon calls once a second."""
+
+    def __init__(self) -> None:
+        self._anchor = Anchor(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+    def __call__(self) -> Moment:
+        """Return this instant on both clocks."""
+        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return Moment(self._anchor.record_time(boot), boot)
+
+    @property
+    def epoch(self) -> int:
+        """Changes whenever record time did not simply go on."""
+        return self._anchor.epoch
+
+    def resume(self, last: int, epoch: int) -> ClockStep | None:
+        """Go on after ``last`` (ns, UTC), the newest time on the record, and ``epoch``, its epoch.
+
+        A wall clock that is behind the record by a little is met slowly; one that is far behind
+        is believed, and the step that is returned must go on the record.
+        """
+        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        wall = time.time_ns()
+        if wall > last:
+            self._anchor = Anchor(wall, boot, epoch=epoch)
+            return None
+        self._anchor, step = follow(Anchor(last + MILLISECOND, boot, epoch=epoch), wall, boot)
+        return step
+
+    def check(self) -> ClockStep | None:
+        """Compare with the wall clock; return the step if it made one."""
+        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._anchor, step = follow(self._anchor, time.time_ns(), boot)
+        return step

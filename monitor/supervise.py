@@ -1,0 +1,93 @@
+"""Keep a line or a sink going: hold it, and when it is lost wait and hold it again.
+
+The only place that reconnects, and the only one that catches what it does not expect: a bug in one
+driver or sink must not silence thirty incubators. What breaks the common path (recorder, store)
+is not caught here; it ends the process, and systemd starts it anew.
+A fault is told when it begins, when its text changes and when it ends, not at every try.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+Held = Callable[[], None]
+Hold = Callable[[Held], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: wait anything up to a ceiling that doubles with each failure in a row.
+
+    The spread keeps four hundred lines from knocking at the same instant after a switch was
+    rebooted (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
+    """
+
+    first: float = 0.5
+    """Seconds."""
+    most: float = 30.0
+
+    def ceiling(self, failures: int) -> float:
+        """Return the longest wait, in seconds, after ``failures`` (from 1) in a row."""
+        return min(self.most, self.first * 2.0 ** min(failures - 1, 16))
+
+    def wait(self, failures: int) -> float:
+        """Return how long to wait, in seconds, after ``failures`` (from 1) in a row."""
+        ceiling = self.ceiling(failures)
+        return random.uniform(ceiling / 10, ceiling)  # noqa: S311 - jitter is no secret
+
+
+class Outage:
+    """What is known of the trouble of one supervised thing; tells only what is news."""
+
+    def __init__(self, name: str, tell: Callable[[str, str], None]) -> None:
+        self.name = name
+        self.text = ""
+        """Why it is down; empty while it is held or was not tried yet."""
+        self.held = False
+        self.failures = 0
+        self._tell = tell
+
+    def lost(self, text: str) -> None:
+        """Take note of a failure, and tell it if it is a new one or reads differently."""
+        self.held = False
+        self.failures += 1
+        if text != self.text:
+            self._tell("begin" if not self.text else "change", text)
+            self.text = text
+
+    def regained(self) -> None:
+        """Take note that it is held, and tell the end of an outage if there was one."""
+        self.held = True
+        self.failures = 0
+        if self.text:
+            self._tell("end", self.text)
+            self.text = ""
+
+
+async def keep_running(
+    hold: Hold,
+    outage: Outage,
+    expected: type[Exception],
+    backoff: Backoff | None = None,
+) -> None:
+    """Hold, and after every loss wait and hold again; ends only by being cancelled.
+
+    ``expected`` is the exception by which ``hold`` says that the connection is lost. Any other
+    one is a mistake in our program: logged with its trace, and tried again like the rest.
+    """
+    backoff = backoff or Backoff()
+    while True:
+        try:
+            await hold(outage.regained)
+            outage.lost("ended for no reason")
+        except expected as error:
+            outage.lost(str(error))
+        except Exception as error:
+            if not outage.text:
+                log.exception("%s: a mistake in cytowatch; it goes on trying", outage.name)
+            outage.lost(f"internal error: {type(error).__name__}: {error}")
+        await asyncio.sleep(backoff.wait(outage.failures))
