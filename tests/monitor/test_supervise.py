@@ -1,0 +1,91 @@
+"""One place reconnects, and tells a fault when it begins, changes and ends."""
+
+import asyncio
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.supervise import Backoff, Held, Outage, keep_running
+
+AT_ONCE = Backoff(first=0.0, most=0.0)
+
+
+class LostError(Exception):
+    """The connection is gone."""
+
+
+class Script:
+    """A hold that does one step a try, and then stays held."""
+
+    def __init__(self, *steps: Exception | None) -> None:
+        self.steps = list(steps)
+        self.done = asyncio.Event()
+
+    async def hold(self, held: Held) -> None:
+        if not self.steps:
+            held()
+            self.done.set()
+            await asyncio.Event().wait()
+        step = self.steps.pop(0)
+        if step is None:
+            held()
+            raise LostError("hung up")
+        raise step
+
+
+async def told_by(script: Script) -> list[tuple[str, str]]:
+    told: list[tuple[str, str]] = []
+    outage = Outage("line-1", lambda phase, text: told.append((phase, text)))
+    task = asyncio.create_task(keep_running(script.hold, outage, LostError, AT_ONCE))
+    await script.done.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return told
+
+
+async def test_the_same_fault_is_told_once_however_often_it_is_tried() -> None:
+    script = Script(*[LostError("refused")] * 5)
+
+    assert await told_by(script) == [("begin", "refused"), ("end", "refused")]
+
+
+async def test_a_fault_that_reads_differently_is_told_as_a_change() -> None:
+    script = Script(LostError("refused"), LostError("no route"), LostError("no route"))
+
+    assert await told_by(script) == [
+        ("begin", "refused"),
+        ("change", "no route"),
+        ("end", "no route"),
+    ]
+
+
+async def test_a_connection_that_comes_and_goes_is_told_each_time() -> None:
+    assert await told_by(Script(None, None)) == [
+        ("begin", "hung up"),
+        ("end", "hung up"),
+        ("begin", "hung up"),
+        ("end", "hung up"),
+    ]
+
+
+async def test_a_connection_that_stands_at_once_tells_nothing() -> None:
+    assert await told_by(Script()) == []
+
+
+async def test_a_mistake_of_ours_is_logged_with_its_trace_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        told = await told_by(Script(KeyError("x"), KeyError("x")))
+
+    assert told[0] == ("begin", "internal error: KeyError: 'x'")
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+@given(st.integers(1, 10_000))
+def test_the_wait_is_spread_and_capped(failures: int) -> None:
+    backoff = Backoff(first=0.5, most=30.0)
+
+    assert 0.05 <= backoff.wait(failures) <= backoff.ceiling(failures) <= 30.0
