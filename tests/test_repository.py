@@ -2,10 +2,14 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("config", "drivers", "monitor")
@@ -56,22 +60,37 @@ def test_bare_folders_stay_bare(folder: str) -> None:
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
     lines = (ROOT / lock).read_text().splitlines()
-    pins = [line for line in lines if not line.startswith(" ")]
-    assert pins
-    assert all("==" in pin and pin.endswith("\\") for pin in pins)
-    assert all(line.strip().startswith("--hash=sha256:") for line in lines if line not in pins)
+    pinned = [line for line in lines if not line.startswith(" ")]
+    assert pinned
+    assert all("==" in pin and pin.endswith("\\") for pin in pinned)
+    assert all(line.strip().startswith("--hash=sha256:") for line in lines if line not in pinned)
     assert not [line for line in lines if "://" in line]
 
 
-def test_what_runs_is_also_what_is_tested() -> None:
-    def pins(lock: str) -> set[str]:
-        return {
-            line.split()[0]
-            for line in (ROOT / lock).read_text().splitlines()
-            if not line.startswith(" ")
-        }
+def pins(lock: str) -> dict[str, Version]:
+    lines = (ROOT / lock).read_text().splitlines()
+    pinned = (Requirement(line.rstrip(" \\")) for line in lines if not line.startswith(" "))
+    return {canonicalize_name(pin.name): Version(str(pin.specifier)[2:]) for pin in pinned}
 
-    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+def met(need: Requirement, pinned: dict[str, Version]) -> bool:
+    pin = pinned.get(canonicalize_name(need.name))
+    return pin is not None and pin in need.specifier
+
+
+def test_what_runs_is_also_what_is_tested() -> None:
+    assert pins("requirements.lock").items() <= pins("requirements-dev.lock").items()
+
+
+def test_the_locks_are_of_this_pyproject() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = declared["project"]["optional-dependencies"]
+    runs = declared["project"]["dependencies"] + extras["demo"]
+    develops = [*runs, *extras["fast"], *declared["dependency-groups"]["dev"]]
+    for lock, wanted in (("requirements.lock", runs), ("requirements-dev.lock", develops)):
+        pinned = pins(lock)
+        unmet = [line for line in wanted if not met(Requirement(line), pinned)]
+        assert unmet == [], f"run ./cyto lock: {lock} does not meet {unmet}"
 
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:

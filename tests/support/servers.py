@@ -138,22 +138,32 @@ class Mosquitto(Server):
 # What each user may do; `%u` is the user's own name.
 _ACL = """\
 user gateway
-topic readwrite cytowatch/v1/#
+topic readwrite cytowatch/v1/+/gateway/#
+topic readwrite cytowatch/v1/+/equipment/#
+topic read cytowatch/v1/+/cmd/#
+topic write cytowatch/v1/+/reply/#
 
 user reader
 topic read cytowatch/v1/#
 
+user anna
+topic read cytowatch/v1/+/equipment/#
+topic read cytowatch/v1/+/gateway/#
+
+user ben
+topic read cytowatch/v1/+/equipment/#
+topic read cytowatch/v1/+/gateway/#
+
 pattern write cytowatch/v1/+/cmd/%u/#
 pattern read cytowatch/v1/+/reply/%u/#
-pattern read cytowatch/v1/+/reply/%u
 """
 
 
 class SecureMosquitto(Mosquitto):
     """A broker as a plant should run it: TLS, passwords, topics by user, nothing lost by a kill.
 
-    The daemon is `gateway`, consumers are `reader`, operators are `anna` and `ben`, who may write
-    only their own command topics and read their own replies.
+    The daemon is `gateway`, consumers are `reader`, operators are `anna` and `ben`, who read the
+    alarms too, write only their own command topics and read only the replies to themselves.
     """
 
     passwords: Mapping[str, str] = {

@@ -84,7 +84,20 @@ async def test_the_secure_broker_hands_on_what_is_allowed_and_nothing_else(
     assert (message.topic.value, message.payload) == ("cytowatch/v1/site/cmd/anna/ack", b"her own")
 
 
-async def test_the_secure_broker_keeps_what_is_retained_over_a_kill(
+async def test_the_secure_broker_keeps_a_reply_to_whom_it_is_for(
+    secure_mosquitto: SecureMosquitto,
+) -> None:
+    async with (
+        secure_client(secure_mosquitto, "gateway") as gateway,
+        secure_client(secure_mosquitto, "anna") as anna,
+    ):
+        await anna.subscribe("cytowatch/v1/#", qos=1)
+        await gateway.publish("cytowatch/v1/site/reply/ben", b"for ben", qos=1)
+        await gateway.publish("cytowatch/v1/site/reply/anna", b"for anna", qos=1)
+        assert (await first(anna)).payload == b"for anna"
+
+
+async def test_the_secure_broker_keeps_what_what_is_retained_over_a_kill(
     secure_mosquitto: SecureMosquitto,
 ) -> None:
     topic = "cytowatch/v1/site/equipment/e/c/r/state"
