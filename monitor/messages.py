@@ -1,13 +1,16 @@
-"""Everything that leaves for MQTT, the terminal or a file, and every request that comes in: one model each.
+"""Everything that leaves for MQTT, the terminal or a file, and every request that comes in.
 
-The JSON Schemas in ``docs/schemas/`` are made from these models.
+The JSON Schemas in ``docs/schemas/`` are made from these models (``python -m monitor.messages``).
 Names of alarm facts follow OPC UA Part 9; times are RFC 3339, UTC, milliseconds, with a Z.
 An alarm event is stored as the JSON of its ``AlarmEventMessage``, so what is told, kept, exported
 and resent is one and the same text.
 """
 
+import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -140,3 +143,86 @@ class ActReply(Message):
     alarm: str
     state: State | None = None
     event_id: str | None = None
+
+
+class StatusMessage(Message):
+    """Whether the gateway is connected: retained, and the broker's last word for it (the will)."""
+
+    schema_: Literal["cytowatch.status.v1"] = Field("cytowatch.status.v1", alias="schema")
+    site: str
+    gateway: str
+    owner_epoch: int = 1
+    online: bool
+    store_id: str
+    sequence: int
+    """Counts the heartbeats of one connection from 1; 0 in the will."""
+    time: str | None
+    """When it was said; None in the will, which the broker says at its own time."""
+
+
+class DigestMessage(Message):
+    """What a consumer must have heard by now, so that it notices a hole and asks for a resend."""
+
+    schema_: Literal["cytowatch.digest.v1"] = Field("cytowatch.digest.v1", alias="schema")
+    site: str
+    gateway: str
+    owner_epoch: int = 1
+    store_id: str
+    sequence: int
+    """That of the heartbeat it goes out with."""
+    time: str
+    last_seq: int
+    """Of the newest alarm event: all up to it were published before this digest."""
+    last_event: int
+    """Number of the newest event of any kind on the record."""
+    last_scan: int
+    """Number of the newest committed scan."""
+    last_time: str | None
+    """Record time of what was committed last; None while the record is empty."""
+    head: str
+    """The head of the record's hash chain (SHA-256, hex)."""
+    active: tuple[tuple[str, State, int, str], ...]
+    """Every alarm that is not normal: name, state, version, event_id."""
+
+
+class Resend(NamedTuple):
+    """A checked request to publish a range of alarm events once more."""
+
+    first: int
+    last: int
+    """``seq`` of the last event wanted, inclusive."""
+    reply: Callable[[int], bytes]
+    """Makes the answer from the number of events that were published again."""
+
+
+OnCommand = Callable[[str, str, bytes, bool], Awaitable[bytes | Resend | None]]
+"""Takes a request from the broker: user, act, payload, and whether it was retained.
+
+Returns the answer's JSON, a checked ``Resend``, or None where this gateway has to stay silent.
+"""
+
+TOLD = (AlarmMessage, AlarmEventMessage, StatusMessage, DigestMessage, ActReply)
+"""The models of everything that is published."""
+
+
+def schemas() -> dict[str, dict[str, object]]:
+    """Return the JSON Schema of every message that is published, by its name on the wire."""
+    return {
+        str(model.model_fields["schema_"].default): {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **model.model_json_schema(by_alias=True, mode="serialization"),
+        }
+        for model in TOLD
+    }
+
+
+def write_schemas(folder: Path) -> None:
+    """Write each schema to ``folder`` as ``{name}.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_schemas(Path("docs/schemas"))
