@@ -1,0 +1,170 @@
+r"""What a database's answer to a write means. Pure.
+
+The flavours use the same codes for different things: 400 is "nothing written" on v2, and "all but
+some written" on v1 and v3; v2 says the latter by 422. Only 204 means that everything is written:
+200 with a page of HTML is what a captive portal says.
+Sources: InfluxDB 1.x ``services/httpd/handler.go`` (serveWriteLineProtocol), the v2 OSS and Cloud
+API references for ``/api/v2/write``, the v3 reference for ``/api/v3/write_lp``.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Literal, NamedTuple
+
+Flavour = Literal["v1", "v2"]
+LONGEST_WAIT = 300.0
+"""Seconds that a Retry-After can make us wait at most."""
+LONGEST_WORDS = 500
+"""Characters of the server's words that are kept."""
+
+
+class Written(NamedTuple):
+    """All of it is written."""
+
+
+class RetryAfter(NamedTuple):
+    """The server asks for patience."""
+
+    seconds: float
+    words: str
+
+
+class TooLarge(NamedTuple):
+    """Nothing is written; the body must be smaller."""
+
+    words: str
+
+
+class Poison(NamedTuple):
+    """Nothing is written, for the sake of at least one line that never will be."""
+
+    words: str
+
+
+class PartlyWritten(NamedTuple):
+    """All is written but some lines that never will be."""
+
+    words: str
+    dropped: int | None
+    """How many, where the server says so (0 from v1 when it names them instead)."""
+    named: tuple[bytes, ...] = ()
+    """Those that the server names."""
+
+
+class Misconfigured(NamedTuple):
+    """Nothing is written until somebody mends the configuration, here or there."""
+
+    words: str
+
+
+class Unwell(NamedTuple):
+    """Nothing is known to be written; the server, or what stands before it, is not well."""
+
+    words: str
+
+
+Verdict = Written | RetryAfter | TooLarge | Poison | PartlyWritten | Misconfigured | Unwell
+
+_DROPPED = re.compile(r"\bdropped[=: ]+(\d+)")
+_NAMED = re.compile(r"^(?:partial write: )?unable to parse '(.*)': ", re.MULTILINE)
+_ABOUT_A_LINE = re.compile(
+    r"pars|line protocol|line\(s\)|\bpoints?\b|\bfields?\b|\btags?\b|measurement|timestamp|partial"
+)
+_HINTS = {
+    401: "the token, or user and password, are not accepted",
+    403: "the token or user may not write there",
+    404: "there is no such bucket, database or retention policy, or no such address",
+}
+
+
+def judge(flavour: Flavour, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+    """Return what an answer means; ``headers`` are looked up as ``Retry-After``, ``Location``."""
+    words = _words(body)
+    match status:
+        case 204:
+            return Written()
+        case 400 | 422:
+            return _refused(flavour, status, words, body)
+        case 401 | 403 | 404:
+            return Misconfigured(f"{status}: {_HINTS[status]} ({words})")
+        case 413:
+            return TooLarge(f"413: {words}")
+        case 429 | 503 if (seconds := _patience(headers)) is not None:
+            return RetryAfter(min(seconds, LONGEST_WAIT), f"{status}: {words}")
+        case _:
+            return _no_answer(status, headers, words)
+
+
+def _no_answer(status: int, headers: Mapping[str, str], words: str) -> Verdict:
+    """Judge what no write is answered with, or a failure of the server's own."""
+    if 200 <= status < 300:  # noqa: PLR2004 - the success codes of HTTP
+        return Unwell(f"answered {status} where a database answers 204; who is that? ({words})")
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirections of HTTP
+        target = headers.get("Location", "nowhere")
+        return Misconfigured(f"{status}: sends us on to {target}; put the right url in the file")
+    return Unwell(f"{status}: {words}")
+
+
+def _refused(flavour: Flavour, status: int, words: str, body: bytes) -> Verdict:
+    """Judge a 400 or 422: about the lines, or about the request as a whole."""
+    text = f"{status}: {words}"
+    if status == 422 or "partial write" in words.lower():  # noqa: PLR2004 - v2's partial write
+        return PartlyWritten(text, _dropped(words), _named(body))
+    if not _ABOUT_A_LINE.search(words.lower()) or "gzip" in words:
+        return Misconfigured(text)
+    match flavour:
+        case "v1":
+            return PartlyWritten(text, _dropped(words), _named(body))
+        case "v2":
+            return Poison(text)
+
+
+def _dropped(words: str) -> int | None:
+    found = _DROPPED.search(words)
+    return int(found[1]) if found else None
+
+
+def _named(body: bytes) -> tuple[bytes, ...]:
+    """Return the lines that the answer quotes: v3 in ``data``, v1 in its words."""
+    answer = _json(body)
+    data = answer.get("data")
+    entries = data if isinstance(data, list) else [data]
+    quoted = [entry.get("original_line") for entry in entries if isinstance(entry, dict)]
+    lines = [line for line in quoted if isinstance(line, str)] or _NAMED.findall(_message(answer))
+    return tuple(line.encode() for line in lines)
+
+
+def _patience(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that Retry-After asks for, given as a number or (by RFC 9110) a date.
+
+    A date is compared with the answer's own, so that no clock of ours comes into it.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        until = parsedate_to_datetime(text)
+        return max((until - parsedate_to_datetime(headers.get("Date", ""))).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def _words(body: bytes) -> str:
+    """Return what the server says for people: of its JSON the message, else the text, shortened."""
+    text = _message(_json(body)) or body.decode(errors="replace")
+    return " ".join(text.split())[:LONGEST_WORDS] or "without a word"
+
+
+def _message(answer: Mapping[str, object]) -> str:
+    """Return the message: ``error`` in v1 and v3, ``message`` in v2."""
+    return str(answer.get("message") or answer.get("error") or "")
+
+
+def _json(body: bytes) -> Mapping[str, object]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
