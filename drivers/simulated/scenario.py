@@ -1,0 +1,143 @@
+"""What goes wrong in the simulated plant, and when: a script in plain data, then chance.
+
+A happening stands from ``at`` for ``lasts`` (by the clock on the wall, whatever the time factor),
+and what stands now is all that acts on the plant: so everything returns by itself, and two
+troubles at once need no bookkeeping.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from config.model import Duration, Id, Model
+from drivers.simulated.sensors import Failure, Quantity
+
+SECOND = 10**9
+
+
+class ScenarioError(Exception):
+    """The scenario cannot be played; the text says what is wrong with it."""
+
+
+class _Happening(Model):
+    at: Duration
+    """Since the plant's start (ns)."""
+    lasts: Annotated[Duration, Field(gt=0)]
+
+    def stands(self, now: int) -> bool:
+        """Whether it acts on the plant at ``now`` (ns since the start)."""
+        return self.at <= now < self.at + self.lasts
+
+
+class DoorLeftOpen(_Happening):
+    """An incubator's door stands open."""
+
+    what: Literal["door-left-open"] = "door-left-open"
+    incubator: Id
+
+
+class BottleEmpty(_Happening):
+    """The CO2 bottle that these incubators share is empty, until it is changed."""
+
+    what: Literal["bottle-empty"] = "bottle-empty"
+    incubators: Annotated[tuple[Id, ...], Field(min_length=1)]
+
+
+class SensorFails(_Happening):
+    """One sensor of an incubator shows what is not so; its electronics still answer."""
+
+    what: Literal["sensor-fails"] = "sensor-fails"
+    incubator: Id
+    quantity: Quantity
+    failure: Failure
+
+
+class NetworkPulled(_Happening):
+    """A host is off the network: its connections are reset, new ones refused."""
+
+    what: Literal["network-pulled"] = "network-pulled"
+    line: Id
+
+
+class UnitSilent(_Happening):
+    """A unit behind a host does not answer, while the others do."""
+
+    what: Literal["unit-silent"] = "unit-silent"
+    line: Id
+    unit: Annotated[int, Field(ge=1, le=247)]
+
+
+Happening = Annotated[
+    DoorLeftOpen | BottleEmpty | SensorFails | NetworkPulled | UnitSilent,
+    Field(discriminator="what"),
+]
+
+
+class Scenario(Model):
+    """A script, and whether small troubles go on at random after it."""
+
+    happenings: tuple[Happening, ...] = ()
+    goes_on: bool = True
+
+    @property
+    def end(self) -> int:
+        """When the last scripted happening is over (ns since the start)."""
+        return max((each.at + each.lasts for each in self.happenings), default=0)
+
+    def play(self, incubators: Sequence[str], seed: int) -> Iterator[Happening]:
+        """Yield every happening in the order of ``at``; without end when it goes on."""
+        yield from sorted(self.happenings, key=lambda each: each.at)
+        if self.goes_on and incubators:
+            yield from _by_chance(incubators, random.Random(seed), self.end)  # noqa: S311 - a game
+
+
+CALM = Scenario(goes_on=False)
+"""Nothing ever happens."""
+
+
+def read(text: str) -> Scenario:
+    """Return the scenario that ``text`` (YAML) says; raises ``ScenarioError``."""
+    try:
+        return Scenario.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"the scenario is not YAML: {error}") from error
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+            for each in error.errors(include_url=False)
+        ]
+        raise ScenarioError("the scenario cannot be played: " + "; ".join(problems)) from error
+
+
+def minute() -> Scenario:
+    """Return the built-in scenario of the demo: within a minute every trouble comes and goes."""
+    return read(files("drivers.simulated").joinpath("minute.yaml").read_text("utf-8"))
+
+
+def _by_chance(
+    incubators: Sequence[str], chance: random.Random, start: int
+) -> Iterator[DoorLeftOpen | BottleEmpty | SensorFails]:
+    """Small troubles, one every 15 to 40 seconds: mostly a door, now and then gas or a probe."""
+    at = start
+    while True:
+        at += chance.randint(15, 40) * SECOND
+        name = chance.choice(incubators)
+        match chance.choices(("door", "sensor", "gas"), (6, 2, 1))[0]:
+            case "door":
+                lasts = chance.randint(1, 12) * SECOND
+                yield DoorLeftOpen(at=at, lasts=lasts, incubator=name)
+            case "sensor":
+                yield SensorFails(
+                    at=at,
+                    lasts=chance.randint(5, 15) * SECOND,
+                    incubator=name,
+                    quantity=chance.choice(list(Quantity)),
+                    failure=chance.choice(list(Failure)),
+                )
+            case _:
+                lasts = chance.randint(20, 40) * SECOND
+                yield BottleEmpty(at=at, lasts=lasts, incubators=(name,))
