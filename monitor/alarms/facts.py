@@ -57,14 +57,29 @@ class Change(StrEnum):
     """its rule is gone while the alarm was not normal"""
 
 
+class Pending(NamedTuple):
+    """A condition that holds, while its on-delay runs: it becomes an occurrence when it is due."""
+
+    since: Moment
+    """The first scan at which the condition held."""
+    peak: float | None = None
+    """The worst value so far; None for what has no levels."""
+    peak_at: int | None = None
+    """Record time of the peak (ns, UTC)."""
+    doubtful: bool = False
+    """The last reading could not be used: time counts on, but only a usable one may raise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """Where one alarm stands."""
 
     condition: bool = False
     """What the last usable reading said, before any delay (the deadband is applied)."""
+    pending: Pending | None = None
+    """While not active: the condition whose on-delay runs."""
     condition_start: Moment | None = None
-    """The scan at which the condition of this (pending or current) occurrence began."""
+    """The scan at which the condition of the current or last occurrence began."""
     inside_since: Moment | None = None
     """While active: since when the readings are back inside, for the off-delay."""
     active: bool = False
@@ -89,6 +104,17 @@ class Alarm:
     """The last usable value when the alarm last changed state."""
     version: int = 0
     """Counts the events of this alarm; an act that names an older version is stale."""
+    source_time: int | None = None
+    """Of a stale channel: the source time that stands still (ns, UTC)."""
+    rule: str = ""
+    """The rule that these facts were found under, as JSON: a restart sees by it what changed."""
+    bridged: bool = False
+    """The machine was started anew since: the wall clock stood in for elapsed time meanwhile."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing was ever told of it and nothing is under way: nothing of it need be kept."""
+        return self.version == 0 and self.pending is None
 
     @property
     def annunciated(self) -> bool:
@@ -160,6 +186,12 @@ class Observation(NamedTuple):
     quality: Quality
     reason: Reason | None = None
     source_time: int | None = None
+    previous_time: int | None = None
+    """The source time of the reading before this one, where it is remembered."""
+
+
+class Elapsed(NamedTuple):
+    """Time has passed and nothing new was said: what is due falls due."""
 
 
 class Condition(NamedTuple):
@@ -169,7 +201,7 @@ class Condition(NamedTuple):
     """None: nothing can be said of it just now, as with a bad reading."""
 
 
-Stimulus = Observation | Condition | Act
+Stimulus = Observation | Condition | Elapsed | Act
 
 
 class AlarmEvent(NamedTuple):
@@ -190,5 +222,5 @@ class Refusal(NamedTuple):
     """Why an act was not done: a word for programs and a sentence for people."""
 
     word: str
-    """unknown_alarm, stale, illegal_transition, already_done, forbidden, reason_required, …"""
+    """unknown_alarm, stale, illegal_transition, already_done, too_long, forbidden, …"""
     text: str

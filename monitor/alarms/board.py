@@ -1,0 +1,448 @@
+"""All alarms of the gateway: takes scans, acts and reports in, gives events out, owns the facts.
+
+A scan in which every value lies in its band and nothing waits for time is done after one pass over
+flat lists, without allocating. Everything else goes through ``engine``, channel by channel; both
+ways tell the same.
+
+One cause, one alarm (docs/decisions/0004): the line's alarm speaks for its sources, a source's for
+its channels, from the scan at which it is active until the source has spoken itself.
+Reading, then gates: what begins to speak for an alarm does so before a reading is judged, what
+ceases does so after it, so that an alarm whose condition is gone is not annunciated once more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from operator import itemgetter
+from types import MappingProxyType
+from typing import NamedTuple, assert_never
+
+from config.plant import ChannelType, Plant, Source
+from config.rules import Rule, Stale
+from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
+from monitor.alarms import engine
+from monitor.alarms.bands import awake, band, narrowest, restless
+from monitor.alarms.facts import (
+    NORMAL,
+    Act,
+    Alarm,
+    AlarmEvent,
+    Change,
+    Condition,
+    Elapsed,
+    Observation,
+    Refusal,
+    State,
+    Stimulus,
+)
+from monitor.alarms.watch import Watched, ended, line_alarm, rule_of, source_alarm, watch
+
+NOTHING: tuple[AlarmEvent, ...] = ()
+NO_RULES: Mapping[str, Rule] = MappingProxyType({})
+_UNKNOWN = Condition(None)
+
+_LINE, _SOURCE, _OUTAGE = -1, -2, -3
+_CAUSES = frozenset({_LINE, _SOURCE, _OUTAGE})
+"""Stand in ``_Source.restless`` for what is no channel: the line's alarm, the source's, a gate."""
+
+
+class _Turn:
+    """One scan, act or report being worked through: when, and what is to be told of it."""
+
+    __slots__ = ("events", "now")
+
+    def __init__(self, now: Moment) -> None:
+        self.now = now
+        self.events: list[AlarmEvent] = []
+
+
+class _Gates(NamedTuple):
+    """Names of those who speak for an alarm; empty where nobody does."""
+
+    suppressed_by: str = ""
+    superseded_by: str = ""
+
+
+_OPEN = _Gates()
+
+
+class _Source:
+    """What one source's scans are held against."""
+
+    __slots__ = (
+        "awake", "channels", "gate", "highest", "levels", "line", "lowest", "pick", "restless",
+        "silent", "timed", "times",
+    )  # fmt: skip
+
+    def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
+        self.line = watched[line_alarm(source.line)]
+        self.silent = watched[source_alarm(source)]
+        self.channels: list[tuple[Watched, ...]] = [() for _ in source.channels]
+        for one in watched.values():
+            if one.source == source.index and one.channel_index is not None:
+                self.channels[one.channel_index] += (one,)
+        self.levels = _levels(source)
+        """Indices of the channels that have a band, in the order of ``lowest`` and ``highest``."""
+        self.pick = None if len(self.levels) == len(source.channels) else _pick(self.levels)
+        self.lowest = [0.0] * len(self.levels)
+        self.highest = [0.0] * len(self.levels)
+        self.timed = tuple(i for i, c in enumerate(source.channels) if _has_stale(c.rules))
+        """Indices of the channels whose source time is watched."""
+        self.times: list[int | None] = [None] * len(source.channels)
+        self.restless: set[int] = set()
+        """Channels (and ``_CAUSES``) to be looked at on every scan."""
+        self.awake: set[int] = set()
+        """Channels of which some alarm is not at peace."""
+        self.gate = ""
+        """Name of the alarm that speaks for this source's channels."""
+
+
+class Board:
+    """Every alarm of the gateway, and where each stands."""
+
+    def __init__(
+        self, plant: Plant, facts: Mapping[str, Alarm], gateway_rules: Mapping[str, Rule] = NO_RULES
+    ) -> None:
+        self.watched: dict[str, Watched] = watch(plant, gateway_rules)
+        """Every alarm that can be, by name; after ``reconcile`` also those that ended by it."""
+        self._plant = plant
+        self._facts = {name: alarm for name, alarm in facts.items() if not alarm.at_rest}
+        self._changed: dict[str, Alarm] = {}
+        self._sources = [_Source(source, self.watched) for source in plant.sources]
+        for source in self._sources:
+            self._restore(source)
+
+    def observe(self, scan: Scan) -> Sequence[AlarmEvent]:
+        """Judge one scan; the steady case returns the shared empty tuple."""
+        source = self._sources[scan.source]
+        if (
+            not scan.faults
+            and scan.cause is Cause.NONE
+            and scan.spoke is None
+            and not source.restless
+            and not source.timed
+        ):
+            values = scan.values if source.pick is None else source.pick(scan.values)
+            for value, lowest, highest in zip(values, source.lowest, source.highest, strict=False):
+                if not lowest <= value <= highest:  # type: ignore[operator]  # without a fault each is a number
+                    break
+            else:
+                return NOTHING
+        return self._judge(source, scan)
+
+    def act(
+        self,
+        name: str,
+        act: Act,
+        now: Moment,
+        *,
+        expect_occurrence: int | None = None,
+        expect_version: int | None = None,
+    ) -> Sequence[AlarmEvent] | Refusal:
+        """Do what an operator asks, bound to the alarm as it was seen (None: as it stands)."""
+        watched = self.watched.get(name)
+        if watched is None:
+            return Refusal("unknown_alarm", f"there is no alarm {name}")
+        alarm = self.alarm(name)
+        if refusal := _outdated(alarm, expect_occurrence, expect_version):
+            return refusal
+        if refusal := engine.refuse(alarm, act):
+            return refusal
+        turn = _Turn(now)
+        self._advance_alone(watched, act, turn, _Gates(alarm.suppressed_by, alarm.superseded_by))
+        self._follow(watched, turn)
+        return tuple(turn.events)
+
+    def report(self, name: str, holds: bool | None, now: Moment) -> Sequence[AlarmEvent]:  # noqa: FBT001 - it is the thing reported, not an option
+        """Say whether one of the gateway's own troubles, ``name`` of ``gateway_rules``, is there.
+
+        To be called again and again: a delay or a shelf that is over is seen only then.
+        """
+        turn = _Turn(now)
+        self._advance_alone(self.watched[f"gateway/_/{name}"], Condition(holds), turn)
+        return tuple(turn.events)
+
+    def missed(self, equipment: str, now: Moment) -> Sequence[AlarmEvent]:
+        """Say that ``equipment`` was not watched for a while: missing data, as bad readings are."""
+        turn = _Turn(now)
+        for index in self._plant.by_name[equipment].sources:
+            self._judge_awake(self._sources[index], _UNKNOWN, turn)
+        return tuple(turn.events)
+
+    def reconcile(self, now: Moment) -> Sequence[AlarmEvent]:
+        """Hold restored facts against today's rules; called once, before the first scan.
+
+        What vanished ends, what changed goes on under its new rule, each with an event if it
+        stood. The counts of an ended alarm stay, so that no id is ever given twice.
+        """
+        turn = _Turn(now)
+        for name in sorted(self._facts):
+            if name not in self.watched:
+                self._end(name, turn)
+            else:
+                self._change_rule(self.watched[name], turn)
+        for source in self._sources:
+            self._judge_awake(source, None, turn)
+            self._restore(source)
+        return tuple(turn.events)
+
+    def alarm(self, name: str) -> Alarm:
+        """Return where the alarm ``name`` stands."""
+        if alarm := self._facts.get(name):
+            return alarm
+        watched = self.watched.get(name)
+        return NORMAL if watched is None else watched.rest
+
+    def standing(self) -> list[tuple[str, Alarm]]:
+        """Return every alarm that is not normal, with its name."""
+        return [(n, a) for n, a in self._facts.items() if a.state is not State.NORMAL]
+
+    def take_changed(self) -> dict[str, Alarm]:
+        """Return the facts that changed since the last call, by name.
+
+        One that is ``at_rest`` need not be kept any longer.
+        """
+        changed, self._changed = self._changed, {}
+        return changed
+
+    def retake(self) -> None:
+        """Have all facts saved anew: after a step of the clock by which a reboot is bridged."""
+        self._changed.update(self._facts)
+
+    def _judge(self, source: _Source, scan: Scan) -> Sequence[AlarmEvent]:
+        if scan.origin is Origin.LATE:
+            return NOTHING  # It is history: it may not speak against what was read since.
+        turn = _Turn(scan.moment)
+        if scan.cause is not Cause.NONE or not source.restless.isdisjoint(_CAUSES):
+            self._judge_causes(source, scan.cause, turn)
+        if scan.cause is not Cause.NONE:
+            self._judge_awake(source, _UNKNOWN, turn)
+        else:
+            for channel in sorted(_touched(source, scan)):
+                self._judge_channel(source, channel, _stimulus(source, scan, channel), turn)
+            _remember_times(source, scan)
+        return tuple(turn.events) if turn.events else NOTHING
+
+    def _judge_causes(self, source: _Source, cause: Cause, turn: _Turn) -> None:
+        """The line first, then the source; then who speaks for the source's channels."""
+        self._advance_alone(source.line, Condition(cause is Cause.LINE), turn)
+        match cause:
+            case Cause.NONE:
+                source.gate = ""
+                self._advance_alone(source.silent, Condition(holds=False), turn)
+            case Cause.SOURCE:
+                self._advance_alone(source.silent, Condition(holds=True), turn)
+                self._let_speak(source, source.silent)
+            case Cause.LINE:
+                self._let_speak(source, source.line)
+                gates = _Gates(source.gate) if source.gate == source.line.name else _OPEN
+                self._advance_alone(source.silent, _UNKNOWN, turn, gates)
+            case _:
+                assert_never(cause)
+        _mark(source.restless, _OUTAGE, on=source.gate != "")
+
+    def _let_speak(self, source: _Source, cause: Watched) -> None:
+        """An alarm speaks for others once it is active; until then who spoke before still does."""
+        if self.alarm(cause.name).active:
+            source.gate = cause.name
+
+    def _judge_awake(self, source: _Source, stimulus: Stimulus | None, turn: _Turn) -> None:
+        """Let every alarm that is not at peace see what says nothing to all others."""
+        for channel in sorted(source.awake):
+            self._judge_channel(source, channel, stimulus, turn)
+
+    def _judge_channel(
+        self, source: _Source, channel: int, stimulus: Stimulus | None, turn: _Turn
+    ) -> None:
+        """Let each rule of a channel see ``stimulus``; None: only look who speaks for whom."""
+        stirred = False
+        for watched in source.channels[channel]:
+            worse = self._worse_now(watched)
+            gates = _Gates(source.gate, worse) if source.gate or worse else _OPEN
+            if self._advance(watched, stimulus, turn, gates):
+                stirred = True
+        if stirred:
+            self._settle(source, channel)
+
+    def _worse_now(self, watched: Watched) -> str:
+        """Name of the nearest worse level that is active; a shelved one speaks for nobody."""
+        for name in watched.worse:
+            alarm = self._facts.get(name)
+            if alarm is not None and alarm.active and alarm.shelved_until is None:
+                return name
+        return ""
+
+    def _advance(
+        self, watched: Watched, stimulus: Stimulus | None, turn: _Turn, gates: _Gates
+    ) -> bool:
+        """Take one alarm one stimulus further; return whether any fact of it changed."""
+        before = self._facts.get(watched.name, watched.rest)
+        gated = engine.gate(
+            before,
+            gates.suppressed_by or before.suppressed_by,
+            gates.superseded_by or before.superseded_by,
+        )
+        judged = gated
+        if stimulus is not None:
+            judged = engine.step(watched.rule, gated, stimulus, turn.now)
+        freed = engine.gate(judged, *gates)
+        after = engine.ungated(engine.lapse(freed, turn.now))
+        if after is before or after == before:
+            return False
+        for earlier, later in pairwise((before, gated, judged, freed, after)):
+            if event := engine.transition(watched.name, earlier, later, turn.now):
+                turn.events.append(event)
+        self._keep(watched.name, after, watched.rest)
+        return True
+
+    def _advance_alone(
+        self, watched: Watched, stimulus: Stimulus, turn: _Turn, gates: _Gates = _OPEN
+    ) -> None:
+        """``_advance`` for what is not judged as one of a channel's rules."""
+        if self._advance(watched, stimulus, turn, gates):
+            self._settle_alarm(watched)
+
+    def _keep(self, name: str, alarm: Alarm, rest: Alarm) -> None:
+        if alarm.at_rest:
+            self._facts.pop(name, None)
+            self._changed[name] = rest
+        else:
+            self._facts[name] = self._changed[name] = alarm
+
+    def _follow(self, watched: Watched, turn: _Turn) -> None:
+        """After an act: a worse level may have begun or ceased to speak for the milder ones."""
+        if watched.source is not None and watched.channel_index is not None:
+            source = self._sources[watched.source]
+            self._judge_channel(source, watched.channel_index, None, turn)
+
+    def _settle_alarm(self, watched: Watched) -> None:
+        """Find anew what must be looked at on every scan, after a change of one alarm."""
+        waits = restless(watched.rule, self.alarm(watched.name))
+        if watched.source is None:
+            for source in self._sources:
+                if source.line is watched:
+                    _mark(source.restless, _LINE, on=waits)
+        elif watched.channel_index is None:
+            _mark(self._sources[watched.source].restless, _SOURCE, on=waits)
+        else:
+            self._settle(self._sources[watched.source], watched.channel_index)
+
+    def _settle(self, source: _Source, channel: int) -> None:
+        """Find anew a channel's band, and whether it must be looked at on every scan."""
+        rules = [(one.rule, self.alarm(one.name)) for one in source.channels[channel]]
+        _mark(source.restless, channel, on=any(restless(rule, alarm) for rule, alarm in rules))
+        _mark(source.awake, channel, on=any(awake(alarm) for _, alarm in rules))
+        if channel in source.levels:
+            place = source.levels.index(channel)
+            lowest, highest = narrowest(band(rule, alarm) for rule, alarm in rules)
+            source.lowest[place], source.highest[place] = lowest, highest
+
+    def _restore(self, source: _Source) -> None:
+        """Derive from the facts all that is kept beside them to be quick."""
+        for channel in range(len(source.channels)):
+            self._settle(source, channel)
+        for watched, mark in ((source.line, _LINE), (source.silent, _SOURCE)):
+            waits = restless(watched.rule, self.alarm(watched.name))
+            _mark(source.restless, mark, on=waits)
+        own = [source.silent, *(one for channel in source.channels for one in channel)]
+        gates = (self.alarm(one.name).suppressed_by for one in reversed(own))
+        source.gate = next(filter(None, gates), "")
+        _mark(source.restless, _OUTAGE, on=source.gate != "")
+
+    def _end(self, name: str, turn: _Turn) -> None:
+        alarm = self._facts[name]
+        stood = alarm.state is not State.NORMAL
+        version = alarm.version + 1 if stood else alarm.version
+        after = Alarm(occurrence=alarm.occurrence, version=version)
+        if stood:
+            self.watched[name] = ended(self._plant, name, alarm)
+            event = AlarmEvent(name, Change.ENDED, alarm.state, State.ENDED, turn.now, after)
+            turn.events.append(event)
+        if after != alarm:
+            self._keep(name, after, NORMAL)
+
+    def _change_rule(self, watched: Watched, turn: _Turn) -> None:
+        alarm = self._facts[watched.name]
+        if alarm.rule == watched.rest.rule:
+            return
+        stands = alarm.state is not State.NORMAL and rule_of(alarm.rule) != watched.rule
+        version = alarm.version + 1 if stands else alarm.version
+        after = replace(alarm, rule=watched.rest.rule, version=version)
+        if stands:
+            state = after.state
+            event = AlarmEvent(watched.name, Change.CHANGED, state, state, turn.now, after)
+            turn.events.append(event)
+        self._keep(watched.name, after, watched.rest)
+
+
+def _levels(source: Source) -> tuple[int, ...]:
+    """Every channel that is no text may have a band; all of them when none is text: no picking."""
+    return tuple(i for i, c in enumerate(source.channels) if c.type is not ChannelType.TEXT)
+
+
+def _pick(places: Sequence[int]) -> Callable[[Sequence[Value | None]], Sequence[Value | None]]:
+    match places:
+        case []:
+            return lambda _: ()
+        case [only]:
+            return lambda values: (values[only],)
+        case _:
+            return itemgetter(*places)
+
+
+def _has_stale(rules: Sequence[Rule]) -> bool:
+    return any(isinstance(rule, Stale) for rule in rules)
+
+
+def _mark(marks: set[int], mark: int, *, on: bool) -> None:
+    if on:
+        marks.add(mark)
+    else:
+        marks.discard(mark)
+
+
+def _touched(source: _Source, scan: Scan) -> set[int]:
+    """The channels of which something may change: all others are steady."""
+    touched = source.restless - _CAUSES
+    touched.update(scan.faults)
+    values = scan.values if source.pick is None else source.pick(scan.values)
+    bands = zip(source.levels, values, source.lowest, source.highest, strict=True)
+    touched.update(
+        channel
+        for channel, value, lowest, highest in bands
+        if value is not None and not lowest <= value <= highest  # type: ignore[operator]  # no text is picked
+    )
+    touched.update(c for c in source.timed if _stands_still(source, scan, c))
+    return touched
+
+
+def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
+    time = scan.source_times.get(channel)
+    return time is not None and time == source.times[channel]
+
+
+def _remember_times(source: _Source, scan: Scan) -> None:
+    """Keep the source times of good readings, to see with the next whether they moved."""
+    for channel in source.timed:
+        time = scan.source_times.get(channel)
+        fault = scan.faults.get(channel)
+        if time is not None and (fault is None or fault.quality is not Quality.BAD):
+            source.times[channel] = time
+
+
+def _stimulus(source: _Source, scan: Scan, channel: int) -> Observation | Elapsed:
+    if scan.spoke is not None and channel not in scan.spoke:
+        return Elapsed()
+    fault = scan.faults.get(channel)
+    time, previous = scan.source_times.get(channel), source.times[channel]
+    if fault is None:
+        return Observation(scan.values[channel], Quality.GOOD, None, time, previous)
+    return Observation(scan.values[channel], fault.quality, fault.reason, time, previous)
+
+
+def _outdated(alarm: Alarm, occurrence: int | None, version: int | None) -> Refusal | None:
+    if occurrence is not None and occurrence != alarm.occurrence:
+        return Refusal("stale", "the alarm has come anew since it was seen: look at it again")
+    if version is not None and version != alarm.version:
+        return Refusal("stale", "the alarm has changed since it was seen: look at it again")
+    return None

@@ -1,0 +1,400 @@
+"""What becomes of an alarm when something is read, time passes or an operator acts. Pure.
+
+``step`` changes facts; ``transition`` reads the event off the difference of two of them, so that
+no event is written by hand and none can be forgotten.
+
+How acknowledgement fares:
+every raise asks for one; it outlives the return of the condition, and the next occurrence.
+Leaving a shelf or the suppression by a cause while active asks anew: nobody heard it meanwhile.
+Leaving supersession does not: who acknowledged the milder level in this occurrence has seen it,
+and one that was raised underneath the worse level never was acknowledged.
+"""
+
+from dataclasses import replace
+from enum import Enum
+from math import isnan
+from typing import assert_never
+
+from config.rules import High, Low, Rule, Silent, Stale, Unreadable
+from drivers.reading import Moment, Quality, Reason, Value
+from monitor.alarms.facts import (
+    Acknowledge,
+    Act,
+    Alarm,
+    AlarmEvent,
+    Change,
+    Condition,
+    Elapsed,
+    Observation,
+    Pending,
+    Refusal,
+    Reset,
+    Shelve,
+    State,
+    Stimulus,
+    Unshelve,
+)
+
+LONGEST_SHELF = 24 * 3600 * 10**9
+"""A shelf is for a shift, not for ever (ns of elapsed time)."""
+
+_OLD = (Reason.LAST_USABLE, Reason.NOT_PROVEN)
+"""Values that are not of now: they count as bad whatever quality they come with."""
+
+
+class Verdict(Enum):
+    """What a reading says to a rule, before any delay."""
+
+    BEYOND = "beyond"
+    """The condition holds."""
+    WITHIN = "within"
+    """Not beyond the limit, nor back past the deadband: begins nothing and ends nothing."""
+    CLEAR = "clear"
+    """The condition is gone."""
+    UNKNOWN = "unknown"
+    """Nothing can be said."""
+
+
+def step(rule: Rule, alarm: Alarm, stimulus: Stimulus, now: Moment) -> Alarm:
+    """Return what ``alarm`` becomes; ``alarm`` itself when nothing changes.
+
+    Delays run on ``now.boot``: the first scan at which one has elapsed decides.
+    An act that ``refuse`` speaks against changes nothing.
+    """
+    match stimulus:
+        case Observation() | Condition():
+            after = _settle(rule, _observe(rule, alarm, stimulus, now), now)
+            if after.active is not alarm.active:
+                after = _valued(after, stimulus)
+        case Elapsed():
+            after = _settle(rule, alarm, now)
+        case Acknowledge() | Reset() | Shelve() | Unshelve():
+            after = alarm if refuse(alarm, stimulus) else _acted(alarm, stimulus, now)
+        case _:
+            assert_never(stimulus)
+    return _counted(alarm, after)
+
+
+def lapse(alarm: Alarm, now: Moment) -> Alarm:
+    """End a shelf whose time is over."""
+    if alarm.shelved_until is None or now.boot < alarm.shelved_until:
+        return alarm
+    return _counted(alarm, _unshelved(alarm))
+
+
+def gate(alarm: Alarm, suppressed_by: str, superseded_by: str) -> Alarm:
+    """Let a cause and a worse level (by alarm name; empty: none) speak for ``alarm``, or no longer.
+
+    A normal alarm bears the names without an event, so that a raise underneath is not annunciated;
+    ``ungated`` takes them off again.
+    """
+    if alarm.suppressed_by == suppressed_by and alarm.superseded_by == superseded_by:
+        return alarm
+    anew = alarm.active and alarm.suppressed_by != "" and suppressed_by == ""
+    after = replace(
+        alarm,
+        suppressed_by=suppressed_by,
+        superseded_by=superseded_by,
+        acknowledged=alarm.acknowledged and not anew,
+    )
+    return _counted(alarm, after)
+
+
+def ungated(alarm: Alarm) -> Alarm:
+    """Take the names of those who speak for it off an alarm that has nothing to say."""
+    if alarm.suppressed_by or alarm.superseded_by:
+        return _quiet(alarm)
+    return alarm
+
+
+def transition(name: str, before: Alarm, after: Alarm, now: Moment) -> AlarmEvent | None:
+    """Return the event that lies between the two; None when there is nothing to tell."""
+    change = None if after.version == before.version else _change(before, after)
+    if change is None:
+        return None
+    return AlarmEvent(name, change, before.state, after.state, now, after)
+
+
+def refuse(alarm: Alarm, act: Act) -> Refusal | None:
+    """Return why ``act`` may not be done on ``alarm`` as it stands; None when it may."""
+    match act:
+        case Acknowledge():
+            return _refuse_acknowledge(alarm)
+        case Reset():
+            return _refuse_reset(alarm)
+        case Shelve(duration):
+            return _refuse_shelf(duration)
+        case Unshelve():
+            if alarm.shelved_until is None:
+                return Refusal("already_done", "the alarm is not shelved")
+            return None
+        case _:
+            assert_never(act)
+
+
+def usable(observation: Observation) -> bool:
+    """Whether a value is there, of now, and a number where it should be one."""
+    value = observation.value
+    return (
+        observation.quality is not Quality.BAD
+        and observation.reason not in _OLD
+        and value is not None
+        and not (isinstance(value, float) and isnan(value))
+    )
+
+
+def verdict(rule: Rule, alarm: Alarm, stimulus: Observation | Condition) -> Verdict:
+    """Return what ``stimulus`` says to ``rule``, no delay considered."""
+    if isinstance(stimulus, Condition):
+        return _condition_verdict(stimulus.holds)
+    match rule:
+        case High() | Low():
+            return _doubted(_level(rule, stimulus), stimulus)
+        case Unreadable():
+            return Verdict.CLEAR if usable(stimulus) else Verdict.BEYOND
+        case Stale():
+            return _doubted(_standstill(alarm, stimulus), stimulus)
+        case Silent():
+            return Verdict.UNKNOWN
+        case _:
+            assert_never(rule)
+
+
+def beyond(rule: High | Low, value: float) -> bool:
+    """Whether ``value`` is past the limit, strictly."""
+    return value > rule.limit if isinstance(rule, High) else value < rule.limit
+
+
+def clear_of(rule: High | Low) -> float:
+    """Return the value that must be passed, strictly, on the way back."""
+    if isinstance(rule, High):
+        return rule.limit - rule.deadband
+    return rule.limit + rule.deadband
+
+
+def _level(rule: High | Low, observation: Observation) -> Verdict:
+    value = observation.value
+    if value is None or isinstance(value, str) or not usable(observation):
+        return Verdict.UNKNOWN
+    if beyond(rule, value):
+        return Verdict.BEYOND
+    threshold = clear_of(rule)
+    back = value < threshold if isinstance(rule, High) else value > threshold
+    return Verdict.CLEAR if back else Verdict.WITHIN
+
+
+def _standstill(alarm: Alarm, observation: Observation) -> Verdict:
+    time = observation.source_time
+    last = observation.previous_time if alarm.source_time is None else alarm.source_time
+    if time is None or last is None or not usable(observation):
+        return Verdict.UNKNOWN
+    return Verdict.BEYOND if time == last else Verdict.CLEAR
+
+
+def _doubted(verdict: Verdict, observation: Observation) -> Verdict:
+    """An uncertain reading may begin an alarm; that it is well, it cannot say."""
+    if observation.quality is Quality.UNCERTAIN and verdict is not Verdict.BEYOND:
+        return Verdict.UNKNOWN
+    return verdict
+
+
+def _condition_verdict(holds: bool | None) -> Verdict:  # noqa: FBT001 - it is the thing itself, not an option
+    if holds is None:
+        return Verdict.UNKNOWN
+    return Verdict.BEYOND if holds else Verdict.CLEAR
+
+
+def _observe(rule: Rule, alarm: Alarm, stimulus: Observation | Condition, now: Moment) -> Alarm:
+    said = verdict(rule, alarm, stimulus)
+    if alarm.active:
+        after = _observe_active(alarm, said, now)
+    else:
+        after = _observe_inactive(alarm, said, now)
+    if said is Verdict.BEYOND and isinstance(stimulus, Observation):
+        after = _marked(rule, after, stimulus, now)
+    return after
+
+
+def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
+    match said:
+        case Verdict.BEYOND | Verdict.WITHIN:
+            if alarm.condition and alarm.inside_since is None:
+                return alarm
+            return replace(alarm, condition=True, inside_since=None)
+        case Verdict.CLEAR:
+            since = alarm.inside_since or now
+            return replace(alarm, condition=False, inside_since=since, source_time=None)
+        case Verdict.UNKNOWN:
+            return replace(alarm, inside_since=None) if alarm.inside_since else alarm
+        case _:
+            assert_never(said)
+
+
+def _observe_inactive(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
+    pending = alarm.pending
+    match said:
+        case Verdict.BEYOND:
+            if pending is None:
+                return replace(alarm, condition=True, pending=Pending(now), bridged=False)
+            return _doubting(alarm, pending, doubtful=False)
+        case Verdict.WITHIN | Verdict.CLEAR:
+            if pending is None:
+                return alarm
+            return replace(alarm, condition=False, pending=None, source_time=None)
+        case Verdict.UNKNOWN:
+            return alarm if pending is None else _doubting(alarm, pending, doubtful=True)
+        case _:
+            assert_never(said)
+
+
+def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
+    if pending.doubtful is doubtful:
+        return alarm
+    return replace(alarm, pending=pending._replace(doubtful=doubtful))
+
+
+def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
+    """Keep what a reading beyond leaves behind: the peak, or the time that stands still."""
+    match rule:
+        case High() | Low():
+            return _peaked(rule, alarm, observation.value, now)
+        case Stale():
+            if alarm.source_time == observation.source_time:
+                return alarm
+            return replace(alarm, source_time=observation.source_time)
+        case Unreadable() | Silent():
+            return alarm
+        case _:
+            assert_never(rule)
+
+
+def _peaked(rule: High | Low, alarm: Alarm, value: Value | None, now: Moment) -> Alarm:
+    if value is None or isinstance(value, str):
+        return alarm
+    pending = alarm.pending
+    last = alarm.peak if pending is None else pending.peak
+    if last is not None and not (value > last if isinstance(rule, High) else value < last):
+        return alarm
+    if pending is None:
+        return replace(alarm, peak=float(value), peak_at=now.at)
+    return replace(alarm, pending=pending._replace(peak=float(value), peak_at=now.at))
+
+
+def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
+    """Let fall due what is due by ``now``."""
+    pending = alarm.pending
+    if pending is not None:
+        due = not pending.doubtful and now.boot - pending.since.boot >= rule.on_delay
+        return _raised(alarm, pending, now) if due else alarm
+    inside = alarm.inside_since
+    if inside is not None and now.boot - inside.boot >= rule.off_delay:
+        return replace(alarm, active=False, inside_since=None, latched=rule.latching)
+    return alarm
+
+
+def _raised(alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
+    return replace(
+        alarm,
+        pending=None,
+        condition_start=pending.since,
+        active=True,
+        alarm_time=now,
+        acknowledged=False,
+        latched=False,
+        occurrence=alarm.occurrence + 1,
+        peak=pending.peak,
+        peak_at=pending.peak_at,
+        value=pending.peak,
+    )
+
+
+def _valued(alarm: Alarm, stimulus: Observation | Condition) -> Alarm:
+    if isinstance(stimulus, Observation) and usable(stimulus):
+        return replace(alarm, value=stimulus.value)
+    return alarm
+
+
+def _acted(alarm: Alarm, act: Act, now: Moment) -> Alarm:
+    match act:
+        case Acknowledge():
+            return replace(alarm, acknowledged=True)
+        case Reset():
+            return replace(alarm, latched=False)
+        case Shelve(duration):
+            return replace(alarm, shelved_until=now.boot + duration)
+        case Unshelve():
+            return _unshelved(alarm)
+        case _:
+            assert_never(act)
+
+
+def _unshelved(alarm: Alarm) -> Alarm:
+    return replace(alarm, shelved_until=None, acknowledged=alarm.acknowledged and not alarm.active)
+
+
+def _refuse_acknowledge(alarm: Alarm) -> Refusal | None:
+    if not alarm.acknowledged:
+        return None
+    if alarm.unsuppressed_state is State.NORMAL:
+        return Refusal("illegal_transition", "the alarm is normal: there is nothing to acknowledge")
+    return Refusal("already_done", "the alarm is acknowledged already")
+
+
+def _refuse_reset(alarm: Alarm) -> Refusal | None:
+    if alarm.active:
+        return Refusal("illegal_transition", "the condition still holds: reset after its return")
+    if not alarm.latched:
+        return Refusal("illegal_transition", "the alarm is not latched: there is nothing to reset")
+    if not alarm.acknowledged:
+        return Refusal("illegal_transition", "acknowledge the alarm before its reset")
+    return None
+
+
+def _refuse_shelf(duration: int) -> Refusal | None:
+    if duration <= 0:
+        return Refusal("illegal_transition", "a shelf lasts longer than no time at all")
+    if duration > LONGEST_SHELF:
+        return Refusal("too_long", f"shelve for {LONGEST_SHELF // 3600 // 10**9} h at most")
+    return None
+
+
+def _counted(before: Alarm, after: Alarm) -> Alarm:
+    """Count the event between the two; the names of speakers leave with what they spoke for."""
+    if after is before or _change(before, after) is None:
+        return after
+    quiet = _quiet(after)
+    return replace(quiet, version=before.version + 1)
+
+
+def _quiet(alarm: Alarm) -> Alarm:
+    gated = alarm.suppressed_by or alarm.superseded_by
+    if gated and alarm.unsuppressed_state is State.NORMAL:
+        return replace(alarm, suppressed_by="", superseded_by="")
+    return alarm
+
+
+def _change(before: Alarm, after: Alarm) -> Change | None:
+    """Return the word for the difference; each step makes one."""
+    if after.occurrence != before.occurrence:
+        owed = before.unsuppressed_state is not State.NORMAL
+        return Change.RAISED_AGAIN if owed else Change.RAISED
+    if before.active and not after.active:
+        owed = after.unsuppressed_state is not State.NORMAL
+        return Change.RETURNED if owed else Change.CLEARED
+    if before.latched and not after.latched:
+        return Change.RESET
+    if after.acknowledged and not before.acknowledged:
+        return Change.ACKNOWLEDGED
+    if after.shelved_until != before.shelved_until:
+        return Change.UNSHELVED if after.shelved_until is None else Change.SHELVED
+    return _gate_change(before, after)
+
+
+def _gate_change(before: Alarm, after: Alarm) -> Change | None:
+    same = (before.suppressed_by, before.superseded_by) == (
+        after.suppressed_by,
+        after.superseded_by,
+    )
+    if same or after.unsuppressed_state is State.NORMAL:
+        return None
+    return Change.SUPPRESSED if after.suppressed_by or after.superseded_by else Change.UNSUPPRESSED

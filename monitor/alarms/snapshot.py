@@ -1,0 +1,100 @@
+"""The facts of one alarm as one JSON object, and back, over restarts and reboots.
+
+Within one boot, elapsed time goes on counting while the daemon is away, so what was saved is what
+is loaded. After a reboot it began anew at nothing: every instant is moved so that the elapsed part
+up to the saving is kept and record time bridges what lies between, and ``Alarm.bridged`` says so.
+"""
+
+import json
+from dataclasses import fields, replace
+
+from drivers.reading import Moment
+from monitor.alarms.facts import Alarm, Pending
+
+VERSION = 1
+_MOMENTS = ("condition_start", "inside_since", "alarm_time")
+_PLAIN = tuple(f.name for f in fields(Alarm) if f.name not in {*_MOMENTS, "pending"})
+_USUAL = Alarm()
+
+
+class SnapshotError(Exception):
+    """What was saved is not the facts of an alarm that this release can read."""
+
+
+def dump(alarm: Alarm, boot_id: str, now: Moment) -> str:
+    """Return ``alarm`` as JSON; facts that are as in an alarm at rest are left out."""
+    saved: dict[str, object] = {"v": VERSION, "boot_id": boot_id, "saved": now}
+    for name in (*_PLAIN, *_MOMENTS, "pending"):
+        value = getattr(alarm, name)
+        if value != getattr(_USUAL, name):
+            saved[name] = value
+    return json.dumps(saved, separators=(",", ":"), ensure_ascii=False)
+
+
+def load(text: str, boot_id: str, now: Moment) -> Alarm:
+    """Return the facts that ``dump`` saved, as they mean under ``boot_id`` at ``now``.
+
+    Raises ``SnapshotError`` when ``text`` is not what a release up to this one has saved.
+    """
+    try:
+        saved = json.loads(text)
+        if saved["v"] != VERSION:
+            raise SnapshotError(
+                f"alarm facts of version {saved['v']} were saved by a later release"
+            )
+        alarm = _alarm(saved)
+        if saved["boot_id"] == boot_id:
+            return alarm
+        return _bridged(alarm, Moment(*saved["saved"]), now)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"the saved facts of an alarm cannot be read: {error}") from error
+
+
+def _alarm(saved: dict[str, object]) -> Alarm:
+    known: dict[str, object] = {name: saved[name] for name in _PLAIN if name in saved}
+    known |= {name: _moment(saved[name]) for name in _MOMENTS if name in saved}
+    if "pending" in saved:
+        known["pending"] = _pending(saved["pending"])
+    return Alarm(**known)  # type: ignore[arg-type]  # the types are those that dump was given
+
+
+def _moment(pair: object) -> Moment:
+    if not isinstance(pair, list):
+        raise TypeError("an instant is a pair of times")
+    return Moment(*pair)
+
+
+def _pending(saved: object) -> Pending:
+    if not isinstance(saved, list):
+        raise TypeError("a pending condition is a list")
+    since, *rest = saved
+    return Pending(_moment(since), *rest)
+
+
+def _bridged(alarm: Alarm, saved: Moment, now: Moment) -> Alarm:
+    away = max(0, now.at - saved.at)
+    shift = now.boot - away - saved.boot
+    pending, shelved = alarm.pending, alarm.shelved_until
+    return replace(
+        alarm,
+        pending=pending and pending._replace(since=_shifted(pending.since, shift)),
+        condition_start=alarm.condition_start and _shifted(alarm.condition_start, shift),
+        inside_since=alarm.inside_since and _shifted(alarm.inside_since, shift),
+        alarm_time=alarm.alarm_time and _shifted(alarm.alarm_time, shift),
+        shelved_until=None if shelved is None else shelved + shift,
+        bridged=alarm.bridged or _runs(alarm),
+    )
+
+
+def _shifted(moment: Moment, shift: int) -> Moment:
+    return moment._replace(boot=moment.boot + shift)
+
+
+def _runs(alarm: Alarm) -> bool:
+    """Whether any duration is under way."""
+    return (
+        alarm.pending is not None
+        or alarm.active
+        or alarm.inside_since is not None
+        or alarm.shelved_until is not None
+    )
