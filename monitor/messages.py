@@ -111,6 +111,8 @@ class Actor(Message):
 
     user: str
     claimed: str = ""
+    role: str = ""
+    """What the user says to be acting as."""
     via: Literal["socket", "mqtt"]
     uid: int | None = None
 

@@ -1,0 +1,1 @@
+"""Serves the people at the plant: the local socket and the commands over MQTT."""

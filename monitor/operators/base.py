@@ -1,0 +1,98 @@
+"""What the people's side needs of the running system; its parts fit these by their shape."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal, Protocol
+
+from config.plant import Plant
+from drivers.reading import Moment, Scan
+from monitor.messages import ActReply, ActRequest, AlarmMessage
+from monitor.operators.protocol import ReadingMessage, StatusMessage
+from monitor.store.events import Event
+
+
+class Last(Protocol):
+    """How far the record goes."""
+
+    @property
+    def event(self) -> int:
+        """Number of the newest committed event; 0 when there is none."""
+
+
+class Record(Protocol):
+    """The store, as far as it is read from here; only what is committed is seen."""
+
+    @property
+    def store_id(self) -> str:
+        """Names this store; in another one, numbers count anew."""
+
+    @property
+    def last(self) -> Last:
+        """What is committed now."""
+
+    async def events(self, after: int, limit: int) -> Sequence[Event]:
+        """Return at most ``limit`` events that follow the number ``after``, in order."""
+
+    async def wait(self, lane: Literal["telemetry", "events"], beyond: int) -> None:
+        """Return when something with a number beyond ``beyond`` is committed."""
+
+
+class History(Protocol):
+    """What was recorded in a span of time, read a little at a time; used in one thread only."""
+
+    def readings(self, start: int, end: int, equipment: str | None) -> Iterator[ReadingMessage]:
+        """Readings from ``start`` to before ``end`` (ns, UTC), oldest first."""
+
+    def events(self, start: int, end: int) -> Iterator[Event]:
+        """Events from ``start`` to before ``end`` (ns, UTC), in the order of their numbers."""
+
+
+class Desk(Protocol):
+    """The running gateway, as those who serve its people see it."""
+
+    @property
+    def plant(self) -> Plant:
+        """What is watched."""
+
+    @property
+    def latest(self) -> Sequence[Scan | None]:
+        """The newest scan of each source, by its index; None before the first."""
+
+    @property
+    def store(self) -> Record:
+        """The record."""
+
+    @property
+    def watched(self) -> Collection[str]:
+        """The name of every alarm that can be."""
+
+    def now(self) -> Moment:
+        """Return this instant."""
+
+    def standing(self, name: str) -> AlarmMessage | None:
+        """Return the alarm as it stands on the record; None where it is normal."""
+
+    def active(self) -> Sequence[AlarmMessage]:
+        """Return every alarm that is not normal, as it stands on the record."""
+
+    async def act(self, request: ActRequest) -> ActReply:
+        """Do what an operator asks, or refuse; returns when either is on the record.
+
+        A request id that was answered before is answered the same, and nothing is done.
+        """
+
+    async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
+        """Put on the record a request that never became an act, and return when it stands there."""
+
+    async def status(self) -> StatusMessage:
+        """Return how the gateway is."""
+
+    async def backup(self, name: str) -> Path:
+        """Copy the store into its folder ``backups`` and return the copy's path.
+
+        Raises ``StoreError`` when there is such a file already or the disk refuses.
+        """
+
+    def history(self) -> AbstractContextManager[History]:
+        """Open the record for reading, in the thread that calls; it holds up nobody."""

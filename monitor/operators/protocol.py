@@ -1,0 +1,246 @@
+"""What is said on the local socket: a request, then answers, then an end; a line of JSON each.
+
+Each connection carries one request. Alarms are told as ``AlarmMessage`` and acts are answered by
+``ActReply``, as everywhere; what only the local socket says has its models here.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from config.model import Id
+from config.rules import Priority
+from monitor.alarms.facts import State
+from monitor.messages import Message
+
+Names = tuple[str, ...]
+
+
+class StatusRequest(Message):
+    """How the gateway is."""
+
+    request: Literal["status"] = "status"
+
+
+class AlarmsRequest(Message):
+    """What is not normal now; with ``names`` just these of them."""
+
+    request: Literal["alarms"] = "alarms"
+    names: Names = ()
+    equipment: Names = ()
+
+
+class ValuesRequest(Message):
+    """What channels say now."""
+
+    request: Literal["values"] = "values"
+    of: Names = ()
+    """``equipment`` or ``equipment/channel``; empty: all."""
+    follow: bool = False
+    """Goes on with what is new, until the client closes."""
+
+
+class TailRequest(Message):
+    """Events as they are committed, and some that were."""
+
+    request: Literal["tail"] = "tail"
+    last: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Begin with so many earlier events that pass the filters."""
+    since: int | None = None
+    """Begin with what was recorded from this time on (ns, UTC)."""
+    after: int | None = None
+    """Begin with what follows the event of this number in ``store_id``: to go on after a break."""
+    store_id: str = ""
+    follow: bool = True
+    equipment: Names = ()
+    states: tuple[State, ...] = ()
+    priority: Priority | None = None
+    """This one and worse; acts and the like have none and are left out."""
+    acts: bool = False
+    """Also the acts and refusals themselves, beside the transitions that they led to."""
+
+
+class Ask(Message):
+    """An operator's act, as the command line asks for it: who asks is read off the socket."""
+
+    request: Literal["act"] = "act"
+    act: Literal["acknowledge", "reset", "shelve", "unshelve"]
+    alarm: str
+    claimed: Annotated[str, Field(max_length=200)] = ""
+    reason: Annotated[str, Field(max_length=1000)]
+    duration: Annotated[int, Field(gt=0)] | None = None
+    """Nanoseconds; for ``shelve``."""
+    occurrence: str | None = None
+    version: int | None = None
+    request_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class StoreStatusRequest(Message):
+    """How the store is."""
+
+    request: Literal["store-status"] = "store-status"
+
+
+class BackupRequest(Message):
+    """A consistent copy of the store, made while it is in use, in its folder ``backups``."""
+
+    request: Literal["backup"] = "backup"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """A file name and not a path: who may ask is not who owns the disk."""
+
+
+class ExportRequest(Message):
+    """What was recorded in a span of time, oldest first."""
+
+    request: Literal["export"] = "export"
+    what: Literal["readings", "events"]
+    start: int
+    end: int
+    """Nanoseconds, UTC; the end is not included."""
+    equipment: Id | None = None
+
+
+Request = Annotated[
+    StatusRequest
+    | AlarmsRequest
+    | ValuesRequest
+    | TailRequest
+    | Ask
+    | StoreStatusRequest
+    | BackupRequest
+    | ExportRequest,
+    Field(discriminator="request"),
+]
+REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+
+
+class End(Message):
+    """The last line of every answer."""
+
+    schema_: Literal["cytowatch.end.v1"] = Field("cytowatch.end.v1", alias="schema")
+    result: Literal["done", "failed"]
+    word: str
+    """``done``, or what went wrong: invalid, too_large, too_many, too_slow, unknown_name, …"""
+    text: str = ""
+
+
+class ValueMessage(Message):
+    """What one channel says now."""
+
+    schema_: Literal["cytowatch.value.v1"] = Field("cytowatch.value.v1", alias="schema")
+    equipment: str
+    channel: str
+    source: str
+    value: float | int | bool | str | None
+    unit: str
+    quality: Literal["good", "uncertain", "bad"]
+    reason: str
+    """Empty when good."""
+    time: str | None
+    """Of the scan; none before the first."""
+    age: float | None
+    """Seconds since then, by elapsed time."""
+    source_time: str | None
+
+
+class EventMessage(Message):
+    """Anything recorded: the event as it stands in the store."""
+
+    schema_: Literal["cytowatch.event.v1"] = Field("cytowatch.event.v1", alias="schema")
+    store_id: str
+    number: int
+    seq: int | None
+    kind: str
+    time: str
+    subject: str
+    body: dict[str, JsonValue]
+    """For the kind ``alarm`` an ``AlarmEventMessage``."""
+
+
+class ReadingMessage(Message):
+    """One reading as it was recorded."""
+
+    schema_: Literal["cytowatch.reading.v1"] = Field("cytowatch.reading.v1", alias="schema")
+    time: str
+    equipment: str
+    kind: str
+    source: str
+    channel: str
+    value: float | int | bool | str | None
+    quality: Literal["good", "uncertain", "bad"]
+    reason: str
+    origin: str
+    scan: int
+    config: str
+
+
+class LineStatus(Message):
+    """One line: held or not."""
+
+    name: str
+    state: Literal["starting", "up", "down"]
+    since: str | None
+    text: str = ""
+    """Why it is down."""
+
+
+class SinkStatus(Message):
+    """One sink: what it has delivered and what waits."""
+
+    name: str
+    state: Literal["starting", "up", "down"]
+    since: str | None
+    text: str = ""
+    telemetry_behind: int = 0
+    """Scans committed and not yet delivered."""
+    events_behind: int = 0
+
+
+class StoreStatusMessage(Message):
+    """The store in figures."""
+
+    schema_: Literal["cytowatch.store_status.v1"] = Field(
+        "cytowatch.store_status.v1", alias="schema"
+    )
+    path: str
+    store_id: str
+    last_scan: int
+    last_event: int
+    last_seq: int
+    chain_head: str
+    figures: dict[str, JsonValue]
+    """The rest, as the store names it: bytes, quota, dead letters, …"""
+
+
+class StatusMessage(Message):
+    """How the gateway is, whole."""
+
+    schema_: Literal["cytowatch.status.v1"] = Field("cytowatch.status.v1", alias="schema")
+    site: str
+    gateway: str
+    version: str
+    pid: int
+    started: str
+    time: str
+    config: str
+    """First eight characters of the configuration's hash."""
+    clock_synchronised: bool | None
+    """None: nobody knows."""
+    last_scan: int
+    """Number of the last committed scan."""
+    last_seq: int
+    equipment: int
+    channels: int
+    alarms_standing: int
+    alarms_unacknowledged: int
+    lines: tuple[LineStatus, ...]
+    sinks: tuple[SinkStatus, ...]
+    store: StoreStatusMessage
+
+
+class BackupMessage(Message):
+    """Where the copy lies."""
+
+    schema_: Literal["cytowatch.backup.v1"] = Field("cytowatch.backup.v1", alias="schema")
+    path: str
+    bytes: int

@@ -1,0 +1,286 @@
+"""A gateway without a plant: what the local socket and the command line talk to in tests."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from config.plant import (
+    Channel,
+    ChannelType,
+    Encoding,
+    Equipment,
+    Grouping,
+    Plant,
+    Register,
+    Source,
+    Table,
+)
+from config.rules import Silent
+from config.site import StoreSettings
+from drivers.reading import Moment, Scan
+from monitor.alarms.facts import Change, State
+from monitor.messages import ActReply, ActRequest, AlarmEventMessage, AlarmMessage, rfc3339
+from monitor.operators.protocol import (
+    LineStatus,
+    ReadingMessage,
+    SinkStatus,
+    StatusMessage,
+    StoreStatusMessage,
+)
+from monitor.store.errors import StoreError
+from monitor.store.events import Event
+
+NOON = 1_769_860_800 * 10**9
+"""2026-01-31T12:00:00Z"""
+SECOND = 10**9
+START = Moment(NOON, 1000 * SECOND)
+
+
+def _channel(name: str, unit: str, type_: ChannelType = ChannelType.ANALOG) -> Channel:
+    names = {0: "closed", 1: "open"} if type_ is ChannelType.STATE else {}
+    return Channel(name, type_, unit, Register(Table.HOLDING, 0, Encoding.FLOAT32), names=names)
+
+
+def _source(index: int, equipment: str, *channels: Channel) -> Source:
+    silent = Silent(name="silent")
+    return Source(index, equipment, "probe", "bus", 1, SECOND, SECOND, channels, Grouping(), silent)
+
+
+PLANT = Plant(
+    site="les-ulis",
+    gateway="gw-1",
+    lines={},
+    line_silent={},
+    equipment=(
+        Equipment("incubator-07", "incubator", "suite-a", (0,)),
+        Equipment("incubator-08", "incubator", "suite-a", (1,)),
+    ),
+    sources=(
+        _source(0, "incubator-07", _channel("co2", "%"), _channel("door", "", ChannelType.STATE)),
+        _source(1, "incubator-08", _channel("co2", "%")),
+    ),
+    store=StoreSettings(),
+    influxdb=None,
+    mqtt=None,
+    text="",
+    digest="0123456789abcdef",
+)
+
+
+def alarm_event(
+    number: int, alarm: str = "incubator-07/co2/low", **changed: object
+) -> AlarmEventMessage:
+    """One transition, whole; what the test is about is changed by name."""
+    equipment, channel, rule = alarm.split("/")
+    fields: dict[str, object] = {
+        "site": "les-ulis",
+        "gateway": "gw-1",
+        "area": "suite-a",
+        "equipment": equipment,
+        "kind": "incubator",
+        "channel": channel,
+        "rule": rule,
+        "alarm": alarm,
+        "event_id": f"s1-{number}",
+        "seq": number,
+        "store_id": "s1",
+        "version": 1,
+        "occurrence": f"s1/{alarm}/1",
+        "state": State.UNACKNOWLEDGED,
+        "active_state": True,
+        "acked_state": False,
+        "latched_state": False,
+        "shelving_state": "Unshelved",
+        "suppressed_state": False,
+        "suppressed_or_shelved": False,
+        "retain": True,
+        "annunciated": True,
+        "suppressed_by": "",
+        "superseded_by": "",
+        "shelved_until": None,
+        "priority": "high",
+        "severity": 800,
+        "value": 4.1,
+        "unit": "%",
+        "limit": 4.5,
+        "peak": 4.0,
+        "peak_time": None,
+        "condition_start": None,
+        "alarm_time": None,
+        "time": rfc3339(NOON + number * SECOND),
+        "response": "Check the gas supply",
+        "config": "01234567",
+        "change": Change.RAISED,
+        "before": State.NORMAL,
+        "after": State.UNACKNOWLEDGED,
+        "scan": 7,
+        "actor": "",
+        "claimed": "",
+        "via": "",
+        "comment": "",
+    }
+    return AlarmEventMessage.model_validate(fields | changed)
+
+
+def standing(message: AlarmEventMessage) -> AlarmMessage:
+    """The alarm as it stands after a transition."""
+    fields = set(AlarmMessage.model_fields) - {"schema_"}
+    return AlarmMessage.model_validate(message.model_dump(include=fields))
+
+
+def recorded(message: AlarmEventMessage) -> Event:
+    """The transition as an event of the record."""
+    at = NOON + message.seq * SECOND
+    body = message.model_dump_json(by_alias=True)
+    return Event(message.seq, message.seq, "alarm", at, at, message.alarm, body)
+
+
+def noted(number: int, kind: str, subject: str, **body: object) -> Event:
+    """Any other event."""
+    at = NOON + number * SECOND
+    return Event(number, None, kind, at, at, subject, json.dumps(body))
+
+
+class Last(NamedTuple):
+    """How far the record goes."""
+
+    event: int
+
+
+@dataclass
+class FakeStore:
+    """A record in a list."""
+
+    recorded: list[Event] = field(default_factory=list)
+    store_id: str = "s1"
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def last(self) -> Last:
+        return Last(self.recorded[-1].number if self.recorded else 0)
+
+    def add(self, *events: Event) -> None:
+        """Commit."""
+        self.recorded += events
+        self._news.set()
+
+    async def events(self, after: int, limit: int) -> Sequence[Event]:
+        return [event for event in self.recorded if event.number > after][:limit]
+
+    async def wait(self, lane: str, beyond: int) -> None:
+        assert lane == "events"
+        while self.last.event <= beyond:
+            self._news.clear()
+            await self._news.wait()
+
+
+@dataclass
+class FakeHistory:
+    """What a span of the record holds."""
+
+    store: FakeStore
+    rows: Sequence[ReadingMessage]
+
+    def readings(self, start: int, end: int, equipment: str | None) -> Iterator[ReadingMessage]:
+        for row in self.rows:
+            if rfc3339(start) <= row.time < rfc3339(end) and equipment in {None, row.equipment}:
+                yield row
+
+    def events(self, start: int, end: int) -> Iterator[Event]:
+        yield from (event for event in self.store.recorded if start <= event.at < end)
+
+
+@dataclass
+class FakeDesk:
+    """A gateway whose answers are laid out by the test."""
+
+    folder: Path
+    plant: Plant = PLANT
+    store: FakeStore = field(default_factory=FakeStore)
+    latest: list[Scan | None] = field(default_factory=lambda: [None, None])
+    alarms: dict[str, AlarmMessage] = field(default_factory=dict)
+    watched: tuple[str, ...] = (
+        "incubator-07/co2/low",
+        "incubator-07/co2/high",
+        "incubator-08/co2/low",
+        "gateway/_/sink-mqtt",
+    )
+    rows: Sequence[ReadingMessage] = ()
+    acted: list[ActRequest] = field(default_factory=list)
+    refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+    refusal: tuple[str, str] | None = None
+    """Word and text with which acts are refused."""
+    time: Moment = START
+
+    def now(self) -> Moment:
+        return self.time
+
+    def standing(self, name: str) -> AlarmMessage | None:
+        return self.alarms.get(name)
+
+    def active(self) -> Sequence[AlarmMessage]:
+        return list(self.alarms.values())
+
+    async def act(self, request: ActRequest) -> ActReply:
+        self.acted.append(request)
+        word, text = self.refusal or ("done", "")
+        return ActReply(
+            request_id=request.request_id,
+            result="refused" if self.refusal else "done",
+            word=word,
+            text=text,
+            alarm=request.alarm,
+            state=State.ACKNOWLEDGED,
+        )
+
+    async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
+        self.refused.append((subject, body))
+
+    async def status(self) -> StatusMessage:
+        return StatusMessage(
+            site="les-ulis",
+            gateway="gw-1",
+            version="0.1.0",
+            pid=42,
+            started=rfc3339(NOON),
+            time=rfc3339(NOON),
+            config="01234567",
+            clock_synchronised=True,
+            last_scan=17,
+            last_seq=3,
+            equipment=2,
+            channels=3,
+            alarms_standing=len(self.alarms),
+            alarms_unacknowledged=sum(not alarm.acked_state for alarm in self.alarms.values()),
+            lines=(
+                LineStatus(name="suite-a", state="up", since=rfc3339(NOON)),
+                LineStatus(
+                    name="suite-b", state="down", since=rfc3339(NOON), text="refused\x1b[31m"
+                ),
+            ),
+            sinks=(SinkStatus(name="mqtt", state="up", since=rfc3339(NOON), events_behind=2),),
+            store=StoreStatusMessage(
+                path=str(self.folder / "store.db"),
+                store_id="s1",
+                last_scan=17,
+                last_event=self.store.last.event,
+                last_seq=3,
+                chain_head="abc",
+                figures={"bytes": 4096},
+            ),
+        )
+
+    async def backup(self, name: str) -> Path:
+        path = self.folder / name
+        if path.exists():
+            raise StoreError(f"{path} is there already")
+        path.write_bytes(b"copy")
+        return path
+
+    @contextmanager
+    def history(self) -> Iterator[FakeHistory]:
+        yield FakeHistory(self.store, self.rows)
