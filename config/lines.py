@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.model import Duration, Id, Model
+from config.model import Duration, Id, Model, Whole
+from config.rules import RuleSetting
 
 MILLISECOND = 10**6
 
@@ -13,7 +14,7 @@ class Modbus(Model):
     """How to reach a Modbus server, and what it can bear."""
 
     host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    port: Annotated[Whole, Field(ge=1, le=65535)] = 502
     framing: Literal["tcp", "rtu-over-tcp"] = "tcp"
     connect_timeout: Duration = 5_000 * MILLISECOND
     timeout: Duration = 1_000 * MILLISECOND
@@ -29,6 +30,8 @@ class ModbusLine(Model):
     modbus: Modbus
     on: tuple[Id, ...] = ()
     """The gateways that may own the line; empty: every gateway that reads the file."""
+    silent: RuleSetting = RuleSetting()
+    """How the alarm of a lost line differs from the default."""
 
 
 Line = ModbusLine

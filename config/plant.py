@@ -59,8 +59,9 @@ class Encoding(StrEnum):
 class Register:
     """Where one channel lies in a Modbus unit, and what its raw value means.
 
-    ``value = raw * scale + offset`` in the channel's unit: a conversion from the device's unit is
-    already in ``scale`` and ``offset``.
+    ``value = raw * scale / divisor + offset`` in the channel's unit: a conversion from the device's
+    unit is already in them. A tenth is ``divisor=10``, since ``302 / 10`` is 30.2 and
+    ``302 * 0.1`` is not.
     """
 
     table: Table
@@ -82,6 +83,9 @@ class Register:
     valid_min: float | None = None
     """Below this, in the channel's unit, a value cannot be true: the reading is bad."""
     valid_max: float | None = None
+    divisor: float = 1.0
+    inverted: bool = False
+    """For a ``STATE``: raw 0 is true and 1 is false, since the contact is wired the other way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Channel:
     rules: tuple[ChannelRule, ...] = ()
     """Every rule that watches it, the defaults (unreadable, stale) included."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """Names of raw values, for states and enumerations."""
+    """Names of raw values for enumerations; of False (0) and True (1) for states."""
     single_precision: bool = False
     """Whether nine significant digits tell the value exactly (an unscaled float32)."""
     has_source_time: bool = False

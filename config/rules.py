@@ -5,11 +5,11 @@ To add a rule: a class here, a member of ``Rule``, and the arm that mypy then as
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from config.model import Duration, Id, Model
+from config.model import Duration, Flag, Id, Model, Real
 
 SECOND = 10**9
 
@@ -35,7 +35,7 @@ class _Rule(Model):
     """How long the condition must hold before the alarm is raised (ns)."""
     off_delay: Duration = 0
     """How long the condition must be gone before the alarm returns (ns)."""
-    latching: bool = False
+    latching: Flag = False
     """Whether the alarm stays after its return until an operator resets it."""
     response: str = ""
     """What the operator is to do."""
@@ -45,16 +45,18 @@ class High(_Rule):
     """The value is above ``limit`` (strictly); it is back when below ``limit - deadband``."""
 
     kind: Literal["high"] = "high"
-    limit: float = Field(alias="high")
-    deadband: Annotated[float, Field(ge=0)] = 0.0
+    name: Id = "high"
+    limit: Real = Field(alias="high")
+    deadband: Annotated[Real, Field(ge=0)] = 0.0
 
 
 class Low(_Rule):
     """The value is below ``limit`` (strictly); it is back when above ``limit + deadband``."""
 
     kind: Literal["low"] = "low"
-    limit: float = Field(alias="low")
-    deadband: Annotated[float, Field(ge=0)] = 0.0
+    name: Id = "low"
+    limit: Real = Field(alias="low")
+    deadband: Annotated[Real, Field(ge=0)] = 0.0
 
 
 class Unreadable(_Rule):
@@ -87,3 +89,17 @@ class Silent(_Rule):
 
 Rule = High | Low | Unreadable | Stale | Silent
 ChannelRule = High | Low | Unreadable | Stale
+
+
+class RuleSetting(Model):
+    """What a site says about a rule that is on by default; what it leaves out stays as it was."""
+
+    on_delay: Duration | None = None
+    off_delay: Duration | None = None
+    priority: Priority | None = None
+    latching: Flag | None = None
+    response: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What is said at all, ready to be laid over a rule's own values."""
+        return {name: value for name, value in self if value is not None}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.model import Duration, Model
+from config.model import Duration, Flag, Model, Whole
 
 GIB = 2**30
 
@@ -26,7 +26,7 @@ class StoreSettings(Model):
     """Where it lies; ``$STATE_DIRECTORY`` (systemd), else ``./state``, when not given."""
     tick: Duration = 10**9
     """How often readings are committed (ns): the loss window of a crash."""
-    quota: Annotated[int, Field(ge=2**20)] = 8 * GIB
+    quota: Annotated[Whole, Field(ge=2**20)] = 8 * GIB
     """Bytes of readings kept; the oldest delivered ones go first."""
 
 
@@ -60,12 +60,12 @@ class Mqtt(Model):
     """The broker that alarms go to."""
 
     host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    port: Annotated[Whole, Field(ge=1, le=65535)] = 1883
     protocol: Literal["5", "3.1.1"] = "5"
     user: str = ""
     password: Secret | None = None
     tls: Tls | None = None
-    commands: bool = False
+    commands: Flag = False
     """Whether acknowledgements and shelving are taken over MQTT."""
     digest: Duration = 30 * 10**9
     """How often the digest and the heartbeat go out (ns)."""

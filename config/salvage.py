@@ -1,0 +1,158 @@
+"""A draft of the site for the checks that look across it; from a broken file, all that can be saved.
+
+So a typing error in one place does not hide that a line's name is wrong in another. What cannot be
+saved is left out, but its name is kept: nothing that refers to it is called unknown.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from config.catalogue import Entry, Kind
+from config.limits import LimitSet, RuleEntry
+from config.lines import Line
+from config.problems import Path
+from config.shape import path_of
+from config.site import InfluxDb, Mqtt
+from config.sources import EquipmentSpec, Profile
+from config.written import SiteFile
+
+T = TypeVar("T")
+ROUNDS = 8
+"""More than the levels of the file, since each round may take away one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Generic[T]):
+    """A part of the file, and whether it is as it was written."""
+
+    value: T
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The parts of a site, by name or by their index in the file; without those beyond saving."""
+
+    gateway: str | None
+    lines: Mapping[int, Saved[Line]]
+    equipment: Mapping[int, Saved[EquipmentSpec]]
+    limits: Mapping[str, Saved[Mapping[str, tuple[RuleEntry, ...]]]]
+    profiles: Mapping[str, Saved[Profile]]
+    kinds: Mapping[str, Saved[Mapping[str, Entry]]]
+    influxdb: InfluxDb | None
+    mqtt: Mqtt | None
+    lost_lines: frozenset[str] = field(default_factory=frozenset)
+    """Names of lines that could not be saved."""
+    lost: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    """Section and name of limit sets, profiles and kinds that could not be saved."""
+
+
+def whole(site: SiteFile) -> Draft:
+    """The draft of a site that has its shape."""
+    return Draft(
+        gateway=site.gateway,
+        lines={index: Saved(line) for index, line in enumerate(site.lines)},
+        equipment={index: Saved(each) for index, each in enumerate(site.equipment)},
+        limits={name: Saved(each) for name, each in site.limits.items()},
+        profiles={name: Saved(each) for name, each in site.profiles.items()},
+        kinds={name: Saved(each) for name, each in site.kinds.items()},
+        influxdb=site.influxdb,
+        mqtt=site.mqtt,
+    )
+
+
+def salvage(data: Mapping[str, Any]) -> Draft:
+    """The draft of data that do not have the shape of a site."""
+    lines = _each(TypeAdapter[Line](Line), _listed(data.get("lines")))
+    limits = _each(TypeAdapter[LimitSet](LimitSet), _named(data.get("limits")))
+    profiles = _each(TypeAdapter(Profile), _named(data.get("profiles")))
+    kinds = _each(TypeAdapter[Kind](Kind), _named(data.get("kinds")))
+    gateway = data.get("gateway")
+    return Draft(
+        gateway=gateway if isinstance(gateway, str) else None,
+        lines=lines,
+        equipment=_each(TypeAdapter(EquipmentSpec), _listed(data.get("equipment"))),
+        limits=limits,
+        profiles=profiles,
+        kinds=kinds,
+        influxdb=_one(InfluxDb, data.get("influxdb")),
+        mqtt=_one(Mqtt, data.get("mqtt")),
+        lost_lines=frozenset(_lost_lines(_listed(data.get("lines")), lines)),
+        lost=frozenset(
+            (section, name)
+            for section, saved in (("limits", limits), ("profiles", profiles), ("kinds", kinds))
+            for name in _named(data.get(section)).keys() - saved.keys()
+        ),
+    )
+
+
+def _listed(data: object) -> dict[int, Any]:
+    return dict(enumerate(data)) if isinstance(data, list) else {}
+
+
+def _named(data: object) -> dict[str, Any]:
+    items = data.items() if isinstance(data, dict) else ()
+    return {name: each for name, each in items if isinstance(name, str)}
+
+
+def _lost_lines(data: Mapping[int, Any], saved: Mapping[int, Saved[Line]]) -> Iterator[str]:
+    for index, line in data.items():
+        if index not in saved and isinstance(line, dict) and isinstance(line.get("name"), str):
+            yield line["name"]
+
+
+Key = TypeVar("Key", int, str)
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+def _each(adapter: TypeAdapter[T], data: Mapping[Key, Any]) -> dict[Key, Saved[T]]:
+    saved = {key: _saved(adapter, each) for key, each in data.items()}
+    return {key: each for key, each in saved.items() if each is not None}
+
+
+def _one(model: type[AnyModel], data: object) -> AnyModel | None:
+    saved = _saved(TypeAdapter(model), data) if data is not None else None
+    return saved.value if saved else None
+
+
+def _saved(adapter: TypeAdapter[T], data: Any) -> Saved[T] | None:  # noqa: ANN401 - merged data
+    """``data`` as the adapter's type, less what is wrong in it; None when that leaves nothing."""
+    complete = True
+    for attempt in range(ROUNDS):
+        try:
+            return Saved(adapter.validate_python(data), complete)
+        except ValidationError as error:
+            data = deepcopy(data) if attempt == 0 else data
+            errors = error.errors(include_url=False, include_context=False)
+            complete = complete and all(each["type"] == "extra_forbidden" for each in errors)
+            if not _prune(data, {_existing(data, path_of(each)) for each in errors}):
+                return None
+    return None
+
+
+def _prune(data: Any, wrong: set[Path]) -> bool:  # noqa: ANN401 - as above
+    """Take the keys at ``wrong`` out of ``data``; False where one cannot be taken."""
+    for path in wrong:
+        if not path or isinstance(path[-1], int):
+            return False  # an item of a list: the others would no longer be at their index
+        above = data
+        for step in path[:-1]:
+            above = above.get(step, {}) if isinstance(above, dict) else above[step]
+        above.pop(path[-1], None)
+    return True
+
+
+def _existing(data: Any, path: Path) -> Path:  # noqa: ANN401 - as above
+    """As much of ``path`` as leads somewhere."""
+    for length, step in enumerate(path):
+        if not (
+            (isinstance(data, dict) and step in data)
+            or (isinstance(data, list) and isinstance(step, int) and step < len(data))
+        ):
+            return path[:length]
+        data = data[step]
+    return path

@@ -1,0 +1,142 @@
+"""What pydantic found, in words for people: where it is in the file, and what was perhaps meant."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from config.limits import KINDS_OF_RULE
+from config.problems import Finding, Path, did_you_mean
+
+SECRET_KEYS = frozenset({"token", "password"})
+"""What stands under these is never shown."""
+
+_TAGS = frozenset(
+    {"a setting", "the word off", "a channel", *(f"a {kind} rule" for kind in KINDS_OF_RULE)}
+)
+_OPC_UA = "this release reads Modbus TCP; OPC UA is not read yet"
+_FOREIGN = frozenset({"opcua", "node"})
+
+
+def findings(model: type[BaseModel], error: ValidationError) -> Iterator[Finding]:
+    """Each error of ``error``, which ``model`` raised, at its path in the data."""
+    errors = error.errors(include_url=False)
+    foreign = {path_of(each)[:-1] for each in errors if _is_foreign(each)}
+    for each in errors:
+        path = path_of(each)
+        if each["type"] == "missing" and path[:-1] in foreign:
+            continue
+        at_key = each["type"] == "extra_forbidden" or each["loc"][-1:] == ("[key]",)
+        yield Finding(path, _words(model, each, path), at_key=at_key)
+
+
+def path_of(error: ErrorDetails) -> Path:
+    """The place of ``error`` by keys and indices, without pydantic's names of union members."""
+    return tuple(step for step in error["loc"] if step not in _TAGS and step != "[key]")
+
+
+def _is_foreign(error: ErrorDetails) -> bool:
+    return error["type"] == "extra_forbidden" and error["loc"][-1] in _FOREIGN
+
+
+def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # noqa: PLR0911 - one return for each kind of error
+    context = error.get("ctx", {})
+    if SECRET_KEYS.intersection(path[:-1]) and error["type"] == "extra_forbidden":
+        return _unknown_key(model, path)
+    if path and path[-1] in SECRET_KEYS:
+        return "a secret is not written here; say where it is: credential, file or env"
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden" if _is_foreign(error):
+            return _OPC_UA
+        case "extra_forbidden":
+            return _unknown_key(model, path)
+        case "value_error":
+            return str(context.get("error", error["msg"]))
+        case "string_pattern_mismatch":
+            given = _shown(error, path)
+            return f"a name is lower case letters, digits, - and _, at most 63{given}"
+        case "literal_error" | "enum":
+            expected = str(context["expected"])
+            known = expected.replace(" or ", ", ").replace("'", "").split(", ")
+            return f"should be {expected}{did_you_mean(str(error['input']), known)}"
+        case "union_tag_not_found" | "union_tag_invalid":
+            return f"a rule says one of {', '.join(KINDS_OF_RULE)}"
+        case _:
+            return _plain(error["msg"]) + _shown(error, path)
+
+
+def _plain(message: str) -> str:
+    """Pydantic's words without its own names for types."""
+    swaps = {
+        "Input should": "should",
+        "Tuple should": "should",
+        "String should": "should",
+        "valid dictionary or instance of": "mapping of keys to values, a",
+        "valid dictionary": "mapping of keys to values",
+        "valid mapping": "mapping of keys to values",
+        "valid tuple": "list",
+        "valid string": "text (in quotes, if it looks like a number)",
+        "valid integer": "whole number",
+        "valid number": "number",
+        "after validation, not 0": "in it, not none",
+    }
+    for theirs, ours in swaps.items():
+        message = message.replace(theirs, ours)
+    message = message.split(", unable to parse")[0].split(", got a number with")[0]
+    return message[:1].lower() + message[1:]
+
+
+def _shown(error: ErrorDetails, path: Path) -> str:
+    """The value, where it is short and no secret."""
+    value = error["input"]
+    if isinstance(value, bool | int | float | str) and not SECRET_KEYS.intersection(path):
+        shown = repr(value) if isinstance(value, str) else str(value)
+        return f" (got {shown})" if len(shown) <= 40 else ""  # noqa: PLR2004 - what fits a line
+    return ""
+
+
+def _unknown_key(model: type[BaseModel], path: Path) -> str:
+    key = str(path[-1])
+    return f"unknown key {key!r}{did_you_mean(key, keys_at(model, path[:-1]))}"
+
+
+def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:
+    """The keys that ``model`` knows in the mapping at ``path``."""
+    here: list[Any] = [model]
+    for step in path:
+        here = [each for kind in here for each in _below(kind, step)]
+    return {
+        field.alias or name
+        for kind in here
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        for name, field in kind.model_fields.items()
+    }
+
+
+def _below(kind: Any, step: str | int) -> Iterator[Any]:  # noqa: ANN401 - a type, of any form
+    """The types that can stand under ``step`` of a value of type ``kind``."""
+    origin = get_origin(kind)
+    if isinstance(kind, type) and origin is None and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            if step in {name, field.alias}:
+                yield from _members(field.annotation)
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
+        yield from _members(get_args(kind)[1])
+    elif origin is tuple:
+        yield from _members(get_args(kind)[0])
+
+
+def _members(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
+    """The members of a union, through annotations."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        yield from _members(get_args(kind)[0])
+    elif origin in {Union, UnionType}:
+        for each in get_args(kind):
+            yield from _members(each)
+    else:
+        yield kind

@@ -1,0 +1,153 @@
+"""Whether rules can do what they are for: be raised, be cleared, and find the channel they watch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from config.catalogue import Entry
+from config.channels import ChannelSpec, limits_of
+from config.limits import LimitSet, RuleEntry, StaleEntry, UnreadableEntry
+from config.plant import ChannelType
+from config.problems import Finding, did_you_mean
+from config.resolve import specs_of
+from config.rules import High, Low, RuleSetting
+from config.salvage import Draft
+from config.sources import EquipmentSpec
+from config.units import UnitError
+from config.wiring import Wiring
+
+_NUMBERS = frozenset({ChannelType.ANALOG, ChannelType.COUNTER})
+
+
+def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
+    """What is wrong with the rules of one channel among themselves; paths are relative to the channel."""
+    seen: set[str] = set()
+    for index, rule in enumerate(rules):
+        name = _name(rule)
+        if name in seen:
+            yield Finding((index,), f"rule {name!r} is there twice")
+        seen.add(name)
+        if isinstance(rule, StaleEntry) and isinstance(rule.stale, RuleSetting):
+            text = "could never be raised: what is read over Modbus has no time of its own"
+            yield Finding((index, "stale"), text)
+    highs = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, High)]
+    lows = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, Low)]
+    if highs and lows:
+        yield from _between(highs, lows)
+
+
+def _name(rule: RuleEntry) -> str:
+    match rule:
+        case UnreadableEntry():
+            return "unreadable"
+        case StaleEntry():
+            return "stale"
+        case High() | Low():
+            return rule.name
+
+
+def _between(
+    highs: Sequence[tuple[int, High]], lows: Sequence[tuple[int, Low]]
+) -> Iterator[Finding]:
+    """A high limit is above every low one, and its deadband ends before it."""
+    lowest_high = min(rule.limit for _, rule in highs)
+    highest_low = max(rule.limit for _, rule in lows)
+    for index, high in highs:
+        if high.limit <= highest_low:
+            yield Finding(
+                (index, "high"), f"{high.limit:g} is not above the low limit {highest_low:g}"
+            )
+        elif high.limit - high.deadband <= highest_low:
+            text = f"can never clear: the deadband reaches the low limit {highest_low:g}"
+            yield Finding((index, "deadband"), text)
+    for index, low in lows:
+        if low.limit < lowest_high <= low.limit + low.deadband:
+            text = f"can never clear: the deadband reaches the high limit {lowest_high:g}"
+            yield Finding((index, "deadband"), text)
+
+
+def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
+    """What is wrong between limit sets and the channels that they watch."""
+    anywhere = {channel for entries in wiring.kinds.values() for channel in entries}
+    for name, saved in draft.limits.items():
+        for channel in saved.value.keys() - anywhere:
+            text = f"no kind has a channel {channel!r}{did_you_mean(channel, anywhere)}"
+            yield Finding(("limits", name, channel), text, at_key=True)
+    seen: dict[tuple[object, ...], tuple[Finding, ...]] = {}
+    for index, each in draft.equipment.items():
+        equipment = each.value
+        limits = draft.limits.get(equipment.limits or "")
+        if limits is None or equipment.kind not in wiring.kinds:
+            continue
+        entries = wiring.kinds[equipment.kind]
+        key = _composition(equipment)
+        if key is None or key not in seen:
+            specs = _specs(equipment, wiring)
+            found = tuple(_rule_findings(equipment.limits or "", limits.value, specs, entries))
+            whole = each.whole and wiring.complete(equipment)
+            missing = tuple(_missing(equipment, limits.value, specs, anywhere)) if whole else ()
+            seen[key or (index,)] = (*found, *missing)
+        for finding in seen[key or (index,)]:
+            yield finding.under(("equipment", index)) if finding.path == ("limits",) else finding
+
+
+def _composition(equipment: EquipmentSpec) -> tuple[object, ...] | None:
+    """What an equipment's channels and rules follow from; None where it spells its own."""
+    if any(source.channels for source in equipment.sources):
+        return None
+    profiles = tuple(source.profile for source in equipment.sources)
+    return equipment.kind, equipment.limits, profiles
+
+
+def _specs(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, ChannelSpec]:
+    return {
+        name: spec
+        for source in equipment.sources
+        for name, spec in specs_of(source, wiring.profile(source)).items()
+    }
+
+
+def _missing(
+    equipment: EquipmentSpec,
+    limits: LimitSet,
+    specs: Mapping[str, ChannelSpec],
+    anywhere: set[str],
+) -> Iterator[Finding]:
+    for channel in limits:
+        if channel in anywhere and channel not in specs:
+            text = f"limit set {equipment.limits!r} watches {channel!r}, which no source here gives"
+            yield Finding(("limits",), f"{text}{did_you_mean(channel, specs)}")
+
+
+def _rule_findings(
+    name: str,
+    limits: LimitSet,
+    specs: Mapping[str, ChannelSpec],
+    entries: Mapping[str, Entry],
+) -> Iterator[Finding]:
+    for channel in limits.keys() & specs.keys() & entries.keys():
+        for index, rule in enumerate(limits[channel]):
+            if isinstance(rule, High | Low):
+                path = ("limits", name, channel, index, rule.kind)
+                found = _limit_findings(rule, specs[channel], entries[channel])
+                yield from (Finding(path, text) for text in found)
+
+
+def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterator[str]:
+    if entry.type not in _NUMBERS:
+        yield f"a {entry.type} has no {rule.kind} limit"
+        return
+    try:
+        valid = limits_of(spec, entry)
+    except UnitError:
+        return  # said where the unit is
+    if valid is None:
+        return
+    side = 1 if isinstance(rule, High) else -1
+    reach = [side * valid[0], side * valid[1]]
+    if side * rule.limit >= max(reach):
+        yield f"can never be raised: readings {_outside(valid, entry)} are bad"
+    elif side * rule.limit - rule.deadband <= min(reach):
+        yield f"can never clear: readings {_outside(valid, entry)} are bad"
+
+
+def _outside(valid: tuple[float, float], entry: Entry) -> str:
+    return f"outside {valid[0]:g} to {valid[1]:g} {entry.unit}".rstrip()

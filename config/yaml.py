@@ -1,0 +1,246 @@
+"""YAML as plain data with the place of every key and value, read by events and never recursively.
+
+Only ``true`` and ``false`` are booleans, only decimal and ``0x`` numbers are integers; ``no``,
+``on``, ``010``, ``1:30`` and dates stay text (YAML 1.1 made something else of each). Every
+duplicate key is found. Tags, merge keys, several documents and aliases that multiply are refused.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import yaml
+from yaml import events
+
+from config.model import Bare
+from config.problems import Path
+
+DEEPEST = 40
+"""Levels of nesting; a site's file has about eight."""
+LARGEST = 2_000_000
+"""Values after aliases are followed."""
+
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,30})")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    ".nan": float("nan"),
+    ".inf": float("inf"),
+    "-.inf": float("-inf"),
+}
+
+
+class Place(NamedTuple):
+    """A position in the file, both from 1."""
+
+    line: int
+    column: int
+
+
+class Flaw(NamedTuple):
+    """Something wrong with the YAML itself."""
+
+    place: Place
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's data, and where each piece of it stands."""
+
+    data: Any
+    flaws: tuple[Flaw, ...]
+    marks: dict[int, dict[Any, tuple[yaml.Mark, yaml.Mark]]] = field(repr=False)
+    """By the id of a mapping or list: of each key or index the mark of the key and of the value."""
+
+    def place(self, path: Path, *, at_key: bool = False) -> Place:
+        """Where ``path`` stands; where it leads nowhere, the nearest thing above it that exists."""
+        here, mark = self.data, None
+        for step in path:
+            marks = self.marks.get(id(here), {})
+            if step not in marks:
+                break
+            key, value = marks[step]
+            mark = key if at_key else value
+            here = here[step]
+        return _place(mark) if mark else Place(1, 1)
+
+
+def _place(mark: yaml.Mark) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+@lru_cache(maxsize=4096)
+def scalar(text: str) -> Any:  # noqa: ANN401 - a value of any plain type
+    """What an unquoted word of a file means."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return Bare(text)
+    if _HEX.fullmatch(text):
+        return Bare(text, 16)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+@dataclass(slots=True)
+class _Open:
+    """A mapping or list that has begun and not yet ended."""
+
+    value: dict[Any, Any] | list[Any]
+    marks: dict[Any, tuple[yaml.Mark, yaml.Mark]]
+    anchor: str | None
+    key: Any = None
+    key_mark: yaml.Mark | None = None
+    """None while a mapping waits for a key."""
+    size: int = 1
+
+
+class _Stop(Exception):  # noqa: N818 - the end of reading, with the flaw that ended it
+    """Nothing after this can be read."""
+
+    def __init__(self, mark: yaml.Mark | None, text: str) -> None:
+        super().__init__(text)
+        self.place = _place(mark) if mark else Place(1, 1)
+        self.text = text
+
+
+class _Reader:
+    """Builds the data of one document from the events of the parser."""
+
+    def __init__(self) -> None:
+        self.root: Any = None
+        self.flaws: list[Flaw] = []
+        self.marks: dict[int, dict[Any, tuple[yaml.Mark, yaml.Mark]]] = {}
+        self.open: list[_Open] = []
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        match event:
+            case events.ScalarEvent():
+                self._refuse_tag(event)
+                self._put(self._scalar(event), event, 1)
+            case events.MappingStartEvent():
+                self._refuse_tag(event)
+                self._begin({}, event)
+            case events.SequenceStartEvent():
+                self._refuse_tag(event)
+                self._begin([], event)
+            case events.MappingEndEvent() | events.SequenceEndEvent():
+                self._end()
+            case events.AliasEvent():
+                self._alias(event)
+            case events.DocumentStartEvent():
+                self.documents += 1
+                if self.documents > 1:
+                    raise _Stop(event.start_mark, "a second document begins here; a site is one")
+            case _:
+                pass
+
+    @staticmethod
+    def _scalar(event: events.ScalarEvent) -> Any:  # noqa: ANN401 - a value of any plain type
+        return scalar(event.value) if event.implicit[0] else event.value
+
+    def _refuse_tag(self, event: yaml.Event) -> None:
+        if event.tag not in {None, "!", "tag:yaml.org,2002:str"}:
+            self.flaws.append(
+                Flaw(_place(event.start_mark), self._path(), f"tag {event.tag} is not understood")
+            )
+
+    def _path(self) -> Path:
+        """To the innermost mapping or list that is open."""
+        return tuple(
+            len(each.value) - 1 if isinstance(each.value, list) else each.key
+            for each in self.open[:-1]
+        )
+
+    def _begin(self, value: dict[Any, Any] | list[Any], event: yaml.Event) -> None:
+        if len(self.open) >= DEEPEST:
+            raise _Stop(event.start_mark, f"nested more than {DEEPEST} levels deep")
+        if self.open and isinstance(self.open[-1].value, dict) and not self.open[-1].key_mark:
+            raise _Stop(event.start_mark, "a key is a word, not a list or mapping")
+        marks: dict[Any, tuple[yaml.Mark, yaml.Mark]] = {}
+        self._put(value, event, 0)
+        self.marks[id(value)] = marks
+        self.open.append(_Open(value, marks, event.anchor))
+
+    def _end(self) -> None:
+        done = self.open.pop()
+        if done.anchor:
+            self.anchors[done.anchor] = done.value, done.size
+        self._grow(done.size)
+
+    def _grow(self, size: int) -> None:
+        if self.open:
+            self.open[-1].size += size
+            if self.open[-1].size > LARGEST:
+                raise _Stop(self.open[-1].key_mark, f"more than {LARGEST} values, aliases followed")
+
+    def _alias(self, event: events.AliasEvent) -> None:
+        if event.anchor not in self.anchors:
+            raise _Stop(
+                event.start_mark, f"alias *{event.anchor} names nothing that is complete above it"
+            )
+        value, size = self.anchors[event.anchor]
+        self._put(value, event, size, alias=True)
+
+    def _put(self, value: Any, event: yaml.Event, size: int, *, alias: bool = False) -> None:  # noqa: ANN401 - as above
+        """Set ``value`` where the reader stands: as root, item, key or value."""
+        if size == 1 and event.anchor and not alias:
+            self.anchors[event.anchor] = value, 1
+        self._grow(size)
+        if not self.open:
+            self.root = value
+            return
+        into = self.open[-1]
+        if isinstance(into.value, list):
+            into.marks[len(into.value)] = event.start_mark, event.start_mark
+            into.value.append(value)
+        elif into.key_mark is None:
+            self._key(into, value, event)
+        else:
+            into.marks[into.key] = into.key_mark, event.start_mark
+            into.value[into.key] = value
+            into.key_mark = None
+
+    def _key(self, into: _Open, key: Any, event: yaml.Event) -> None:  # noqa: ANN401 - as above
+        if isinstance(key, dict | list):
+            raise _Stop(event.start_mark, "a key is a word, not a list or mapping")
+        if isinstance(key, Bare):
+            key = int(key)
+        if key in into.marks:
+            first = _place(into.marks[key][0]).line
+            path = (*self._path(), key)
+            text = f"key {key!r} is given twice (first at line {first})"
+            self.flaws.append(Flaw(_place(event.start_mark), path, text))
+        into.key, into.key_mark = key, event.start_mark
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(text, yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        said = " ".join(part for part in (error.problem, error.context) if part)
+        raise _Stop(error.problem_mark or error.context_mark, f"not YAML: {said}") from error
+    except yaml.YAMLError as error:
+        raise _Stop(None, f"not YAML: {' '.join(str(error).split())}") from error
+
+
+def read(text: str) -> Document:
+    """Read one YAML document; what is wrong with it is in ``flaws``, with as much data as there is."""
+    reader = _Reader()
+    try:
+        for event in _events(text):
+            reader.take(event)
+    except _Stop as stop:
+        reader.flaws.append(Flaw(stop.place, (), stop.text))
+        return Document(None, tuple(reader.flaws), reader.marks)
+    return Document(reader.root, tuple(reader.flaws), reader.marks)
