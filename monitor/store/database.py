@@ -1,0 +1,469 @@
+"""The store's blocking half: every statement that the one writing connection ever executes.
+
+Used in the store's thread only. A transaction is all or nothing, and what is held in memory
+(``Ends``) changes only after it; after an error nothing is done any more.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from monitor.store import chain, opening, schema
+from monitor.store.errors import StoreError
+from monitor.store.events import Event
+from monitor.store.points import newest_times
+from monitor.store.tick import Blob, Lane, LaneStatus, Last, StoreStatus, Tick
+
+CHECKPOINT = 2**20
+"""Bytes of readings after which the log is carried over into the file."""
+CHECKPOINT_COMMITS = 64
+"""The same in commits: each writes some pages, however small it is."""
+LOOK_BACK = 4 * 2**20
+"""Compressed bytes of the newest readings searched for when each equipment was last seen."""
+MOST_GONE = 256
+"""Blobs that may leave in one commit, so that it stays short after the quota was lowered."""
+REPLIES = 100_000
+"""Answers kept for requests that are repeated."""
+MILLISECOND = 10**6
+
+Cursors = Mapping[tuple[str, Lane], int]
+
+
+class Gone(NamedTuple):
+    """How far readings have left for the quota."""
+
+    id: int = 0
+    """Of the newest blob that left."""
+    head: bytes = chain.START
+    """The telemetry strand's head there, from which the strand goes on."""
+    total: int = 0
+    """Bytes of all blobs up to there."""
+    lost_lines: int = 0
+    """Those that no sink, or not every one, had."""
+
+
+NOTHING_GONE = Gone()
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where everything that grows ends."""
+
+    blob: int = 0
+    telemetry: bytes = chain.START
+    total: int = 0
+    scan: int = 0
+    event: int = 0
+    seq: int = 0
+    ms: int = 0
+    link: int = 0
+    record: bytes = chain.START
+    at: int = 0
+    gone: Gone = NOTHING_GONE
+
+    @property
+    def last(self) -> Last:
+        """The part that is told."""
+        head = chain.whole(self.record, self.telemetry)
+        return Last(self.scan, self.event, self.seq, self.at, head)
+
+
+class Member(NamedTuple):
+    """A group's lines of a tick, compressed."""
+
+    group: int
+    lines: int
+    body: bytes
+
+
+def compress(lines: Sequence[bytes]) -> bytes:
+    """Return one gzip member, the same for the same lines (it bears no time)."""
+    return zlib.compress(b"\n".join(lines) + b"\n", 1, wbits=31)
+
+
+class Database:
+    """The open file. Every method may raise StoreError, and then all that follow do."""
+
+    def __init__(self, path: Path, quota: int) -> None:
+        """Lock the directory, open or make the file, and load where everything ends."""
+        self.path = path
+        self._quota = quota
+        self._failure = ""
+        self.ends = Ends()
+        self._since_checkpoint = 0
+        self._bytes_at_checkpoint = 0
+        self._lock = opening.lock(path)
+        try:
+            self._db, self.moved_aside = opening.open_file(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        try:
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def commit(self, tick: Tick, cursors: Cursors, delivered: int | None) -> Ends:
+        """Write a tick in one transaction; return where everything ends when it is on the disk.
+
+        ``delivered`` is the blob up to which every sink has confirmed; None where there is none.
+        Raises ValueError, before anything is written, when its events do not follow the last.
+        """
+        self._check_order(tick)
+        members = [
+            Member(group, len(lines), compress(lines)) for group, lines in tick.lines.items()
+        ]
+        with self._transaction():
+            ends = replace(self.ends, at=_newest_time(tick, self.ends.at))
+            ends = self._add_blobs(ends, tick, members)
+            ends = self._add_record(ends, tick)
+            self._add_facts(tick.facts)
+            self._add_replies(tick.replies)
+            self._add_cursors(cursors)
+            ends = self._keep_quota(ends, delivered)
+        self.ends = ends
+        self._since_checkpoint += 1
+        return ends
+
+    def confirm(self, cursors: Cursors) -> None:
+        """Write cursors alone."""
+        with self._transaction():
+            self._add_cursors(cursors)
+
+    def groups(self, names: Sequence[tuple[str, ...]]) -> list[int]:
+        """Return the id of each group of equipment, registering those that are new."""
+        texts = [json.dumps(group, separators=(",", ":")) for group in names]
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO grouping (names) VALUES (?)", [(text,) for text in texts]
+            )
+        with self._telling():
+            self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
+        ids = {text: number for number, text in self._names.items()}
+        return [ids[text] for text in texts]
+
+    def add_dead_letter(self, sink: str, line: bytes, words: str) -> None:
+        """Keep a line that a database refused for good."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO dead_letter (sink, line, words) VALUES (?, ?, ?)", (sink, line, words)
+            )
+
+    def tidy(self) -> None:
+        """Carry the log over into the file when it has grown; done after a commit was told of."""
+        grown = self.ends.total - self._bytes_at_checkpoint
+        if grown < CHECKPOINT and self._since_checkpoint < CHECKPOINT_COMMITS:
+            return
+        with self._telling():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._since_checkpoint = 0
+        self._bytes_at_checkpoint = self.ends.total
+
+    def close(self) -> None:
+        """Close the file and give the directory back."""
+        try:
+            self._db.close()
+        finally:
+            os.close(self._lock)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def telemetry(self, after: int, limit_bytes: int) -> list[Blob]:
+        """Return blobs that follow ``after``, at least one where there is one."""
+        blobs: list[Blob] = []
+        with self._telling():
+            rows = self._db.execute(
+                "SELECT id, grouping, first_scan, last_scan, first_at, last_at, lines, body"
+                " FROM blob WHERE id > ? ORDER BY id",
+                (after,),
+            )
+            for row in rows:
+                blob = Blob(*row)
+                limit_bytes -= len(blob.body)
+                if blobs and limit_bytes < 0:
+                    break
+                blobs.append(blob)
+        return blobs
+
+    def events(self, after: int, limit: int) -> list[Event]:
+        """Return at most ``limit`` events that follow ``after``."""
+        return self._events("WHERE number > ? ORDER BY number LIMIT ?", (after, limit))
+
+    def events_by_seq(self, first: int, last: int) -> list[Event]:
+        """Return the alarm transitions from seq ``first`` to ``last``, both included."""
+        return self._events("WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last))
+
+    def newest(self, kind: str) -> Event | None:
+        """Return the newest event of a kind."""
+        found = self._events("WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
+        return found[0] if found else None
+
+    def reply_to(self, request_id: str) -> str | None:
+        """Return the answer that a request was given; None where it is new."""
+        with self._telling():
+            row = self._db.execute(
+                "SELECT body FROM reply WHERE request_id = ?", (request_id,)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def facts(self) -> dict[str, str]:
+        """Return where each alarm stands."""
+        with self._telling():
+            return dict(self._db.execute("SELECT name, snapshot FROM facts"))
+
+    def cursors(self) -> dict[tuple[str, Lane], int]:
+        """Return how far each sink has confirmed, by sink and lane."""
+        with self._telling():
+            rows = self._db.execute("SELECT sink, lane, upto FROM cursor")
+            return {(sink, lane): upto for sink, lane, upto in rows}
+
+    def last_seen(self) -> dict[str, int]:
+        """Return when each equipment last had a scan (ns, UTC), by the newest readings."""
+        wanted = {name for names in self._names.values() for name in json.loads(names)}
+        seen: dict[str, int] = {}
+        budget = LOOK_BACK
+        with self._telling():
+            for (body,) in self._db.execute("SELECT body FROM blob ORDER BY id DESC"):
+                budget -= len(body)
+                if budget < 0 or wanted <= seen.keys():
+                    break
+                with suppress(zlib.error):  # A spoilt blob must not keep the daemon from starting.
+                    for name, at in newest_times(zlib.decompress(body, wbits=31)).items():
+                        seen[name] = max(at, seen.get(name, 0))
+        return seen
+
+    def status(self, cursors: Cursors) -> StoreStatus:
+        """Return what there is to say; ``cursors`` are the sinks' newest confirmations."""
+        ends = self.ends
+        with self._telling():
+            return StoreStatus(
+                store_id=self.store_id,
+                path=self.path,
+                last=ends.last,
+                file_bytes=_size(self.path) + _size(self.path.with_name(self.path.name + "-wal")),
+                telemetry_bytes=ends.total - ends.gone.total,
+                quota=self._quota,
+                blobs=ends.blob - ends.gone.id,
+                oldest_at=self._blob_at(ends.gone.id),
+                lost_lines=ends.gone.lost_lines,
+                lanes=tuple(self._lane(*key, upto) for key, upto in sorted(cursors.items())),
+                dead_letters=dict(
+                    self._db.execute("SELECT sink, count(*) FROM dead_letter GROUP BY sink")
+                ),
+                moved_aside=self.moved_aside,
+            )
+
+    # --- the parts of a transaction ----------------------------------------------------------
+
+    def _check_order(self, tick: Tick) -> None:
+        numbers = [event.number for event in tick.events]
+        if numbers != list(range(self.ends.event + 1, self.ends.event + 1 + len(numbers))):
+            raise ValueError(f"events {numbers} do not follow event {self.ends.event}")
+        seqs = [event.seq for event in tick.events if event.seq is not None]
+        if seqs != list(range(self.ends.seq + 1, self.ends.seq + 1 + len(seqs))):
+            raise ValueError(f"alarm events {seqs} do not follow {self.ends.seq}")
+
+    def _add_blobs(self, ends: Ends, tick: Tick, members: Sequence[Member]) -> Ends:
+        span = (tick.first_scan, tick.last_scan, tick.first_at, tick.last_at)
+        number, head, total = ends.blob, ends.telemetry, ends.total
+        for group, lines, body in members:
+            number += 1
+            total += len(body)
+            sha256 = hashlib.sha256(body).digest()
+            entry = chain.BlobEntry(number, self._names[group], *span, lines, sha256)
+            head = chain.blob_head(head, entry)
+            self._db.execute(
+                "INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (number, group, *span, lines, total, sha256, head, body),
+            )
+        if not members:
+            return ends
+        return replace(ends, blob=number, telemetry=head, total=total, scan=tick.last_scan)
+
+    def _add_record(self, ends: Ends, tick: Tick) -> Ends:
+        if not tick.events and tick.config is None:
+            return ends
+        digest = tick.config[0] if tick.config else None
+        if tick.config:
+            self._db.execute("INSERT OR IGNORE INTO config VALUES (?, ?)", tick.config)
+        ends, events = self._add_events(ends, tick.events)
+        entry = chain.LinkEntry(ends.link + 1, ends.at, ends.blob, ends.telemetry, digest)
+        head = chain.link_head(ends.record, entry, events)
+        self._db.execute(
+            "INSERT INTO link (id, at, last_blob, telemetry, config, last_event, head)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*entry, ends.event, head),
+        )
+        return replace(ends, link=entry.number, record=head)
+
+    def _add_events(self, ends: Ends, events: Sequence[Event]) -> tuple[Ends, list[Event]]:
+        seq, newest = ends.seq, ends.ms
+        added = []
+        for event in events:
+            ms = self._free_ms(event.at // MILLISECOND, newest)
+            newest = max(newest, ms)
+            seq = seq if event.seq is None else event.seq
+            added.append(event._replace(ms=ms))
+            self._db.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", added[-1])
+        return replace(ends, event=ends.event + len(added), seq=seq, ms=newest), added
+
+    def _free_ms(self, ms: int, newest: int) -> int:
+        """Return the first millisecond from ``ms`` on that no event has, up to ``newest``."""
+        while (
+            ms <= newest and self._db.execute("SELECT 1 FROM event WHERE ms = ?", (ms,)).fetchone()
+        ):
+            ms += 1
+        return ms
+
+    def _add_facts(self, facts: Mapping[str, str]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO facts VALUES (?, ?)",
+            [(name, snapshot) for name, snapshot in facts.items() if snapshot],
+        )
+        gone = [(name,) for name, snapshot in facts.items() if not snapshot]
+        self._db.executemany("DELETE FROM facts WHERE name = ?", gone)
+
+    def _add_replies(self, replies: Mapping[str, str]) -> None:
+        if replies:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO reply (request_id, body) VALUES (?, ?)", replies.items()
+            )
+            self._db.execute(
+                "DELETE FROM reply WHERE id <= (SELECT max(id) FROM reply) - ?", (REPLIES,)
+            )
+
+    def _add_cursors(self, cursors: Cursors) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)",
+            [(sink, lane, upto) for (sink, lane), upto in cursors.items()],
+        )
+
+    def _keep_quota(self, ends: Ends, delivered: int | None) -> Ends:
+        """Let the oldest blobs leave until the rest fits; never those of this tick.
+
+        The oldest are the delivered ones as long as there are any, as sinks confirm in order.
+        """
+        gone = ends.gone
+        if ends.total - gone.total <= self._quota:
+            return ends
+        rows = self._db.execute(
+            "SELECT id, head, total, lines FROM blob WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (gone.id, self.ends.blob, MOST_GONE),
+        )
+        for number, head, total, lines in rows:
+            lost = 0 if delivered is None or number <= delivered else lines
+            gone = Gone(number, head, total, gone.lost_lines + lost)
+            if ends.total - total <= self._quota:
+                break
+        self._db.execute("DELETE FROM blob WHERE id <= ?", (gone.id,))
+        text = json.dumps([gone.id, gone.head.hex(), gone.total, gone.lost_lines])
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('gone', ?)", (text,))
+        return replace(ends, gone=gone)
+
+    # --- helpers -----------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        with self._telling():
+            self.store_id = schema.read_meta(self._db, "store_id") or ""
+            self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
+            self.ends = self._load_ends()
+        self._bytes_at_checkpoint = self.ends.total
+
+    def _load_ends(self) -> Ends:
+        gone = Gone()
+        if text := schema.read_meta(self._db, "gone"):
+            number, head, total, lost = json.loads(text)
+            gone = Gone(number, bytes.fromhex(head), total, lost)
+        ends = Ends(blob=gone.id, telemetry=gone.head, total=gone.total, gone=gone)
+        link = self._db.execute(
+            "SELECT id, head, at, last_blob FROM link ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        if link:
+            ends = replace(ends, link=link[0], record=link[1], at=link[2])
+        blob = self._db.execute(
+            "SELECT id, head, total, last_scan, last_at FROM blob ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        if blob:
+            at = blob[4] if not link or blob[0] > link[3] else ends.at
+            ends = replace(
+                ends, blob=blob[0], telemetry=blob[1], total=blob[2], scan=blob[3], at=at
+            )
+        number, seq, ms = self._db.execute(
+            "SELECT max(number), max(seq), max(ms) FROM event"
+        ).fetchone()
+        return replace(ends, event=number or 0, seq=seq or 0, ms=ms or 0)
+
+    def _events(self, where: str, values: Sequence[str | int]) -> list[Event]:
+        with self._telling():
+            rows = self._db.execute(
+                f"SELECT number, seq, kind, at, boot, subject, body, ms FROM event {where}",  # noqa: S608 - our own text
+                values,
+            )
+            return [Event(*row) for row in rows]
+
+    def _lane(self, sink: str, lane: Lane, upto: int) -> LaneStatus:
+        if lane == "events":
+            behind = self.ends.event - upto
+            row = self._db.execute("SELECT at FROM event WHERE number = ?", (upto + 1,)).fetchone()
+            return LaneStatus(sink, "events", upto, behind, 0, row and row[0])
+        start = max(upto, self.ends.gone.id)
+        row = self._db.execute("SELECT total FROM blob WHERE id = ?", (start,)).fetchone()
+        total = row[0] if row else self.ends.gone.total
+        return LaneStatus(
+            sink,
+            "telemetry",
+            upto,
+            self.ends.blob - start,
+            self.ends.total - total,
+            self._blob_at(start),
+        )
+
+    def _blob_at(self, after: int) -> int | None:
+        row = self._db.execute("SELECT first_at FROM blob WHERE id = ?", (after + 1,)).fetchone()
+        return row and int(row[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._telling():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # It may be rolled back already.
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours, and refuse everything after the first."""
+        if self._failure:
+            raise StoreError(self._failure)
+        try:
+            yield
+        except sqlite3.Error as error:
+            if opening.is_damage(error):
+                opening.mark_suspect(self.path)
+            self._failure = f"{self.path}: {error}; look at the disk, and start cytowatch again"
+            raise StoreError(self._failure) from error
+
+
+def _newest_time(tick: Tick, before: int) -> int:
+    times = [event.at for event in tick.events]
+    if tick.lines:
+        times.append(tick.last_at)
+    return max(times, default=before)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

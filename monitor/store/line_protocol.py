@@ -1,0 +1,274 @@
+"""Scans and events as lines of InfluxDB line protocol.
+
+One line per scan: measurement = kind of equipment; tags in alphabetical order; then for each
+channel, in the order of its source, its value and ``<channel>_quality`` (and ``_reason``,
+``_source`` where there is one), then ``missed`` when there were any, ``config`` and ``scan``.
+A bad reading has no value field; a scan without any value is still a line. Times are milliseconds.
+Nearly every scan is whole and good: for it there is one %-template per source.
+https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import NamedTuple, assert_never
+
+from config.plant import Channel, ChannelType, Plant, Source
+from drivers.reading import Fault, Origin, Quality, Reason, Scan, Value
+from monitor.store.events import Event
+
+MILLISECOND = 10**6
+LONGEST_TEXT = 60_000
+"""InfluxDB takes strings of up to 64 KiB."""
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
+_INT64 = range(-(2**63), 2**63)
+_NAN = Fault(Quality.BAD, Reason.NOT_A_NUMBER)
+_BEYOND = Fault(Quality.BAD, Reason.OUT_OF_RANGE)
+
+Write = Callable[[Value], bytes | None]
+"""Writes a value as a field's value; None where line protocol has none for it."""
+
+
+def word(text: str) -> bytes:
+    """Return ``text`` as a measurement, a tag or the name of a field.
+
+    What has a meaning there is escaped; what cannot be escaped for every server (line breaks and
+    other control characters, backslashes) becomes ``_``, and so does an empty text.
+    """
+    safe = _UNSAFE.sub("_", text) or "_"
+    for char in ", =":
+        safe = safe.replace(char, f"\\{char}")
+    return safe.encode("utf-8", "replace")
+
+
+def quoted(text: str) -> bytes:
+    """Return ``text`` as the value of a string field; a line break becomes a backslash and n."""
+    safe = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return b'"' + safe.encode("utf-8", "replace") + b'"'
+
+
+class _Field(NamedTuple):
+    """How one channel is written."""
+
+    name: bytes
+    write: Write
+    place: bytes
+    """Where its value goes in a template."""
+    unwritable: Fault
+    """What a value is that line protocol cannot hold."""
+
+    def encode(self, value: Value | None, fault: Fault | None, source_time: int | None) -> bytes:
+        """Return the fields of one reading."""
+        text = None
+        if fault is None or fault.quality is not Quality.BAD:
+            text = None if value is None else self.write(value)
+            fault = self.unwritable if text is None else fault
+        parts = [] if text is None else [b"%b=%b," % (self.name, text)]
+        parts.append(b"%b_quality=%di," % (self.name, fault.quality if fault else Quality.GOOD))
+        if fault:
+            parts.append(b"%b_reason=%b," % (self.name, _REASONS[fault.reason]))
+        if source_time is not None:
+            parts.append(b"%b_source=%di," % (self.name, source_time // MILLISECOND))
+        return b"".join(parts)
+
+
+class Template:
+    """Writes the scans of one source."""
+
+    def __init__(self, plant: Plant, source: Source) -> None:
+        self._fields = tuple(_field(channel) for channel in source.channels)
+        self._written = tuple(
+            (index, field.write) for index, field in enumerate(self._fields) if field.place == b"%b"
+        )
+        self._heads = {origin: _head(plant, source, origin) for origin in Origin}
+        self._tail = b"config=" + quoted(plant.digest[:8]) + b",scan=%di %d"
+        good = b"".join(
+            b"%b=%b,%b_quality=0i," % (_literal(name), place, _literal(name))
+            for name, _, place, _ in self._fields
+        )
+        self._good = {
+            origin: _literal(head) + good + self._tail for origin, head in self._heads.items()
+        }
+
+    def encode(self, scan: Scan, number: int, ms: int) -> bytes:
+        """Return the line, without a newline, of the scan with that number at ``ms`` (UTC)."""
+        if scan.faults or scan.source_times or scan.missed or scan.spoke is not None:
+            return self._slowly(scan, number, ms)
+        values: Sequence[Value | bytes | None] = scan.values
+        if self._written:
+            values = self._with_words(scan.values)
+        line = self._good[scan.origin] % (*values, number, ms)
+        if b"=nan" in line or b"inf," in line or b"=None" in line:
+            return self._slowly(scan, number, ms)
+        return line
+
+    def _with_words(self, values: Sequence[Value | None]) -> list[Value | bytes | None]:
+        """Write what a template cannot: states, counters and texts."""
+        places: list[Value | bytes | None] = list(values)
+        for index, write in self._written:
+            value = values[index]
+            places[index] = (None if value is None else write(value)) or b"None"
+        return places
+
+    def _slowly(self, scan: Scan, number: int, ms: int) -> bytes:
+        spoke = range(len(self._fields)) if scan.spoke is None else sorted(scan.spoke)
+        parts = [self._heads[scan.origin]]
+        parts += [
+            self._fields[index].encode(
+                scan.values[index], scan.faults.get(index), scan.source_times.get(index)
+            )
+            for index in spoke
+        ]
+        if scan.missed:
+            parts.append(b"missed=%di," % scan.missed)
+        parts.append(self._tail % (number, ms))
+        return b"".join(parts)
+
+
+def alarm_event(event: Event) -> bytes:
+    """Return the line of an alarm transition, without a newline.
+
+    Its body is the JSON of an ``AlarmEventMessage``. A value that is no number is ``value_text``,
+    so that ``value`` is a float everywhere.
+    """
+    body: Mapping[str, object] = json.loads(event.body)
+    tags = {name: str(body[name]) for name in ("alarm", "area", "equipment", "gateway", "site")}
+    value = body.get("value")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fields = {
+        **{name: _text(body.get(key)) for key, name in _ALARM_TEXTS.items()},
+        **{name: _integer(body.get(name)) for name in _ALARM_INTEGERS},
+        **{name: _flag(body.get(name)) for name in _ALARM_FLAGS},
+        **{name: _number(body.get(name)) for name in ("limit", "peak")},
+        "value": _number(value) if is_number else None,
+        "value_text": None if is_number or value is None else _text(str(value)),
+    }
+    return _line("alarm_event", tags, fields, event.ms)
+
+
+def event(event: Event, site: str, gateway: str) -> bytes:
+    """Return the line of anything else that was recorded, without a newline."""
+    body = event.body.encode()
+    fields = {
+        "number": b"%di" % event.number,
+        "subject": _text(event.subject),
+        "body": _text(body[:LONGEST_TEXT].decode("utf-8", "ignore")),
+        "truncated": b"true" if len(body) > LONGEST_TEXT else None,
+    }
+    tags = {"gateway": gateway, "kind": event.kind, "site": site}
+    return _line("event", tags, fields, event.ms)
+
+
+_REASONS = {reason: quoted(reason.value) for reason in Reason}
+_ALARM_TEXTS = {
+    "event_id": "event_id",
+    "occurrence": "occurrence",
+    "change": "change",
+    "before": "from",
+    "after": "to",
+    "channel": "channel",
+    "rule": "rule",
+    "kind": "kind",
+    "priority": "priority",
+    "unit": "unit",
+    "time": "decided",
+    "condition_start": "condition_start",
+    "alarm_time": "alarm_time",
+    "peak_time": "peak_time",
+    "shelved_until": "shelved_until",
+    "suppressed_by": "suppressed_by",
+    "superseded_by": "superseded_by",
+    "actor": "actor",
+    "claimed": "claimed",
+    "via": "via",
+    "comment": "comment",
+    "config": "config",
+}
+_ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "scan")
+_ALARM_FLAGS = ("active_state", "acked_state", "latched_state", "annunciated")
+
+
+def _field(channel: Channel) -> _Field:
+    name = word(channel.name)
+    match channel.type:
+        case ChannelType.ANALOG if channel.single_precision:
+            return _Field(name, _single, b"%.9g", _NAN)
+        case ChannelType.ANALOG:
+            return _Field(name, _double, b"%a", _NAN)
+        case ChannelType.COUNTER:
+            return _Field(name, _counter, b"%b", _BEYOND)
+        case ChannelType.STATE:
+            return _Field(name, _state, b"%b", _BEYOND)
+        case ChannelType.TEXT:
+            return _Field(name, _name, b"%b", _BEYOND)
+        case _:
+            assert_never(channel.type)
+
+
+def _single(value: Value) -> bytes | None:
+    number = float(value)
+    return b"%.9g" % number if isfinite(number) else None
+
+
+def _double(value: Value) -> bytes | None:
+    number = float(value)
+    return b"%a" % number if isfinite(number) else None
+
+
+def _counter(value: Value) -> bytes | None:
+    return b"%di" % int(value) if value in _INT64 else None
+
+
+def _state(value: Value) -> bytes:
+    return b"true" if value else b"false"
+
+
+def _name(value: Value) -> bytes:
+    return quoted(str(value)[:LONGEST_TEXT])
+
+
+def _head(plant: Plant, source: Source, origin: Origin) -> bytes:
+    equipment = plant.by_name[source.equipment]
+    tags = {
+        "area": equipment.area,
+        "equipment": equipment.name,
+        "gateway": plant.gateway,
+        "origin": origin.value,
+        "site": plant.site,
+        "source": source.name,
+    }
+    return _series(equipment.kind, tags) + b" "
+
+
+def _series(measurement: str, tags: Mapping[str, str]) -> bytes:
+    pairs = [b"%b=%b" % (word(name), word(value)) for name, value in sorted(tags.items())]
+    return b",".join([word(measurement), *pairs])
+
+
+def _line(
+    measurement: str, tags: Mapping[str, str], fields: Mapping[str, bytes | None], ms: int
+) -> bytes:
+    written = [b"%b=%b" % (word(name), text) for name, text in fields.items() if text is not None]
+    return b"%b %b %d" % (_series(measurement, tags), b",".join(written), ms)
+
+
+def _literal(text: bytes) -> bytes:
+    """Return ``text`` so that a template leaves it as it is."""
+    return text.replace(b"%", b"%%")
+
+
+def _text(value: object) -> bytes | None:
+    return None if value is None else quoted(str(value))
+
+
+def _integer(value: object) -> bytes | None:
+    return b"%di" % value if isinstance(value, int) and value in _INT64 else None
+
+
+def _flag(value: object) -> bytes | None:
+    return _state(value) if isinstance(value, bool) else None
+
+
+def _number(value: object) -> bytes | None:
+    return _double(float(value)) if isinstance(value, int | float) else None

@@ -1,0 +1,183 @@
+"""Opening the store's file: one daemon at a time, and whatever lies there, the daemon starts.
+
+A file that is damaged, or is no store of ours, is moved aside with its log and a new store begins;
+only one of a newer cytowatch is refused, since it is well and somebody wants it.
+"""
+
+import fcntl
+import os
+import secrets
+import sqlite3
+import string
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from monitor.store import schema
+from monitor.store.errors import StoreError
+
+WHOLE_CHECK = 32 * 2**20
+"""Bytes up to which the whole file is looked through at each start."""
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Opened(NamedTuple):
+    """The store's file, open."""
+
+    connection: sqlite3.Connection
+    moved_aside: Path | None
+    """Where a file that could not be used lies now."""
+
+
+class _UnusableError(Exception):
+    """The file is damaged, or not ours."""
+
+
+def lock(path: Path) -> int:
+    """Take the directory of the store at ``path`` for this process; return the lock's descriptor.
+
+    It holds until the descriptor is closed or the process ends, however it ends. The lock is on
+    a file of its own: closing another descriptor of the database would drop SQLite's own locks.
+    Raises StoreError when another process has it, or the directory cannot be written.
+    """
+    file = path.with_name("cytowatch.lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent}: cannot be written ({error.strerror});"
+            " give the directory to the user that the daemon runs as"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreError(
+            f"{path.parent}: another cytowatch (process {owner}) runs on this directory;"
+            " stop it, or give this one a directory of its own"
+        ) from error
+    os.truncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+    return descriptor
+
+
+def open_file(path: Path) -> Opened:
+    """Open the store at ``path``, making it anew where there is none or none that can be used.
+
+    Raises StoreError when it is of a newer schema, or the disk does not let us.
+    """
+    moved = None
+    try:
+        try:
+            connection = _open(path)
+        except _UnusableError:
+            moved = _move_aside(path)
+            connection = _open(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: cannot be opened: {error}; look at the disk") from error
+    return Opened(connection, moved)
+
+
+def mark_suspect(path: Path) -> None:
+    """Leave word that damage was met while running, so that the next start looks everywhere."""
+    with suppress(OSError):
+        _suspect(path).touch(mode=0o600)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file itself is damaged."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = None
+    try:
+        connection = schema.connect(path)
+        _make_or_check(connection, path)
+    except sqlite3.Error as error:
+        _close(connection)
+        if is_damage(error):
+            raise _UnusableError from error
+        raise
+    except (_UnusableError, StoreError):
+        _close(connection)
+        raise
+    _suspect(path).unlink(missing_ok=True)
+    _sync(path.parent)
+    return connection
+
+
+def _close(connection: sqlite3.Connection | None) -> None:
+    if connection is not None:
+        connection.close()
+
+
+def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if not tables:
+        alphabet = string.ascii_lowercase + string.digits
+        schema.create(connection, "".join(secrets.choice(alphabet) for _ in range(8)))
+        return
+    if "meta" not in tables:
+        raise _UnusableError
+    _check_version(schema.read_meta(connection, "schema"), path)
+    if not tables.issuperset((*schema.SMALL_TABLES, "blob", "dead_letter")):
+        raise _UnusableError
+    _look_through(connection, everywhere=_suspect(path).exists() or _small(path))
+
+
+def _check_version(version: str | None, path: Path) -> None:
+    if version is None or not version.isdigit():
+        raise _UnusableError
+    if int(version) > schema.VERSION:
+        raise StoreError(
+            f"{path}: written by a newer cytowatch (schema {version}, this one knows"
+            f" {schema.VERSION}); it was left as it is. Run the newer one, or another directory"
+        )
+
+
+def _look_through(connection: sqlite3.Connection, *, everywhere: bool) -> None:
+    """Check the structure: of everything, or (readings may be many GiB) of all but the readings."""
+    for table in ("",) if everywhere else schema.SMALL_TABLES:
+        found = connection.execute(
+            f"PRAGMA quick_check({table})" if table else "PRAGMA quick_check"
+        )
+        if found.fetchone() != ("ok",):
+            raise _UnusableError
+
+
+def _small(path: Path) -> bool:
+    return path.stat().st_size <= WHOLE_CHECK
+
+
+def _move_aside(path: Path) -> Path:
+    """Rename the file and its log, by the time it was last written, and return where it is."""
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    name = f"{path.name}.corrupt-{written:%Y%m%dT%H%M%SZ}"
+    aside = path.with_name(name)
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{name}-{count}")
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    _sync(path.parent)
+    return aside
+
+
+def _suspect(path: Path) -> Path:
+    return path.with_name(path.name + ".suspect")
+
+
+def _sync(directory: Path) -> None:
+    """Make names in ``directory`` survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

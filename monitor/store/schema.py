@@ -1,0 +1,100 @@
+"""The tables of the one SQLite file, and how it is connected to.
+
+meta        what the store is: schema version, store_id, and how far readings have left (``gone``)
+grouping    which equipment share a gzip member
+blob        one gzip member of line protocol: a tick's readings of one group. Ids are contiguous;
+            ``total`` counts the bytes of all blobs ever stored up to and including this one;
+            scans and times are those of its tick; ``head`` is the telemetry strand of the chain
+event       everything else that happened, contiguous by number, alarm transitions also by seq
+link        the record strand of the chain: one per transaction that holds events or a configuration
+config      the text of each configuration that ever ran, by its SHA-256
+facts       where each alarm stands, one JSON snapshot each; replaced as it changes
+cursor      how far each sink has confirmed, per lane
+reply       answers to operators' requests, so that a repeated one is answered the same
+dead_letter lines that a database refused for good, with its words
+
+Exactly one connection writes (and checkpoints), in one thread of the daemon: SQLite before 3.51.3
+can spoil a file that two connections checkpoint at once. All others are read-only.
+"""
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+FILE = "cytowatch.db"
+VERSION = 1
+SMALL_TABLES = ("meta", "grouping", "event", "link", "config", "facts", "cursor", "reply")
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE grouping (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
+CREATE TABLE blob (
+    id INTEGER PRIMARY KEY, grouping INTEGER NOT NULL,
+    first_scan INTEGER NOT NULL, last_scan INTEGER NOT NULL,
+    first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    lines INTEGER NOT NULL, total INTEGER NOT NULL,
+    sha256 BLOB NOT NULL, head BLOB NOT NULL, body BLOB NOT NULL);
+CREATE INDEX blob_by_time ON blob (first_at, last_at, grouping);
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY, seq INTEGER UNIQUE, kind TEXT NOT NULL,
+    at INTEGER NOT NULL, boot INTEGER NOT NULL,
+    subject TEXT NOT NULL, body TEXT NOT NULL, ms INTEGER NOT NULL UNIQUE);
+CREATE INDEX event_by_kind ON event (kind, number) WHERE kind <> 'alarm';
+CREATE INDEX event_by_time ON event (at);
+CREATE TABLE link (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, last_event INTEGER NOT NULL,
+    last_blob INTEGER NOT NULL, telemetry BLOB NOT NULL, config TEXT, head BLOB NOT NULL);
+CREATE TABLE config (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cursor (
+    sink TEXT, lane TEXT, upto INTEGER NOT NULL, PRIMARY KEY (sink, lane)) WITHOUT ROWID;
+CREATE TABLE reply (
+    id INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY, sink TEXT NOT NULL, line BLOB NOT NULL, words TEXT NOT NULL);
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the one connection that writes; every commit on it is one fsync of the log.
+
+    It checkpoints only when told to, so that no commit waits for it.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "wal_autocheckpoint = 0",
+            "journal_size_limit = 67108864",
+            "cache_size = -4096",
+            "temp_store = MEMORY",
+            "trusted_schema = OFF",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """Open a connection that can neither write nor checkpoint; one thread at a time may use it."""
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    return sqlite3.connect(
+        address, uri=True, isolation_level=None, timeout=1.0, check_same_thread=False
+    )
+
+
+def create(connection: sqlite3.Connection, store_id: str) -> None:
+    """Make the tables of a new store, in one transaction."""
+    meta = [("schema", str(VERSION)), ("store_id", store_id)]
+    connection.executescript(f"BEGIN IMMEDIATE;{TABLES}")
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+    connection.execute("COMMIT")
+
+
+def read_meta(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return what the store says of itself under ``key``; None where it says nothing."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
