@@ -203,9 +203,11 @@ class Database:
         """Return the alarm transitions from seq ``first`` to ``last``, both included."""
         return self._events("WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last))
 
-    def newest(self, kind: str) -> Event | None:
-        """Return the newest event of a kind."""
-        found = self._events("WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,))
+    def newest(self, kind: str, subject: str | None) -> Event | None:
+        """Return the newest event of a kind, about ``subject`` where one is given."""
+        where = "WHERE kind = ?" + (" AND subject = ?" if subject is not None else "")
+        asked = (kind,) if subject is None else (kind, subject)
+        found = self._events(f"{where} ORDER BY number DESC LIMIT 1", asked)
         return found[0] if found else None
 
     def reply_to(self, request_id: str) -> str | None:

@@ -125,9 +125,9 @@ class Store:
         """Return the alarm transitions from seq ``first`` to ``last``, both included."""
         return await self._worker.call(partial(self._database.events_by_seq, first, last))
 
-    async def newest(self, kind: str) -> Event | None:
-        """Return the newest event of a kind; None where there is none."""
-        return await self._worker.call(partial(self._database.newest, kind))
+    async def newest(self, kind: str, subject: str | None = None) -> Event | None:
+        """Return the newest event of a kind (about ``subject``, where given); None if none is."""
+        return await self._worker.call(partial(self._database.newest, kind, subject))
 
     async def reply_to(self, request_id: str) -> str | None:
         """Return the answer that a request was given; None where it is new."""
