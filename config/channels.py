@@ -50,7 +50,7 @@ Address = Annotated[Whole, Field(ge=0, le=LAST_ADDRESS)]
 
 
 class ChannelSpec(Model):
-    """Where a device keeps one value, and what it means by it. Exactly one of the tables is named."""
+    """Where a device keeps one value, and what it means by it. Exactly one table is named."""
 
     coil: Address | None = None
     discrete: Address | None = None
@@ -291,7 +291,6 @@ def _quotient(scale: Fraction) -> tuple[float, float]:
 
 def _raw(sentinel: float, encoding: Encoding) -> float:
     """A sentinel as the decoder will see it: 0x8000 in an int16 is -32768."""
-    bits = _SIGNED.get(encoding)
-    if bits and sentinel >= 2 ** (bits - 1):
-        return sentinel - 2**bits
-    return sentinel
+    modulus = 1 << _SIGNED.get(encoding, 0)
+    negative = encoding in _SIGNED and sentinel >= modulus / 2
+    return sentinel - modulus if negative else sentinel

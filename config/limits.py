@@ -1,4 +1,4 @@
-"""Limit sets as a site writes them: per channel a list of rules, by name, shared by equal chambers."""
+"""Limit sets as a site writes them: rules by channel, under a name that equal chambers share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

@@ -1,7 +1,7 @@
-"""Reading a site's file: the plant that it describes, or everything that is wrong with it at once."""
+"""Reading a site's file: the plant that it describes, or everything that is wrong with it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -142,6 +142,6 @@ def _parts(schema: object) -> Iterator[dict[str, Any]]:
     if isinstance(schema, dict):
         yield schema
     inner = schema.values() if isinstance(schema, dict) else schema
-    if isinstance(schema, dict | list):
-        for each in inner:  # type: ignore[union-attr]  # a dict's values or a list's items
+    if isinstance(inner, Iterable) and not isinstance(inner, str):
+        for each in inner:
             yield from _parts(each)

@@ -1,4 +1,4 @@
-"""The one base class of everything a site may write, and the small types that its files are made of."""
+"""The one base class of everything a site may write, and the small types it is made of."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -48,7 +48,7 @@ def nanoseconds(text: Any) -> Any:  # noqa: ANN401 - pydantic hands over whateve
 
 
 def spell(duration: int) -> str:
-    """Write ``duration`` (ns) as a file has it, in the largest unit that divides it: ``90s``, ``2m``."""
+    """Write ``duration`` (ns) as a file has it, in the largest unit that divides it: ``90s``."""
     for unit in ("d", "h", "m", "s"):
         if duration and duration % NANOSECONDS[unit] == 0:
             return f"{duration // NANOSECONDS[unit]}{unit}"
@@ -88,7 +88,7 @@ def _day(value: Any) -> Any:  # noqa: ANN401 - as above
 
 
 Id = Annotated[str, Field(pattern=_ID)]
-"""A name that goes into topics and tags: lower case letters, digits, ``_`` and ``-``, at most 63."""
+"""A name for topics and tags: lower case letters, digits, ``_`` and ``-``, at most 63."""
 
 Duration = Annotated[
     int,

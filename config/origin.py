@@ -1,4 +1,7 @@
-"""The three layers of a configuration, and which of them a finding comes from: file and line, variable, or override."""
+"""The three layers of a configuration, and which of them a finding comes from.
+
+That is a place in the file, an environment variable, or an override.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +17,7 @@ from config.written import NESTED, PREFIX, SiteFile
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What file, environment and overrides say, each as data; ``problems``: what could not be read."""
+    """What file, environment and overrides say; ``problems``: what could not be read of them."""
 
     name: str
     """Of the file."""

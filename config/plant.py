@@ -1,4 +1,4 @@
-"""The plant as the daemon runs it: the site's file with every profile, limit set and default filled in.
+"""The plant as the daemon runs it: every profile, limit set and default of the file filled in.
 
 Nothing here is written by hand at a site; ``config.load`` makes it from what is.
 All tuples are in a fixed order: the index of a source in ``Plant.sources`` and of a channel in
@@ -41,7 +41,7 @@ class Table(StrEnum):
 
 
 class Encoding(StrEnum):
-    """How a value lies in registers. ``BIT`` is a coil, a discrete input or one bit of a register."""
+    """How a value lies there. ``BIT`` is a coil, a discrete input or one bit of a register."""
 
     INT16 = "int16"
     UINT16 = "uint16"
@@ -95,7 +95,7 @@ class Channel:
     name: str
     type: ChannelType
     unit: str
-    """The unit of the catalogue (UCUM-like text, ``Cel``, ``%``, ``ppm``); empty where there is none."""
+    """The unit of the catalogue (UCUM-like: ``Cel``, ``%``, ``ppm``); empty where there is none."""
     address: Register
     """Where the driver finds it: a union, as more wires join."""
     rules: tuple[ChannelRule, ...] = ()
@@ -116,7 +116,7 @@ class Grouping:
     max_registers: int = 125
     max_bits: int = 2000
     exact: tuple[tuple[Table, int, int], ...] = ()
-    """Blocks ``(table, address, count)`` that must be read just so, never split and never merged."""
+    """Blocks ``(table, address, count)`` to be read just so, never split and never merged."""
 
 
 @dataclass(frozen=True, slots=True)

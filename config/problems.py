@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words for people: where, what, and what was perhaps meant."""
+"""What is wrong with a configuration, in words for people: where, what, and what was meant."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -52,5 +52,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def spell_path(path: Path) -> str:
-    """``lines.0.modbus.port``"""
+    """Write ``path`` as people do: ``lines.0.modbus.port``."""
     return ".".join(map(str, path))

@@ -64,7 +64,7 @@ def silent_name(label: str) -> str:
 
 
 def resolve(site: SiteFile, text: str) -> Plant:
-    """The plant that ``site``, read from ``text``, describes for its gateway. ``check`` found no fault."""
+    """The plant that ``site``, read from ``text``, means for its gateway. ``check`` found no fault."""
     return _Resolver(site).plant(text)
 
 
@@ -151,7 +151,7 @@ class _Resolver:
         return self.groupings.setdefault(spec, _grouping(spec))
 
     def silent(self, name: str, period: int, own: RuleSetting) -> Silent:
-        """The rule of a source or line; each source has one of its own name, equal ones are shared."""
+        """The rule that watches a source or a line as a whole."""
         return laid_over(Silent(name=name), self.site.defaults.silent, own, period)
 
     def line_silent(self, sources: Iterable[Source]) -> dict[str, Silent]:

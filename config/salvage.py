@@ -1,4 +1,4 @@
-"""A draft of the site for the checks that look across it; from a broken file, all that can be saved.
+"""A draft of the site for the checks that look across it; from a broken file, what can be saved.
 
 So a typing error in one place does not hide that a line's name is wrong in another. What cannot be
 saved is left out, but its name is kept: nothing that refers to it is called unknown.
@@ -141,7 +141,7 @@ def _prune(data: Any, wrong: set[Path]) -> bool:  # noqa: ANN401 - as above
             return False  # an item of a list: the others would no longer be at their index
         above = data
         for step in path[:-1]:
-            above = above.get(step, {}) if isinstance(above, dict) else above[step]
+            above = above[step] if _has(above, step) else {}
         above.pop(path[-1], None)
     return True
 
@@ -149,10 +149,13 @@ def _prune(data: Any, wrong: set[Path]) -> bool:  # noqa: ANN401 - as above
 def _existing(data: Any, path: Path) -> Path:  # noqa: ANN401 - as above
     """As much of ``path`` as leads somewhere."""
     for length, step in enumerate(path):
-        if not (
-            (isinstance(data, dict) and step in data)
-            or (isinstance(data, list) and isinstance(step, int) and step < len(data))
-        ):
+        if not _has(data, step):
             return path[:length]
         data = data[step]
     return path
+
+
+def _has(data: object, step: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(step, int) and step < len(data)
+    return isinstance(data, dict) and step in data

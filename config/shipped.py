@@ -1,4 +1,4 @@
-"""The profiles that come with cytowatch: one YAML file each in ``profiles/``, read once when used."""
+"""The profiles that come with cytowatch: a YAML file each in ``profiles/``, read when used."""
 
 from functools import cache
 from pathlib import Path

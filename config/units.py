@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class UnitError(ValueError):
-    """A unit that is not in the table, or two that measure different things; the text says which."""
+    """A unit that is not in the table, or two that measure different things; it says which."""
 
 
 class Unit(NamedTuple):
@@ -34,6 +34,7 @@ class Linear(NamedTuple):
         return Linear(self.scale * first.scale, self.scale * first.offset + self.offset)
 
     def __call__(self, value: float | Fraction) -> Fraction:
+        """Map ``value``, taken as the decimal number that it was written as."""
         return self.scale * exact(value) + self.offset
 
 

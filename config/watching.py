@@ -1,4 +1,4 @@
-"""Whether rules can do what they are for: be raised, be cleared, and find the channel they watch."""
+"""Whether rules can do what they are for: be raised, be cleared, and find their channel."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,7 +18,10 @@ _NUMBERS = frozenset({ChannelType.ANALOG, ChannelType.COUNTER})
 
 
 def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
-    """What is wrong with the rules of one channel among themselves; paths are relative to the channel."""
+    """What is wrong with the rules of one channel among themselves.
+
+    Paths are relative to the channel.
+    """
     seen: set[str] = set()
     for index, rule in enumerate(rules):
         name = _name(rule)

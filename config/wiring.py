@@ -1,4 +1,4 @@
-"""Whether each source can give its channels: known to the catalogue, well placed, each given once."""
+"""Whether each source can give its channels: in the catalogue, well placed, each given once."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -131,7 +131,7 @@ def _channel_findings(
 
 
 def grouping_findings(grouping: GroupingSpec) -> Iterator[Finding]:
-    """What is wrong with how a unit's registers are to be read; paths are relative to ``grouping``."""
+    """What is wrong with how registers are to be read; paths are relative to ``grouping``."""
     good: list[tuple[Table, int, int, int]] = []
     for index, block in enumerate(grouping.exact):
         path = ("exact", index)

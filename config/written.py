@@ -93,7 +93,7 @@ class SiteFile(BaseSettings):
         environ: Mapping[str, str],
         overrides: dict[str, Any],
     ) -> Self:
-        """Lay the layers over each other. Raises ``Malformed``, or pydantic-settings' ``SettingsError``."""
+        """Lay the layers over each other. Raises ``Malformed``, or pydantic-settings' own error."""
         return cls.model_validate({"file": file, "environ": environ, "overrides": overrides})
 
     @classmethod

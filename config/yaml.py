@@ -42,6 +42,10 @@ class Place(NamedTuple):
     column: int
 
 
+Places = dict[Any, tuple[Place, Place]]
+"""Of each key or index of a mapping or list the place of the key and of the value."""
+
+
 class Flaw(NamedTuple):
     """Something wrong with the YAML itself."""
 
@@ -56,24 +60,25 @@ class Document:
 
     data: Any
     flaws: tuple[Flaw, ...]
-    marks: dict[int, dict[Any, tuple[yaml.Mark, yaml.Mark]]] = field(repr=False)
-    """By the id of a mapping or list: of each key or index the mark of the key and of the value."""
+    places: dict[int, Places] = field(repr=False)
+    """By the id of a mapping or list."""
 
     def place(self, path: Path, *, at_key: bool = False) -> Place:
         """Where ``path`` stands; where it leads nowhere, the nearest thing above it that exists."""
-        here, mark = self.data, None
+        here, place = self.data, Place(1, 1)
         for step in path:
-            marks = self.marks.get(id(here), {})
-            if step not in marks:
+            places = self.places.get(id(here), {})
+            if step not in places:
                 break
-            key, value = marks[step]
-            mark = key if at_key else value
+            key, value = places[step]
+            place = key if at_key else value
             here = here[step]
-        return _place(mark) if mark else Place(1, 1)
+        return place
 
 
-def _place(mark: yaml.Mark) -> Place:
-    return Place(mark.line + 1, mark.column + 1)
+def _at(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
 @lru_cache(maxsize=4096)
@@ -95,10 +100,10 @@ class _Open:
     """A mapping or list that has begun and not yet ended."""
 
     value: dict[Any, Any] | list[Any]
-    marks: dict[Any, tuple[yaml.Mark, yaml.Mark]]
+    places: Places
     anchor: str | None
     key: Any = None
-    key_mark: yaml.Mark | None = None
+    key_place: Place | None = None
     """None while a mapping waits for a key."""
     size: int = 1
 
@@ -106,10 +111,13 @@ class _Open:
 class _Stop(Exception):  # noqa: N818 - the end of reading, with the flaw that ended it
     """Nothing after this can be read."""
 
-    def __init__(self, mark: yaml.Mark | None, text: str) -> None:
+    def __init__(self, place: Place, text: str) -> None:
         super().__init__(text)
-        self.place = _place(mark) if mark else Place(1, 1)
+        self.place = place
         self.text = text
+
+
+_Tagged = events.ScalarEvent | events.CollectionStartEvent
 
 
 class _Reader:
@@ -118,7 +126,7 @@ class _Reader:
     def __init__(self) -> None:
         self.root: Any = None
         self.flaws: list[Flaw] = []
-        self.marks: dict[int, dict[Any, tuple[yaml.Mark, yaml.Mark]]] = {}
+        self.places: dict[int, Places] = {}
         self.open: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.documents = 0
@@ -141,7 +149,7 @@ class _Reader:
             case events.DocumentStartEvent():
                 self.documents += 1
                 if self.documents > 1:
-                    raise _Stop(event.start_mark, "a second document begins here; a site is one")
+                    raise _Stop(_at(event), "a second document begins here; a site is one")
             case _:
                 pass
 
@@ -149,11 +157,9 @@ class _Reader:
     def _scalar(event: events.ScalarEvent) -> Any:  # noqa: ANN401 - a value of any plain type
         return scalar(event.value) if event.implicit[0] else event.value
 
-    def _refuse_tag(self, event: yaml.Event) -> None:
+    def _refuse_tag(self, event: _Tagged) -> None:
         if event.tag not in {None, "!", "tag:yaml.org,2002:str"}:
-            self.flaws.append(
-                Flaw(_place(event.start_mark), self._path(), f"tag {event.tag} is not understood")
-            )
+            self.flaws.append(Flaw(_at(event), self._path(), f"tag {event.tag} is not understood"))
 
     def _path(self) -> Path:
         """To the innermost mapping or list that is open."""
@@ -162,15 +168,15 @@ class _Reader:
             for each in self.open[:-1]
         )
 
-    def _begin(self, value: dict[Any, Any] | list[Any], event: yaml.Event) -> None:
+    def _begin(self, value: dict[Any, Any] | list[Any], event: events.CollectionStartEvent) -> None:
         if len(self.open) >= DEEPEST:
-            raise _Stop(event.start_mark, f"nested more than {DEEPEST} levels deep")
-        if self.open and isinstance(self.open[-1].value, dict) and not self.open[-1].key_mark:
-            raise _Stop(event.start_mark, "a key is a word, not a list or mapping")
-        marks: dict[Any, tuple[yaml.Mark, yaml.Mark]] = {}
+            raise _Stop(_at(event), f"nested more than {DEEPEST} levels deep")
+        if self.open and isinstance(self.open[-1].value, dict) and not self.open[-1].key_place:
+            raise _Stop(_at(event), "a key is a word, not a list or mapping")
+        places: Places = {}
         self._put(value, event, 0)
-        self.marks[id(value)] = marks
-        self.open.append(_Open(value, marks, event.anchor))
+        self.places[id(value)] = places
+        self.open.append(_Open(value, places, event.anchor))
 
     def _end(self) -> None:
         done = self.open.pop()
@@ -182,17 +188,20 @@ class _Reader:
         if self.open:
             self.open[-1].size += size
             if self.open[-1].size > LARGEST:
-                raise _Stop(self.open[-1].key_mark, f"more than {LARGEST} values, aliases followed")
+                raise _Stop(
+                    self.open[-1].key_place or Place(1, 1),
+                    f"more than {LARGEST} values, aliases followed",
+                )
 
     def _alias(self, event: events.AliasEvent) -> None:
         if event.anchor not in self.anchors:
             raise _Stop(
-                event.start_mark, f"alias *{event.anchor} names nothing that is complete above it"
+                _at(event), f"alias *{event.anchor} names nothing that is complete above it"
             )
         value, size = self.anchors[event.anchor]
         self._put(value, event, size, alias=True)
 
-    def _put(self, value: Any, event: yaml.Event, size: int, *, alias: bool = False) -> None:  # noqa: ANN401 - as above
+    def _put(self, value: Any, event: events.NodeEvent, size: int, *, alias: bool = False) -> None:  # noqa: ANN401 - as above
         """Set ``value`` where the reader stands: as root, item, key or value."""
         if size == 1 and event.anchor and not alias:
             self.anchors[event.anchor] = value, 1
@@ -202,45 +211,53 @@ class _Reader:
             return
         into = self.open[-1]
         if isinstance(into.value, list):
-            into.marks[len(into.value)] = event.start_mark, event.start_mark
+            into.places[len(into.value)] = _at(event), _at(event)
             into.value.append(value)
-        elif into.key_mark is None:
+        elif into.key_place is None:
             self._key(into, value, event)
         else:
-            into.marks[into.key] = into.key_mark, event.start_mark
+            into.places[into.key] = into.key_place, _at(event)
             into.value[into.key] = value
-            into.key_mark = None
+            into.key_place = None
 
-    def _key(self, into: _Open, key: Any, event: yaml.Event) -> None:  # noqa: ANN401 - as above
+    def _key(self, into: _Open, key: Any, event: events.NodeEvent) -> None:  # noqa: ANN401 - as above
         if isinstance(key, dict | list):
-            raise _Stop(event.start_mark, "a key is a word, not a list or mapping")
+            raise _Stop(_at(event), "a key is a word, not a list or mapping")
         if isinstance(key, Bare):
             key = int(key)
-        if key in into.marks:
-            first = _place(into.marks[key][0]).line
+        if key in into.places:
+            first = into.places[key][0].line
             path = (*self._path(), key)
             text = f"key {key!r} is given twice (first at line {first})"
-            self.flaws.append(Flaw(_place(event.start_mark), path, text))
-        into.key, into.key_mark = key, event.start_mark
+            self.flaws.append(Flaw(_at(event), path, text))
+        into.key, into.key_place = key, _at(event)
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        said = " ".join(part for part in (error.problem, error.context) if part)
-        raise _Stop(error.problem_mark or error.context_mark, f"not YAML: {said}") from error
     except yaml.YAMLError as error:
-        raise _Stop(None, f"not YAML: {' '.join(str(error).split())}") from error
+        raise _stopped(error) from error
+
+
+def _stopped(error: yaml.YAMLError) -> _Stop:
+    """Where the parser gave up, in one line."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return _Stop(Place(1, 1), f"not YAML: {' '.join(str(error).split())}")
+    mark = error.problem_mark or error.context_mark
+    said = " ".join(part for part in (error.problem, error.context) if part)
+    return _Stop(
+        Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1), f"not YAML: {said}"
+    )
 
 
 def read(text: str) -> Document:
-    """Read one YAML document; what is wrong with it is in ``flaws``, with as much data as there is."""
+    """Read one YAML document; what is wrong with it is in ``flaws``. Raises nothing."""
     reader = _Reader()
     try:
         for event in _events(text):
             reader.take(event)
     except _Stop as stop:
         reader.flaws.append(Flaw(stop.place, (), stop.text))
-        return Document(None, tuple(reader.flaws), reader.marks)
-    return Document(reader.root, tuple(reader.flaws), reader.marks)
+        return Document(None, tuple(reader.flaws), reader.places)
+    return Document(reader.root, tuple(reader.flaws), reader.places)
