@@ -69,7 +69,7 @@ def ended(plant: Plant, name: str, alarm: Alarm) -> Watched:
     known = plant.by_name.get(equipment)
     return Watched(
         name=name,
-        rule=rule_of(alarm.rule) or Silent(name=rule_name),
+        rule=rule_of(alarm.rule) or Silent(name="silent"),
         rest=Alarm(),
         equipment=equipment,
         area=known.area if known else "",

@@ -1,0 +1,114 @@
+"""What is saved is what is loaded, and after a reboot means the same."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.rules import High
+from drivers.reading import Moment, Quality
+from monitor.alarms import engine, snapshot
+from monitor.alarms.facts import NORMAL, Alarm, Observation, Pending, Shelve
+from tests.monitor.alarms.small_plant import BOOTED, MINUTE, NOON, SECOND, minute
+
+SLOW = High(name="high", limit=6.0, on_delay=5 * MINUTE, off_delay=5 * MINUTE)
+BEYOND, INSIDE = Observation(7.0, Quality.GOOD), Observation(5.0, Quality.GOOD)
+
+MOMENTS = st.builds(Moment, st.integers(0, 2**62), st.integers(-(2**62), 2**62))
+REALS = st.floats(allow_nan=False)
+ALARMS = st.builds(
+    Alarm,
+    condition=st.booleans(),
+    pending=st.none()
+    | st.builds(Pending, MOMENTS, st.none() | REALS, st.none() | st.integers(), st.booleans()),
+    condition_start=st.none() | MOMENTS,
+    inside_since=st.none() | MOMENTS,
+    active=st.booleans(),
+    alarm_time=st.none() | MOMENTS,
+    acknowledged=st.booleans(),
+    latched=st.booleans(),
+    shelved_until=st.none() | st.integers(),
+    suppressed_by=st.text(),
+    superseded_by=st.text(),
+    occurrence=st.integers(0),
+    peak=st.none() | REALS,
+    peak_at=st.none() | st.integers(),
+    value=st.none() | REALS | st.booleans() | st.text() | st.integers(),
+    version=st.integers(0),
+    source_time=st.none() | st.integers(),
+    rule=st.text(),
+    bridged=st.booleans(),
+)
+
+
+@given(ALARMS)
+def test_within_one_boot_what_was_saved_is_what_is_loaded(alarm: Alarm) -> None:
+    saved = snapshot.dump(alarm, "boot-1", minute(0))
+    assert snapshot.load(saved, "boot-1", minute(99)) == alarm
+
+
+def rebooted(alarm: Alarm, saved_at: float, loaded_at: float, up: float) -> tuple[Alarm, Moment]:
+    """Save, reboot, and load ``loaded_at`` minutes after noon, ``up`` minutes after the boot."""
+    text = snapshot.dump(alarm, "boot-1", minute(saved_at))
+    now = Moment(minute(loaded_at).at, round(up * MINUTE))
+    return snapshot.load(text, "boot-2", now), now
+
+
+def test_an_on_delay_counts_on_over_a_reboot() -> None:
+    pending = engine.step(SLOW, NORMAL, BEYOND, minute(0))
+    alarm, now = rebooted(pending, 1, 3, 1)
+    later = Moment(now.at + 2 * MINUTE, now.boot + 2 * MINUTE)
+    almost = Moment(later.at - 1, later.boot - 1)
+    assert alarm.bridged
+    assert not engine.step(SLOW, alarm, BEYOND, almost).active
+    raised = engine.step(SLOW, alarm, BEYOND, later)
+    assert raised.active
+    assert raised.condition_start is not None
+    assert raised.condition_start.at == NOON
+
+
+def test_a_shelf_ends_at_its_time_over_a_reboot() -> None:
+    shelved = engine.step(SLOW, NORMAL, Shelve(10 * MINUTE), minute(0))
+    alarm, now = rebooted(shelved, 0, 4, 2)
+    assert alarm.shelved_until == now.boot + 6 * MINUTE
+
+
+def test_a_wall_clock_that_went_back_bridges_nothing_and_loses_nothing() -> None:
+    shelved = engine.step(SLOW, NORMAL, Shelve(10 * MINUTE), minute(0))
+    alarm, now = rebooted(shelved, 2, 1, 0.5)
+    assert alarm.shelved_until == now.boot + 8 * MINUTE
+
+
+def test_what_does_not_run_is_not_marked_as_bridged() -> None:
+    alarm, _ = rebooted(Alarm(acknowledged=False, version=2, occurrence=1), 0, 5, 1)
+    assert alarm == Alarm(acknowledged=False, version=2, occurrence=1)
+
+
+def test_a_new_condition_was_measured_whole_and_is_not_bridged() -> None:
+    pending = engine.step(SLOW, NORMAL, BEYOND, minute(0))
+    alarm, now = rebooted(pending, 1, 3, 1)
+    inside = engine.step(SLOW, alarm, INSIDE, now)
+    assert not engine.step(SLOW, inside, BEYOND, now).bridged
+
+
+def test_the_saved_text_is_one_object_with_its_version() -> None:
+    saved = json.loads(snapshot.dump(NORMAL, "boot-1", Moment(NOON, BOOTED)))
+    assert saved == {"v": 1, "boot_id": "boot-1", "saved": [NOON, BOOTED]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"v": 2, "boot_id": "b", "saved": [0, 0]}',
+        '{"v": 1, "boot_id": "b", "saved": [0, 0], "pending": 3}',
+        '{"v": 1, "boot_id": "b", "saved": [0, 0], "alarm_time": 3}',
+        '{"v": 1, "boot_id": "c", "saved": 3}',
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(snapshot.SnapshotError, match="alarm"):
+        snapshot.load(text, "b", Moment(NOON, SECOND))
