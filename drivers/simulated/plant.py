@@ -5,8 +5,8 @@ host, and the door contacts and gas pressures of all of them come in at one I/O 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -59,7 +59,8 @@ class SimulatedPlant:
         simulation.check(scenario, names, _units(names))
         self.simulation = Simulation(names, scenario, seed=seed, time_factor=time_factor)
         self._hosts: Mapping[str, ModbusHost] = {}
-        self._running: asyncio.Task[None] | None = None
+        self._standing = AsyncExitStack()
+        self._over = False
 
     @property
     def incubators(self) -> Sequence[str]:
@@ -89,11 +90,15 @@ class SimulatedPlant:
     async def __aenter__(self) -> Self:
         chambers = self.simulation.chambers
         hosts = {probes_line(name): _probes(chamber) for name, chamber in chambers.items()}
-        hosts[IO_LINE] = ModbusHost({IO_UNIT: partial(_io, list(chambers.values()))})
-        self._hosts = hosts
-        for host in hosts.values():
-            await host.plug()
-        self._running = asyncio.create_task(self._run(), name="simulated plant")
+        self._hosts = hosts | {IO_LINE: ModbusHost({IO_UNIT: partial(_io, chambers.values())})}
+        async with AsyncExitStack() as standing:
+            for host in self._hosts.values():
+                standing.push_async_callback(host.close)
+            for host in self._hosts.values():
+                await host.plug()
+            running = asyncio.create_task(self._run(), name="simulated plant")
+            standing.push_async_callback(self._end, running)
+            self._standing = standing.pop_all()
         return self
 
     async def __aexit__(
@@ -102,23 +107,21 @@ class SimulatedPlant:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        try:
-            if self._running is not None:
-                self._running.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._running
-        finally:
-            for host in self._hosts.values():
-                await host.close()
+        await self._standing.aclose()
 
     async def _run(self) -> None:
         """Let time pass: physics and sensors, then what the scenario does to the network."""
         clock = asyncio.get_running_loop().time
         start = clock()
-        while True:
+        while not self._over:
             self.simulation.advance(round((clock() - start) * simulation.SECOND))
             await self._reconcile()
             await asyncio.sleep(simulation.TICK / simulation.SECOND)
+
+    async def _end(self, running: asyncio.Task[None]) -> None:
+        """Not by cancelling: a host that is just being plugged would stay half open."""
+        self._over = True
+        await running
 
     async def _reconcile(self) -> None:
         """Make each host what the scenario says it is now."""
@@ -143,5 +146,5 @@ def _probes(chamber: Chamber) -> ModbusHost:
     )
 
 
-def _io(chambers: Sequence[Chamber]) -> Sequence[Block]:
+def _io(chambers: Collection[Chamber]) -> Sequence[Block]:
     return instruments.io_module([chamber.signals for chamber in chambers])

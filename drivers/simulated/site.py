@@ -1,12 +1,14 @@
-"""The site file that watches the simulated plant: what a site of its own would write by hand.
+"""The site files that watch the simulated plant and the bench's load, as one writes them by hand.
 
-Its delays fit a demo of a minute; at a real site they are minutes, not seconds.
+The demo's delays fit a minute; at a real site they are minutes, not seconds.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+
+from drivers.simulated import load
 
 IO_LINE = "suite-a-io"
 CO2_UNIT, HUMIDITY_UNIT, IO_UNIT = 240, 241, 1
@@ -80,3 +82,53 @@ def _incubator(name: str, index: int) -> str:
           co2_supply_pressure:
             {{input: {index}, type: int16, scale: 0.001, unit: bar, sentinels: [-32768]}}
 """
+
+
+def load_site_file(
+    ports: Sequence[int],
+    channels: int,
+    state_directory: Path,
+    *,
+    mqtt_port: int | None = None,
+    influxdb_url: str | None = None,
+) -> str:
+    """Return the file that watches ``drivers.simulated.load``: a rule on every channel, at 1 Hz.
+
+    ``mqtt_port`` is that of a broker on the loopback that speaks MQTT 5; ``influxdb_url`` takes
+    writes as InfluxDB v2 does, without a token.
+    """
+    names = [load.channel_name(index) for index in range(channels)]
+    lines = [_line(load.equipment_name(index), port) for index, port in enumerate(ports)]
+    equipment = [_loaded(load.equipment_name(index)) for index in range(len(ports))]
+    influxdb = f'influxdb: {{url: "{influxdb_url}", org: bench, bucket: bench}}\n'
+    return "".join(
+        [
+            "site: bench\ngateway: bench-gw\n",
+            f"store: {{directory: {json.dumps(str(state_directory))}}}\n",
+            "" if mqtt_port is None else f"mqtt: {{host: 127.0.0.1, port: {mqtt_port}}}\n",
+            "" if influxdb_url is None else influxdb,
+            "kinds:\n  load:\n",
+            *[f"    {name}: {{type: analog}}\n" for name in names],
+            "limits:\n  load:\n",
+            *[f"    {name}: [{_high(index)}]\n" for index, name in enumerate(names)],
+            "profiles:\n  load:\n    channels:\n",
+            *[f"      {name}: {_float(2 * index)}\n" for index, name in enumerate(names)],
+            "lines:\n",
+            *lines,
+            "equipment:\n",
+            *equipment,
+        ]
+    )
+
+
+def _high(channel: int) -> str:
+    return f"{{name: high, high: {load.limit(channel)}, deadband: 1.0}}"
+
+
+def _float(address: int) -> str:
+    return f"{{holding: {address}, type: float32, order: CDAB}}"
+
+
+def _loaded(name: str) -> str:
+    source = f"{{line: {name}, unit: 1, profile: load}}"
+    return f"  - {{name: {name}, kind: load, area: bench, limits: load, sources: [{source}]}}\n"

@@ -1,0 +1,124 @@
+"""The whole simulated plant on the loopback, as the daemon meets it."""
+
+import asyncio
+import struct
+from pathlib import Path
+
+import pytest
+
+from config.load import load
+from drivers.simulated.plant import SimulatedPlant
+from drivers.simulated.scenario import (
+    CALM,
+    SECOND,
+    DoorLeftOpen,
+    Happening,
+    NetworkPulled,
+    Scenario,
+    ScenarioError,
+    UnitSilent,
+)
+
+READ_TWO = struct.Struct(">HHHBBHH")
+PROBES = "incubator-01-probes"
+
+
+def script(*happenings: Happening) -> Scenario:
+    return Scenario(happenings=happenings, goes_on=False)
+
+
+async def read_float(plant: SimulatedPlant, line: str, unit: int, address: int) -> float:
+    """One value over a connection of its own. Raises what the network does."""
+    reader, writer = await asyncio.open_connection(*plant.lines[line])
+    try:
+        writer.write(READ_TWO.pack(1, 0, 6, unit, 3, address, 2))
+        reply = await reader.readexactly(13)
+        low, high = struct.unpack(">HH", reply[9:])
+        value: float = struct.unpack(">f", struct.pack(">HH", high, low))[0]
+        return value
+    finally:
+        writer.close()
+
+
+async def test_six_incubators_and_an_io_module_are_there() -> None:
+    async with SimulatedPlant() as plant:
+        assert list(plant.lines) == [
+            *(f"incubator-{n:02}-probes" for n in range(1, 7)),
+            "suite-a-io",
+        ]
+        for name in plant.incubators:
+            assert await read_float(plant, f"{name}-probes", 240, 0) == pytest.approx(5e4, rel=0.05)
+            assert await read_float(plant, f"{name}-probes", 241, 2) == pytest.approx(37, abs=0.2)
+
+
+async def test_time_passes_by_itself_and_a_door_shows() -> None:
+    door = DoorLeftOpen(at=0, lasts=60 * SECOND, incubator="incubator-01")
+    async with SimulatedPlant(1, scenario=script(door), time_factor=600) as plant:
+        while await read_float(plant, PROBES, 240, 0) > 20_000:
+            await asyncio.sleep(0.02)
+        while await read_float(plant, PROBES, 241, 2) > 30:
+            await asyncio.sleep(0.02)
+
+
+async def test_the_network_is_pulled_and_comes_back() -> None:
+    pulled = NetworkPulled(at=SECOND // 5, lasts=SECOND // 2, line=PROBES)
+    async with SimulatedPlant(2, scenario=script(pulled)) as plant:
+        port = plant.lines[PROBES].port
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            while True:
+                await read_float(plant, PROBES, 240, 0)
+                await asyncio.sleep(0.02)
+        assert await read_float(plant, "incubator-02-probes", 240, 0) > 40_000
+        back = False
+        while not back:
+            await asyncio.sleep(0.02)
+            try:
+                back = await read_float(plant, PROBES, 240, 0) > 40_000
+            except ConnectionError:
+                continue
+        assert plant.lines[PROBES].port == port
+
+
+async def test_a_unit_falls_silent_while_its_neighbour_answers() -> None:
+    silent = UnitSilent(at=0, lasts=60 * SECOND, line=PROBES, unit=240)
+    async with SimulatedPlant(1, scenario=script(silent)) as plant:
+        while 240 not in plant.simulation.silent(PROBES):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(read_float(plant, PROBES, 240, 0), 0.1)
+        assert await read_float(plant, PROBES, 241, 2) == pytest.approx(37, abs=0.2)
+
+
+async def test_two_plants_do_not_meet() -> None:
+    async with SimulatedPlant(1, scenario=CALM) as one, SimulatedPlant(1, scenario=CALM) as other:
+        assert set(one.lines.values()).isdisjoint(other.lines.values())
+
+
+async def test_when_it_is_over_nobody_listens() -> None:
+    async with SimulatedPlant(1, scenario=CALM) as plant:
+        address = plant.lines[PROBES]
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(*address)
+
+
+@pytest.mark.parametrize("count", [0, 33])
+def test_a_plant_of_no_size_is_refused(count: int) -> None:
+    with pytest.raises(ScenarioError, match="1 to 32"):
+        SimulatedPlant(count)
+
+
+def test_a_scenario_for_another_plant_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="the plant has incubator-01"):
+        SimulatedPlant(1)
+
+
+async def test_its_site_file_is_one_that_the_daemon_takes(tmp_path: Path) -> None:
+    async with SimulatedPlant() as plant:
+        path = tmp_path / "demo.yaml"
+        text = plant.config_yaml(tmp_path / "state", mqtt_port=1884, commands=True)
+        path.write_text(text, encoding="utf-8")
+        site = load(path, environ={})
+        ports = {name: line.modbus.port for name, line in site.lines.items()}
+        assert ports == {name: address.port for name, address in plant.lines.items()}
+    assert [each.name for each in site.equipment] == list(plant.incubators)

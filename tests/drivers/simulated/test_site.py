@@ -1,0 +1,65 @@
+"""The site files of demo and bench, read by the loader that reads every site's."""
+
+from pathlib import Path
+
+import pytest
+
+from config.load import load
+from config.plant import Plant
+from config.rules import SECOND, High
+from drivers.simulated import load as load_server
+from drivers.simulated.site import IO_LINE, load_site_file, probes_line, site_file
+
+NAMES = ("incubator-01", "incubator-02")
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Plant:
+    ports = {probes_line(NAMES[0]): 20_001, probes_line(NAMES[1]): 20_002, IO_LINE: 20_003}
+    path = tmp_path / "demo.yaml"
+    path.write_text(site_file(NAMES, ports, tmp_path / 'odd "state"', mqtt_port=1884), "utf-8")
+    return load(path, environ={})
+
+
+def test_an_incubator_draws_its_channels_from_three_units_on_two_lines(demo: Plant) -> None:
+    sources = [demo.sources[index] for index in demo.by_name["incubator-02"].sources]
+    assert [(s.line, s.unit) for s in sources] == [
+        ("incubator-02-probes", 240),
+        ("incubator-02-probes", 241),
+        ("suite-a-io", 1),
+    ]
+    assert {channel.name for source in sources for channel in source.channels} == {
+        "co2",
+        "humidity",
+        "temperature",
+        "door",
+        "alarm_contact",
+        "co2_supply_pressure",
+    }
+
+
+def test_delays_fit_a_minute_and_priorities_run_from_low_to_critical(demo: Plant) -> None:
+    rules = [rule for source in demo.sources for c in source.channels for rule in c.rules]
+    silences = [source.silent for source in demo.sources] + list(demo.line_silent.values())
+    assert all(rule.on_delay <= 15 * SECOND for rule in [*rules, *silences])
+    assert {rule.priority for rule in rules} == {"low", "medium", "high", "critical"}
+    assert all(rule.response for rule in rules), "each says what to do"
+
+
+def test_the_state_directory_may_have_any_name(demo: Plant, tmp_path: Path) -> None:
+    assert demo.store.directory == tmp_path / 'odd "state"'
+    assert demo.mqtt is not None
+    assert demo.mqtt.protocol == "3.1.1"
+
+
+def test_the_load_has_a_rule_on_every_channel_where_the_server_says_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "load.yaml"
+    ports = [20_000, 20_001, 20_002]
+    text = load_site_file(ports, 25, tmp_path, mqtt_port=1883, influxdb_url="http://127.0.0.1:1")
+    path.write_text(text, "utf-8")
+    plant = load(path, environ={})
+    assert [source.equipment for source in plant.sources] == ["load-001", "load-002", "load-003"]
+    for source in plant.sources:
+        assert [channel.address.address for channel in source.channels] == list(range(0, 50, 2))
+        limits = [rule for c in source.channels for rule in c.rules if isinstance(rule, High)]
+        assert [rule.limit for rule in limits] == [load_server.limit(k) for k in range(25)]
