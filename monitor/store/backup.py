@@ -13,13 +13,14 @@ SLICE = 256
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the store at ``source``, as it is committed at this moment, to ``target``.
+    """Copy the store at ``source``, as it is committed at this moment, to a new file ``target``.
 
     Reads under one snapshot, so nothing that is committed meanwhile starts the copy over; the
     writer does not wait for readers. Returns when the copy is on the disk.
     Raises StoreError when ``target`` exists, or either cannot be read or written.
     """
     try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError as error:
         raise StoreError(f"{target}: exists already; a backup overwrites nothing") from error

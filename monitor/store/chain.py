@@ -4,16 +4,18 @@ The chain has two strands, because readings leave with age and events never do. 
 strand has one entry per blob, the record strand one link per transaction that holds events or a
 configuration; each link binds the head of the telemetry strand as well. An entry's head is the
 SHA-256 of the head before it and of its content as compact JSON, so that anybody can check it
-with a dozen lines of their own. The head of the whole is both heads, as ``record:telemetry``.
+with a dozen lines of their own. The head of the whole is both heads, with their entries' numbers.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.store.events import Event
 
+_WHOLE = re.compile(r"(\d{1,18})\.([0-9a-f]{64}):(\d{1,18})\.([0-9a-f]{64})")
 START = bytes(32)
 """The head before the first entry."""
 
@@ -60,9 +62,20 @@ def link_head(before: bytes, link: LinkEntry, events: Sequence[Event]) -> bytes:
     )
 
 
-def whole(record: bytes, telemetry: bytes) -> str:
-    """Return the head of the whole, as it is published."""
-    return f"{record.hex()}:{telemetry.hex()}"
+def whole(link: int, record: bytes, blob: int, telemetry: bytes) -> str:
+    """Return the head of the whole, as it is published; it says which entries it is of."""
+    return f"{link}.{record.hex()}:{blob}.{telemetry.hex()}"
+
+
+def read_whole(head: str) -> tuple[int, bytes, int, bytes]:
+    """Read what ``whole`` wrote; raises ValueError."""
+    found = _WHOLE.fullmatch(head)
+    if not found:
+        raise ValueError(
+            f"{head!r} is no head of a record: it reads 12.<64 digits>:345.<64 digits>"
+        )
+    link, record, blob, telemetry = found.groups()
+    return int(link), bytes.fromhex(record), int(blob), bytes.fromhex(telemetry)
 
 
 def _after(before: bytes, content: Sequence[object]) -> bytes:

@@ -71,7 +71,7 @@ class Ends:
     @property
     def last(self) -> Last:
         """The part that is told."""
-        head = chain.whole(self.record, self.telemetry)
+        head = chain.whole(self.link, self.record, self.blob, self.telemetry)
         return Last(self.scan, self.event, self.seq, self.at, head)
 
 

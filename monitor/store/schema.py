@@ -39,8 +39,8 @@ CREATE TABLE event (
     number INTEGER PRIMARY KEY, seq INTEGER UNIQUE, kind TEXT NOT NULL,
     at INTEGER NOT NULL, boot INTEGER NOT NULL,
     subject TEXT NOT NULL, body TEXT NOT NULL, ms INTEGER NOT NULL UNIQUE);
-CREATE INDEX event_by_kind ON event (kind, number) WHERE kind <> 'alarm';
-CREATE INDEX event_by_subject ON event (subject, number) WHERE kind = 'alarm';
+CREATE INDEX event_by_kind ON event (kind);
+CREATE INDEX event_by_subject ON event (subject, kind);
 CREATE INDEX event_by_time ON event (at);
 CREATE TABLE link (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, last_event INTEGER NOT NULL,

@@ -60,7 +60,7 @@ class Last(NamedTuple):
     at: int = 0
     """Record time (ns, UTC) of the newest entry."""
     head: str = ""
-    """Of the hash chain: ``record:telemetry``, in hex."""
+    """Of the hash chain (``chain.whole``)."""
 
 
 class Blob(NamedTuple):

@@ -1,0 +1,206 @@
+"""Whether the record is as it was written: the whole hash chain gone through, entry by entry.
+
+It finds edits, deletions, insertions and reorderings of events, configurations and readings, and,
+given a head that was published before (by the digest, or kept elsewhere), the loss of the newest
+entries and a chain that was computed anew. It cannot tell that the newest entries since the last
+known head were cut off, nor that everything since then was computed anew by somebody who can
+write the file; nor, as readings leave for the quota, whether those that are gone left by
+themselves. What is replaced as it changes is not bound by the chain: alarm facts, cursors, answers
+and dead letters.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from monitor.store import chain, schema
+from monitor.store.errors import StoreError
+from monitor.store.events import Event
+
+MOST_PROBLEMS = 100
+"""Problems that are listed at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found."""
+
+    store_id: str
+    events: int
+    blobs: int
+    """Blobs of readings that are still here."""
+    gone: int
+    """Blobs that left for the quota, before those."""
+    head: str
+    """Of the chain as it is now."""
+    problems: tuple[str, ...]
+    """One sentence each; empty when nothing is amiss."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is amiss."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """Where the readings that are still here begin."""
+
+    id: int
+    head: bytes
+
+
+def verify(path: Path, head: str = "") -> Verdict:
+    """Go through the chain of the store at ``path``, a copy, or one that is in use.
+
+    ``head`` is one that was published earlier; empty when none is known.
+    Raises StoreError when the file is no store or cannot be read at all, and ValueError when
+    ``head`` does not look like one.
+    """
+    if head:
+        chain.read_whole(head)
+    try:
+        with closing(schema.connect_readonly(path)) as db:
+            db.execute("BEGIN")  # One snapshot: the daemon may be writing.
+            return _verdict(db, head)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def _verdict(db: sqlite3.Connection, known: str) -> Verdict:
+    gone = _read_gone(db)
+    problems = _all_problems(db, gone, known)
+    blob, telemetry = _one(db, "SELECT id, head FROM blob ORDER BY id DESC", (gone.id, gone.head))
+    link, record = _one(db, "SELECT id, head FROM link ORDER BY id DESC", (0, chain.START))
+    (events,) = _one(db, "SELECT count(*) FROM event", (0,))
+    (blobs,) = _one(db, "SELECT count(*) FROM blob", (0,))
+    return Verdict(
+        store_id=schema.read_meta(db, "store_id") or "",
+        events=events,
+        blobs=blobs,
+        gone=gone.id,
+        head=chain.whole(link, record, blob, telemetry),
+        problems=tuple(islice(problems, MOST_PROBLEMS)),
+    )
+
+
+def _all_problems(db: sqlite3.Connection, gone: _Gone, known: str) -> Iterator[str]:
+    yield from _blob_problems(db, gone)
+    yield from _link_problems(db, gone)
+    yield from _config_problems(db)
+    if known:
+        yield from _known_problems(db, gone, known)
+
+
+def _blob_problems(db: sqlite3.Connection, gone: _Gone) -> Iterator[str]:
+    """Each entry is held against the one before as it stands, so one edit shows where it is."""
+    names = dict(db.execute("SELECT id, names FROM grouping"))
+    before, head = gone.id, gone.head
+    rows = db.execute(
+        "SELECT id, grouping, first_scan, last_scan, first_at, last_at, lines, sha256, head, body"
+        " FROM blob ORDER BY id"
+    )
+    for number, group, first, last, start, end, lines, sha256, told, body in rows:
+        where = f"readings: blob {number} (scans {first} to {last})"
+        if number != before + 1:
+            yield f"readings: blobs {before + 1} to {number - 1} are missing"
+        if hashlib.sha256(body).digest() != sha256:
+            yield f"{where}: the lines were changed"
+        equipment = names.get(group, "")
+        entry = chain.BlobEntry(number, equipment, first, last, start, end, lines, sha256)
+        if number == before + 1 and chain.blob_head(head, entry) != told:
+            yield f"{where}: it, or the one before, was changed or moved"
+        before, head = number, told
+
+
+def _link_problems(db: sqlite3.Connection, gone: _Gone) -> Iterator[str]:
+    before, head, last = 0, chain.START, 0
+    rows = db.execute(
+        "SELECT id, at, last_blob, telemetry, config, last_event, head FROM link ORDER BY id"
+    )
+    for *content, last_event, told in rows:
+        entry = chain.LinkEntry(*content)
+        if entry.number != before + 1:
+            yield f"record: links {before + 1} to {entry.number - 1} are missing"
+        events = _events(db, last, last_event)
+        if [event.number for event in events] != list(range(last + 1, last_event + 1)):
+            yield f"events {last + 1} to {last_event}: some are missing"
+        elif entry.number == before + 1 and chain.link_head(head, entry, events) != told:
+            yield f"events {last + 1} to {last_event} (link {entry.number}): changed or moved"
+        yield from _blob_of_link_problems(db, gone, entry)
+        before, head, last = entry.number, told, last_event
+    if beyond := _one(db, "SELECT number FROM event WHERE number > ?", (), last):
+        yield f"events from {beyond[0]}: not part of the chain"
+
+
+def _blob_of_link_problems(
+    db: sqlite3.Connection, gone: _Gone, link: chain.LinkEntry
+) -> Iterator[str]:
+    if link.last_blob < gone.id:
+        return
+    found = _one(db, "SELECT head FROM blob WHERE id = ?", (), link.last_blob)
+    if link.last_blob == gone.id:
+        found = (gone.head,)
+    if not found:
+        yield f"readings: blob {link.last_blob}, which link {link.number} speaks of, is missing"
+    elif found[0] != link.telemetry:
+        yield f"readings: up to blob {link.last_blob} not those that link {link.number} speaks of"
+
+
+def _config_problems(db: sqlite3.Connection) -> Iterator[str]:
+    rows = db.execute(
+        "SELECT DISTINCT link.config, config.text FROM link"
+        " LEFT JOIN config ON config.digest = link.config WHERE link.config IS NOT NULL"
+    )
+    for digest, text in rows:
+        if text is None:
+            yield f"configuration {digest[:8]}: its text is missing"
+        elif hashlib.sha256(text.encode()).hexdigest() != digest:
+            yield f"configuration {digest[:8]}: its text was changed"
+
+
+def _known_problems(db: sqlite3.Connection, gone: _Gone, known: str) -> Iterator[str]:
+    link, record, blob, telemetry = chain.read_whole(known)
+    found = _one(db, "SELECT head FROM link WHERE id = ?", (), link)
+    if link and not found:
+        yield f"record: cut off before link {link}, which was published"
+    elif link and found[0] != record:
+        yield f"record: up to link {link} not what was published"
+    found = _one(db, "SELECT head FROM blob WHERE id = ?", (), blob)
+    if blob == gone.id:
+        found = (gone.head,)
+    if blob > gone.id and not found:
+        yield f"readings: cut off before blob {blob}, which was published"
+    elif found and found[0] != telemetry:
+        yield f"readings: up to blob {blob} not what was published"
+
+
+def _read_gone(db: sqlite3.Connection) -> _Gone:
+    text = schema.read_meta(db, "gone")
+    if text is None:
+        return _Gone(0, chain.START)
+    number, head, *_ = json.loads(text)
+    return _Gone(number, bytes.fromhex(head))
+
+
+def _events(db: sqlite3.Connection, after: int, last: int) -> list[Event]:
+    rows = db.execute(
+        "SELECT number, seq, kind, at, boot, subject, body, ms FROM event"
+        " WHERE number > ? AND number <= ? ORDER BY number",
+        (after, last),
+    )
+    return [Event(*row) for row in rows]
+
+
+def _one(
+    db: sqlite3.Connection, query: str, otherwise: tuple[Any, ...], *values: int
+) -> tuple[Any, ...]:
+    """Return the first row, or ``otherwise`` where there is none."""
+    row: tuple[Any, ...] | None = db.execute(f"{query} LIMIT 1", values).fetchone()
+    return otherwise if row is None else row
