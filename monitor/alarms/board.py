@@ -40,6 +40,8 @@ from monitor.alarms.watch import Watched, ended, line_alarm, rule_of, source_ala
 NOTHING: tuple[AlarmEvent, ...] = ()
 NO_RULES: Mapping[str, Rule] = MappingProxyType({})
 _UNKNOWN = Condition(None)
+_GRID_POINT = (Observation, Condition, Elapsed)
+"""At these the time is looked at; an act ends no shelf but its own."""
 
 _LINE, _SOURCE, _OUTAGE = -1, -2, -3
 _CAUSES = frozenset({_LINE, _SOURCE, _OUTAGE})
@@ -286,10 +288,11 @@ class Board:
         if stimulus is not None:
             judged = engine.step(watched.rule, gated, stimulus, turn.now)
         freed = engine.gate(judged, *gates)
-        after = engine.ungated(engine.lapse(freed, turn.now))
+        lapsed = engine.lapse(freed, turn.now) if isinstance(stimulus, _GRID_POINT) else freed
+        after = engine.ungated(lapsed)
         if after is before or after == before:
             return False
-        for earlier, later in pairwise((before, gated, judged, freed, after)):
+        for earlier, later in pairwise((before, gated, judged, freed, lapsed)):
             if event := engine.transition(watched.name, earlier, later, turn.now):
                 turn.events.append(event)
         self._keep(watched.name, after, watched.rest)

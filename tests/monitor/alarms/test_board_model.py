@@ -1,0 +1,444 @@
+"""The board against a small model written from the documents, and against itself without its bands.
+
+The model is slow and plain: it looks at every alarm at every scan, keeps no bands and no facts,
+and knows nothing of restarts: so whatever a restart changes in what is told, it finds.
+"""
+
+from collections.abc import Sequence
+from math import inf
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from config.plant import ChannelType
+from config.rules import High, Low, Rule, Silent, Stale, Unreadable
+from drivers.reading import Cause, Fault, Moment, Quality, Reason, Scan, Value
+from monitor.alarms import snapshot
+from monitor.alarms.board import _CAUSES, Board
+from monitor.alarms.facts import (
+    Acknowledge,
+    Act,
+    Alarm,
+    AlarmEvent,
+    Refusal,
+    Reset,
+    Shelve,
+    State,
+    Unshelve,
+)
+from tests.monitor.alarms.small_plant import NOON, SECOND, channel, plant, source
+
+S = SECOND
+HIGH = High(name="high", limit=37.5, deadband=0.5, on_delay=2 * S, off_delay=3 * S)
+WORSE = High(name="high-high", limit=39.0, deadband=0.5, latching=True)
+LOW = Low(name="low", limit=36.0, deadband=0.5, on_delay=1 * S)
+QUICK = High(name="high", limit=37.5)
+UNREADABLE = Unreadable(on_delay=2 * S)
+
+PLANT = plant(
+    source(
+        0,
+        "inc",
+        "probe",
+        "bus",
+        [
+            channel("temp", HIGH, WORSE, LOW, UNREADABLE),
+            channel("mode", UNREADABLE, kind=ChannelType.TEXT),
+        ],
+        Silent(name="silent-probe", on_delay=2 * S),
+    ),
+    source(1, "rea", "probe", "bus", [channel("temp", QUICK, UNREADABLE)]),
+    line_silent={"bus": Silent(name="line-bus", on_delay=2 * S, latching=True)},
+)
+LINE = "gateway/_/line-bus"
+SILENT = ("inc/_/silent-probe", "rea/_/silent-probe")
+RULES: list[list[list[tuple[str, Rule]]]] = [
+    [
+        [
+            ("inc/temp/high-high", WORSE),
+            ("inc/temp/high", HIGH),
+            ("inc/temp/low", LOW),
+            ("inc/temp/unreadable", UNREADABLE),
+        ],
+        [("inc/mode/unreadable", UNREADABLE)],
+    ],
+    [[("rea/temp/high", QUICK), ("rea/temp/unreadable", UNREADABLE)]],
+]
+"""By source and channel, in the order in which they are judged."""
+
+Told = tuple[str, str, str]
+"""Alarm, change, state after it."""
+
+GOOD, UNSURE, BAD = "good", "unsure", "bad"
+Said = tuple[str, float | str]
+"""What a channel said: how good, and the value."""
+
+
+class Being:
+    """One alarm of the model."""
+
+    def __init__(self, name: str, rule: Rule) -> None:
+        self.name, self.rule = name, rule
+        self.active = self.latched = self.owed = False
+        self.beyond_since: int | None = None
+        self.beyond_sure = False
+        self.inside_since: int | None = None
+        self.shelf: int | None = None
+        self.cause = self.worse = ""
+        self.told = 0
+
+    @property
+    def normal(self) -> bool:
+        return not (self.active or self.latched or self.owed)
+
+    @property
+    def state(self) -> str:
+        if self.shelf is not None:
+            return "shelved"
+        if self.normal:
+            return "normal"
+        if self.cause or self.worse:
+            return "suppressed"
+        if self.active:
+            return "unacknowledged" if self.owed else "acknowledged"
+        if self.latched:
+            return "latched_unacknowledged" if self.owed else "latched_acknowledged"
+        return "returned"
+
+    def tell(self, change: str) -> list[Told]:
+        if self.normal:
+            self.cause = self.worse = ""
+        self.told += 1
+        return [(self.name, change, self.state)]
+
+    def gate(self, cause: str, worse: str) -> list[Told]:
+        if (cause, worse) == (self.cause, self.worse):
+            return []
+        if self.cause and not cause and self.active:
+            self.owed = True
+        self.cause, self.worse = cause, worse
+        if self.normal:
+            return []
+        return self.tell("suppressed" if cause or worse else "unsuppressed")
+
+    def hear(self, word: str, now: int) -> list[Told]:
+        if word == "unknown":
+            self.inside_since, self.beyond_sure = None, False
+        elif word == "beyond":
+            self.inside_since, self.beyond_sure = None, True
+            if not self.active and self.beyond_since is None:
+                self.beyond_since = now
+        elif word == "within":
+            self.inside_since = self.beyond_since = None
+        elif word == "clear":
+            self.beyond_since = None
+            if self.active and self.inside_since is None:
+                self.inside_since = now
+        return self.due(now)
+
+    def due(self, now: int) -> list[Told]:
+        begun, gone = self.beyond_since, self.inside_since
+        if begun is not None and self.beyond_sure and now - begun >= self.rule.on_delay // S:
+            again = not self.normal
+            self.active, self.owed, self.latched, self.beyond_since = True, True, False, None
+            return self.tell("raised_again" if again else "raised")
+        if gone is not None and now - gone >= self.rule.off_delay // S:
+            self.active, self.inside_since, self.latched = False, None, self.rule.latching
+            return self.tell("cleared" if self.normal else "returned")
+        return []
+
+    def unshelve(self) -> list[Told]:
+        self.shelf = None
+        self.owed = self.owed or self.active
+        return self.tell("unshelved")
+
+    def visit(self, word: str | None, now: int, cause: str = "", worse: str = "") -> list[Told]:
+        told = self.gate(cause or self.cause, worse or self.worse)
+        if word is not None:
+            told += self.hear(word, now)
+        told += self.gate(cause, worse)
+        if word is not None and self.shelf is not None and now >= self.shelf:
+            told += self.unshelve()
+        if self.normal:
+            self.cause = self.worse = ""
+        return told
+
+
+class Model:
+    """The gateway of the model: one line, two units."""
+
+    def __init__(self) -> None:
+        self.line = Being(LINE, PLANT.line_silent["bus"])
+        self.silent = [Being(SILENT[i], PLANT.sources[i].silent) for i in (0, 1)]
+        self.beings = [[[Being(*one) for one in c] for c in s] for s in RULES]
+        self.gate = ["", ""]
+        every = [self.line, *self.silent, *(b for s in self.beings for c in s for b in c)]
+        self.by_name = {being.name: being for being in every}
+
+    def scan(self, unit: int, cause: Cause, said: Sequence[Said | None], now: int) -> list[Told]:
+        told = self.line.visit("beyond" if cause is Cause.LINE else "clear", now)
+        if cause is Cause.NONE:
+            self.gate[unit] = ""
+        if cause is Cause.LINE and self.line.active:
+            self.gate[unit] = LINE
+        word = {Cause.NONE: "clear", Cause.SOURCE: "beyond", Cause.LINE: "unknown"}[cause]
+        by_line = cause is Cause.LINE and self.gate[unit] == LINE
+        told += self.silent[unit].visit(word, now, LINE if by_line else "")
+        if cause is Cause.SOURCE and self.silent[unit].active:
+            self.gate[unit] = SILENT[unit]
+        for index, heard in enumerate(said):
+            told += self.channel(unit, index, cause, heard, now)
+        return told
+
+    def channel(
+        self, unit: int, index: int, cause: Cause, said: Said | None, now: int
+    ) -> list[Told]:
+        told: list[Told] = []
+        for being in self.beings[unit][index]:
+            if cause is not Cause.NONE:
+                word = "unknown"
+            else:
+                word = "time" if said is None else verdict(being.rule, said)
+            told += being.visit(word, now, self.gate[unit], self.worse(unit, being))
+        return told
+
+    def worse(self, unit: int, being: Being) -> str:
+        if being.name != "inc/temp/high":
+            return ""
+        worse = self.beings[unit][0][0]
+        return worse.name if worse.active and worse.shelf is None else ""
+
+    def act(self, name: str, act: str, seconds: int, now: int) -> list[Told] | None:
+        """What is told; None where the act is refused."""
+        being = self.by_name[name]
+        match act:
+            case "acknowledge" if being.owed:
+                being.owed = False
+                told = being.tell("acknowledged")
+            case "reset" if being.latched and not being.owed:
+                being.latched = False
+                told = being.tell("reset")
+            case "shelve":
+                same = being.shelf == now + seconds
+                being.shelf = now + seconds
+                told = [] if same else being.tell("shelved")
+            case "unshelve" if being.shelf is not None:
+                told = being.unshelve()
+            case _:
+                return None
+        return told + self.look(name, now)
+
+    def look(self, name: str, now: int) -> list[Told]:
+        told: list[Told] = []
+        for unit, channels in enumerate(self.beings):
+            for beings in channels:
+                if any(being.name == name for being in beings):
+                    for being in beings:
+                        told += being.visit(None, now, self.gate[unit], self.worse(unit, being))
+        return told
+
+
+def verdict(rule: Rule, said: Said) -> str:
+    how, value = said
+    if isinstance(rule, Unreadable):
+        return "beyond" if how == BAD else "clear"
+    assert isinstance(rule, High | Low)
+    if how == BAD or isinstance(value, str):
+        return "unknown"
+    side = 1 if isinstance(rule, High) else -1
+    if side * value > side * rule.limit:
+        return "beyond"
+    if how == UNSURE:
+        return "unknown"
+    return "clear" if side * value < side * rule.limit - rule.deadband else "within"
+
+
+def told_by(events: Sequence[AlarmEvent]) -> list[Told]:
+    return [(event.name, event.change.value, event.after.value) for event in events]
+
+
+TEMPERATURES = st.sampled_from(
+    [35.0, 35.9, 36.0, 36.4, 36.6, 37.0, 37.1, 37.5, 37.6, 38.4, 38.6, 39.5]
+)
+SAID: st.SearchStrategy[Said] = st.tuples(
+    st.sampled_from([GOOD, GOOD, GOOD, UNSURE, BAD]), TEMPERATURES
+)
+MODES: st.SearchStrategy[Said] = st.tuples(
+    st.sampled_from([GOOD, BAD]), st.sampled_from(["heat", "idle"])
+)
+CAUSES = st.sampled_from([Cause.SOURCE, Cause.LINE])
+FAULTS = {
+    UNSURE: Fault(Quality.UNCERTAIN, Reason.DEVICE_STATUS),
+    BAD: Fault(Quality.BAD, Reason.SENTINEL),
+}
+NAMES = st.sampled_from([LINE, *SILENT, *(name for s in RULES for c in s for name, _ in c)])
+ACTS: dict[str, Act] = {"acknowledge": Acknowledge(), "reset": Reset(), "unshelve": Unshelve()}
+
+
+def scan_of(unit: int, now: Moment, said: Sequence[Said | None]) -> Scan:
+    values: tuple[Value | None, ...] = tuple(
+        None if one is None or one[0] == BAD else one[1] for one in said
+    )
+    faults = {i: FAULTS[one[0]] for i, one in enumerate(said) if one and one[0] in FAULTS}
+    silent = [i for i, one in enumerate(said) if one is None]
+    spoke = frozenset(range(len(said))) - frozenset(silent) if silent else None
+    return Scan(unit, *now, values, faults, spoke=spoke)
+
+
+def lost_scan(unit: int, now: Moment, cause: Cause, channels: int) -> Scan:
+    fault = Fault(Quality.BAD, Reason.TIMED_OUT)
+    nothing = (None,) * channels
+    return Scan(unit, *now, nothing, dict.fromkeys(range(channels), fault), cause=cause)
+
+
+class BoardMachine(RuleBasedStateMachine):
+    """Any story of scans, outages, acts, restarts and reboots."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.board, self.model = Board(PLANT, {}), Model()
+        self.saved: dict[str, str] = {}
+        self.now, self.booted, self.boot_id = 0, -5_000, 1
+        self.known = dict.fromkeys(self.model.by_name, State.NORMAL)
+        self.versions = dict.fromkeys(self.model.by_name, 0)
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(NOON + self.now * S, (self.now - self.booted) * S)
+
+    def check(self, events: Sequence[AlarmEvent], expected: list[Told]) -> None:
+        assert told_by(events) == expected
+        for event in events:
+            assert event.before is self.known[event.name]
+            self.known[event.name] = event.after
+            self.versions[event.name] += 1
+            assert event.alarm.version == self.versions[event.name]
+            assert event.alarm.state is event.after
+        facts = self.board.take_changed()
+        self.saved |= {
+            n: snapshot.dump(a, str(self.boot_id), self.moment) for n, a in facts.items()
+        }
+
+    def observe(self, scan: Scan, said: Sequence[Said | None]) -> None:
+        expected = self.model.scan(scan.source, scan.cause, said, self.now)
+        self.check(self.board.observe(scan), expected)
+
+    @rule(seconds=st.integers(1, 3), temp=SAID, mode=MODES)
+    def incubator_speaks(self, seconds: int, temp: Said, mode: Said) -> None:
+        self.now += seconds
+        self.observe(scan_of(0, self.moment, [temp, mode]), [temp, mode])
+
+    @rule(temps=st.lists(TEMPERATURES, min_size=1, max_size=6))
+    def incubator_is_well(self, temps: list[float]) -> None:
+        for temp in temps:
+            self.incubator_speaks(1, (GOOD, temp), (GOOD, "heat"))
+
+    @rule(temp=SAID)
+    def bioreactor_speaks(self, temp: Said) -> None:
+        self.now += 1
+        self.observe(scan_of(1, self.moment, [temp]), [temp])
+
+    @rule(temp=SAID, seconds=st.integers(0, 1))
+    def temperature_changes(self, temp: Said, seconds: int) -> None:
+        self.now += seconds
+        self.observe(scan_of(0, self.moment, [temp, None]), [temp, None])
+
+    @rule(mode=MODES, seconds=st.integers(0, 2))
+    def mode_changes(self, mode: Said, seconds: int) -> None:
+        self.now += seconds
+        self.observe(scan_of(0, self.moment, [None, mode]), [None, mode])
+
+    @rule(unit=st.integers(0, 1), cause=CAUSES, scans=st.integers(1, 4))
+    def unit_is_lost(self, unit: int, cause: Cause, scans: int) -> None:
+        for _ in range(scans):
+            self.now += 1
+            channels = len(RULES[unit])
+            self.observe(lost_scan(unit, self.moment, cause, channels), [None] * channels)
+
+    @rule(name=NAMES, act=st.sampled_from([*ACTS, "shelve"]), seconds=st.integers(1, 6))
+    def someone_acts(self, name: str, act: str, seconds: int) -> None:
+        answer = self.board.act(name, ACTS.get(act, Shelve(seconds * S)), self.moment)
+        expected = self.model.act(name, act, seconds, self.now)
+        if isinstance(answer, Refusal):
+            assert expected is None
+        else:
+            assert expected is not None
+            self.check(answer, expected)
+
+    def started_with(self, facts: dict[str, Alarm]) -> None:
+        self.board = Board(PLANT, facts)
+        assert self.board.reconcile(self.moment) == ()
+
+    @rule()
+    def daemon_restarts(self) -> None:
+        boot = str(self.boot_id)
+        self.started_with({n: snapshot.load(t, boot, self.moment) for n, t in self.saved.items()})
+
+    @rule(away=st.integers(0, 5))
+    def machine_reboots(self, away: int) -> None:
+        """The machine has been up for a second when the daemon is there again."""
+        self.now += away
+        self.booted, self.boot_id = self.now - 1, self.boot_id + 1
+        boot = str(self.boot_id)
+        facts = {n: snapshot.load(t, boot, self.moment) for n, t in self.saved.items()}
+        self.saved = {n: snapshot.dump(a, boot, self.moment) for n, a in facts.items()}
+        self.started_with(facts)
+
+    @invariant()
+    def every_alarm_stands_as_in_the_model(self) -> None:
+        for name, being in self.model.by_name.items():
+            assert self.board.alarm(name).state.value == being.state, name
+            assert self.board.alarm(name).version == being.told
+
+    @invariant()
+    def only_what_is_normal_is_left_out(self) -> None:
+        standing = dict(self.board.standing())
+        assert {n for n, b in self.model.by_name.items() if b.state != "normal"} == set(standing)
+
+
+TestBoardMachine = BoardMachine.TestCase
+TestBoardMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+STALE = Stale(on_delay=2 * S)
+TIMED = plant(
+    source(
+        0,
+        "inc",
+        "probe",
+        "bus",
+        [
+            channel("temp", HIGH, WORSE, LOW, UNREADABLE, STALE, timed=True),
+            channel("mode", UNREADABLE, STALE, kind=ChannelType.TEXT, timed=True),
+            channel("co2", QUICK),
+        ],
+    )
+)
+ROW = st.tuples(SAID, MODES, SAID, st.integers(1, 3), st.booleans())
+OUTAGE = st.sampled_from([Cause.NONE, Cause.NONE, Cause.NONE, Cause.SOURCE, Cause.LINE])
+STEADY = ((GOOD, 37.0), (GOOD, "heat"), (GOOD, 37.0), 1, False)
+
+
+def without_bands(board: Board) -> Board:
+    """Have every rule of every channel looked at by the next scan."""
+    for one in board._sources:
+        one.restless |= {*range(len(one.channels)), *_CAUSES}
+        one.lowest, one.highest = [inf] * len(one.levels), [-inf] * len(one.levels)
+    return board
+
+
+@given(st.lists(st.tuples(ROW | st.just(STEADY), OUTAGE, st.integers(1, 2)), max_size=60))
+def test_the_fast_path_tells_what_looking_at_everything_tells(
+    story: list[tuple[tuple[Said, Said, Said, int, bool], Cause, int]],
+) -> None:
+    fast, slow, at = Board(TIMED, {}), Board(TIMED, {}), 0
+    for (temp, mode, co2, time, partial), cause, seconds in story:
+        at += seconds
+        now = Moment(NOON + at * S, at * S)
+        scan = scan_of(0, now, [temp, None if partial else mode, co2])
+        scan = scan._replace(source_times={0: time, 1: time + 1})
+        if cause is not Cause.NONE:
+            scan = lost_scan(0, now, cause, 3)
+        assert fast.observe(scan) == without_bands(slow).observe(scan)
+        assert [fast.alarm(n) for n in fast.watched] == [slow.alarm(n) for n in slow.watched]
