@@ -9,8 +9,9 @@ What was delivered is confirmed to the outbox only when the other side has said 
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from drivers.base import Clock
 from monitor.messages import AlarmMessage
 from monitor.store.events import Event
 from monitor.store.tick import Blob, Lane, Last
@@ -53,11 +54,26 @@ class Outbox(Protocol):
         """Keep a line that the other side refuses for good, with its words."""
 
 
-class Standing(Protocol):
-    """How the alarms stand on the record."""
+class Record(Protocol):
+    """The recorder, as far as a sink sees it that also tells how things stand."""
+
+    @property
+    def store(self) -> Outbox:
+        """What is committed."""
+
+    @property
+    def clock(self) -> Clock:
+        """Gives record time."""
 
     def active(self) -> Sequence[AlarmMessage]:
-        """Return every alarm that is not normal."""
+        """Return every alarm that is not normal, as it stands on the record."""
+
+
+class Gateway(NamedTuple):
+    """Who we are."""
+
+    site: str
+    name: str
 
 
 @dataclass(slots=True)

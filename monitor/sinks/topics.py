@@ -5,7 +5,7 @@ Topics are made of ids and of nothing else: what a device or a person typed neve
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from monitor.alarms.facts import State
@@ -98,21 +98,23 @@ def event(told: Event) -> Publication:
     return Publication(alarm(known["site"], known["gateway"], known["alarm"]) + "/event", body)
 
 
-def state_after(told: Event) -> Publication:
-    """Return the retained state that an alarm event leaves: nothing when the alarm ended."""
-    known = json.loads(told.body)
-    where = alarm(known["site"], known["gateway"], known["alarm"]) + "/state"
+def state(of: Event | AlarmMessage) -> Publication:
+    """Return the retained state of an alarm: as it stands, or as an event left it.
+
+    An alarm that ended leaves nothing: its retained state is cleared.
+    """
+    if isinstance(of, AlarmMessage):
+        where = alarm(of.site, of.gateway, of.alarm)
+        return Publication(
+            f"{where}/state", of.model_dump_json(by_alias=True).encode(), retain=True
+        )
+    known = json.loads(of.body)
+    where = alarm(known["site"], known["gateway"], known["alarm"])
     if known["state"] == State.ENDED:
-        return Publication(where, b"", retain=True)
+        return Publication(f"{where}/state", b"", retain=True)
     standing = {key: known[key] for key in _STATE_KEYS} | {"schema": _STATE_SCHEMA}
     text = json.dumps(standing, separators=(",", ":"), ensure_ascii=False)
-    return Publication(where, text.encode(), retain=True)
-
-
-def state(standing: AlarmMessage) -> Publication:
-    """Return the retained state of an alarm as it stands."""
-    where = alarm(standing.site, standing.gateway, standing.alarm) + "/state"
-    return Publication(where, standing.model_dump_json(by_alias=True).encode(), retain=True)
+    return Publication(f"{where}/state", text.encode(), retain=True)
 
 
 def window(events: Sequence[Event], most: int) -> Sequence[Event]:
@@ -128,12 +130,13 @@ def window(events: Sequence[Event], most: int) -> Sequence[Event]:
     return events
 
 
-def owed(recent: Iterable[Event], standing: Iterable[AlarmMessage]) -> Mapping[str, Publication]:
-    """Return, by alarm, the states that a broker which forgot may hold wrongly or not at all.
+def owed(
+    recent: Iterable[Event], standing: Iterable[AlarmMessage]
+) -> dict[str, Event | AlarmMessage]:
+    """Return, by alarm, what tells the states that a forgetful broker may hold wrongly or not.
 
-    Every alarm that is not normal, and those that lately became so: a broker that came back with
-    an old file would hold them as active for ever.
+    That is every alarm that is not normal, and those that lately became so: a broker that came
+    back with an old file would hold them as active for ever.
     """
-    after = {told.subject: told for told in recent if told.kind == "alarm"}
-    lately = {name: state_after(told) for name, told in after.items()}
-    return lately | {message.alarm: state(message) for message in standing}
+    lately = {told.subject: told for told in recent if told.kind == "alarm"}
+    return {**lately, **{message.alarm: message for message in standing}}

@@ -1,0 +1,381 @@
+"""A connection to an MQTT broker. The one file that imports aiomqtt and paho.
+
+aiomqtt 2.5 leaves three things to us: it takes a refused publish for a good one, lets a publish
+wait out its time although the connection is gone, and connects in the shared thread pool, where a
+dead host holds up the end of the process. Here a publish is a future that ends with the broker's
+own word or with the connection; connecting can be cancelled; and a connection is made once.
+It ends without a goodbye: the broker then says our will, which is the truth.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Collection, Iterable
+from typing import NamedTuple, Self
+
+import aiomqtt
+from paho.mqtt.client import (
+    MQTT_CLEAN_START_FIRST_ONLY,
+    MQTT_ERR_SUCCESS,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+)
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from config.load import read_secret
+from config.problems import ConfigError
+from config.site import Mqtt, Tls
+from monitor.sinks.base import SinkLost
+from monitor.sinks.topics import Publication
+
+NO_SUBSCRIBERS = 16
+"""The reason code of a PUBACK that was accepted, but heard by nobody."""
+IN_FLIGHT = 20
+MOST_WAITING = 1000
+"""Requests that may wait to be worked on; more are dropped, and logged by aiomqtt."""
+_FAILURE = 128
+"""Reason codes from here on are failures, in MQTT 5 and (of a SUBACK) in 3.1.1."""
+_TAKEN_OVER = 142
+_OVERHEAD = 16
+"""Bytes of a PUBLISH beside topic and payload, at most."""
+_SECOND = 10**9
+
+Answer = asyncio.Future[int]
+
+
+class Refused(SinkLost):
+    """The broker refuses a message; the connection stands."""
+
+
+class Heard(NamedTuple):
+    """A message that came in."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Allowance(NamedTuple):
+    """What the broker said in its greeting that it can bear."""
+
+    in_flight: int = IN_FLIGHT
+    bytes: int = 2**28 - 1
+
+
+class Broker(aiomqtt.Client):
+    """One connection: ``async with Broker(...)``, and never the same one again.
+
+    Raises SinkLost when made where the password cannot be read.
+    """
+
+    def __init__(self, settings: Mqtt, identifier: str, will: Publication) -> None:
+        self._where = f"the broker at {settings.host}:{settings.port}"
+        self._tls = settings.tls
+        self._socket: socket.socket | None = None
+        self._acks: dict[int, tuple[str, Answer]] = {}
+        self._echoes: dict[bytes, Answer] | None = None
+        self._allowance = Allowance()
+        is_5 = settings.protocol == "5"
+        super().__init__(
+            settings.host,
+            settings.port,
+            username=settings.user or None,
+            password=self._password(settings),
+            identifier=identifier,
+            protocol=aiomqtt.ProtocolVersion.V5 if is_5 else aiomqtt.ProtocolVersion.V311,
+            clean_session=None if is_5 else True,
+            clean_start=True if is_5 else MQTT_CLEAN_START_FIRST_ONLY,
+            will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
+            timeout=settings.timeout / _SECOND,
+            keepalive=max(1, settings.keepalive // _SECOND),
+            max_inflight_messages=IN_FLIGHT,
+            max_queued_incoming_messages=MOST_WAITING,
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages may be under way before the broker has accepted the first."""
+        return self._allowance.in_flight
+
+    async def __aenter__(self) -> Self:
+        """Connect; raises SinkLost with the reason when that fails."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self._connect()
+        except TimeoutError as error:
+            self._let_go()
+            raise self.lost(f"does not answer within {self.timeout:g} s") from error
+        except (OSError, ValueError, aiomqtt.MqttError) as error:
+            self._let_go()
+            raise self.lost(_plain(error)) from error
+        except BaseException:
+            self._let_go()
+            raise
+        self._client.max_inflight_messages_set(self.in_flight)
+        self._disconnected.add_done_callback(self._fail_all)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close at once and without a goodbye."""
+        self._let_go()
+
+    async def send(self, publications: Iterable[Publication], *, echoed: bool = False) -> list[int]:
+        """Publish at once, with QoS 1; return the broker's reason codes when it has answered all.
+
+        With ``echoed``, an event counts as accepted when it came back (``expect_echoes``).
+        Raises Refused when the broker refuses one, SinkLost when the connection is lost meanwhile
+        or an answer does not come in time.
+        """
+        answers: list[Answer] = []
+        try:
+            for each in publications:
+                answers.append(self._put(each))
+                if echoed and self._echoes is not None and not each.retain:
+                    answers.append(self._echo_of(each, self._echoes))
+            async with asyncio.timeout(self.timeout):
+                return await asyncio.gather(*answers)
+        except TimeoutError as error:
+            words = ", or does not let us hear," if echoed and self._echoes is not None else ""
+            raise self.lost(
+                f"does not accept{words} a message within {self.timeout:g} s"
+            ) from error
+        finally:
+            for answer in answers:
+                answer.cancel()
+
+    async def listen(self, filters: Collection[str]) -> None:
+        """Subscribe; raises Refused when the broker does not let us."""
+        for each in filters:
+            try:
+                codes = await self.subscribe(each, qos=1)
+            except aiomqtt.MqttError as error:
+                raise self.lost(_plain(error)) from error
+            if any(_value(code) >= _FAILURE for code in codes):
+                raise Refused(f"{self._where} refuses to let us hear {each}: {codes[0]}")
+
+    async def expect_echoes(self, filters: Collection[str]) -> None:
+        """Hear our own events from now on: MQTT 3.1.1 has no other way to see one refused."""
+        self._echoes = {}
+        await self.listen(filters)
+
+    async def heard(self) -> AsyncIterator[Heard]:
+        """What comes in, but for echoes; ends with SinkLost when the connection does."""
+        try:
+            async for message in self.messages:
+                yield Heard(str(message.topic), message.payload, message.retain)
+        except aiomqtt.MqttError as error:
+            raise self.lost(_plain(error.__cause__ or error)) from error
+
+    def lost(self, words: str) -> SinkLost:
+        """Return the exception that says so of this broker."""
+        return SinkLost(f"{self._where}: {words}")
+
+    async def _connect(self) -> None:
+        self._socket = await self._dial()
+        # paho would resolve, connect and shake hands in a way that blocks; it gets our socket.
+        self._client._create_socket = self._take_socket  # type: ignore[method-assign]  # noqa: SLF001 - it cannot be given one otherwise
+        self._client_connect()
+        await self._connected
+
+    async def _dial(self) -> socket.socket:
+        """Return a connected, non-blocking socket, its TLS handshake done; OSError if none."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._hostname, self._port, type=socket.SOCK_STREAM)
+        failure: OSError = OSError("its name has no address")
+        for family, kind, protocol, _, address in found:
+            dialled = socket.socket(family, kind, protocol)
+            try:
+                dialled.setblocking(False)  # noqa: FBT003 - the socket's own signature
+                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(dialled, address)
+                return await self._secured(dialled)
+            except OSError as error:
+                dialled.close()
+                failure = error
+            except BaseException:
+                dialled.close()
+                raise
+        raise failure
+
+    async def _secured(self, plain: socket.socket) -> socket.socket:
+        """Return the socket under TLS where that is asked for; the host's name is checked."""
+        if self._tls is None:
+            return plain
+        context = await asyncio.to_thread(_trust, self._tls)
+        secured = context.wrap_socket(
+            plain, server_hostname=self._hostname, do_handshake_on_connect=False
+        )
+        try:
+            while not await _shook_hands(secured):
+                pass
+        except BaseException:
+            secured.close()
+            raise
+        return secured
+
+    def _take_socket(self) -> socket.socket:
+        if self._socket is None:
+            raise OSError("a connection is made once")
+        taken, self._socket = self._socket, None
+        return taken
+
+    def _let_go(self) -> None:
+        """Close the socket and end what aiomqtt has running; nothing is said to the broker."""
+        if self._socket is not None:
+            self._socket.close()
+        self._client._sock_close()  # noqa: SLF001 - paho's disconnect() would say goodbye
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+        for future in (self._connected, self._disconnected):
+            if not future.done():
+                future.cancel()
+            elif not future.cancelled():
+                future.exception()  # It is told already, or of no interest any more.
+
+    def _put(self, each: Publication) -> Answer:
+        """Hand a message to paho, which sends it at once; return what will be answered."""
+        if len(each.topic) + len(each.payload) + _OVERHEAD > self._allowance.bytes:
+            most = self._allowance.bytes
+            raise Refused(f"{self._where} takes at most {most} bytes a message: {each.topic}")
+        info = self._client.publish(each.topic, each.payload, qos=1, retain=each.retain)
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise self.lost("the connection is gone")
+        answer: Answer = self._loop.create_future()
+        self._acks[info.mid] = each.topic, answer
+        answer.add_done_callback(lambda _: self._acks.pop(info.mid, None))
+        return answer
+
+    def _echo_of(self, each: Publication, echoes: dict[bytes, Answer]) -> Answer:
+        echo: Answer = self._loop.create_future()
+        echoes[each.payload] = echo
+        echo.add_done_callback(lambda _: echoes.pop(each.payload, None))
+        return echo
+
+    def _fail_all(self, disconnected: "asyncio.Future[None]") -> None:
+        """Tell everyone who waits for an answer that none will come."""
+        if disconnected.cancelled():
+            return
+        error = disconnected.exception()
+        words = _plain(error) if error else "the connection is closed"
+        waiting = [answer for _, answer in self._acks.values()] + list(
+            (self._echoes or {}).values()
+        )
+        for answer in waiting:
+            if not answer.done():
+                answer.set_exception(self.lost(words))
+
+    def _on_connect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        self._allowance = Allowance(
+            min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT)),
+            getattr(properties, "MaximumPacketSize", Allowance().bytes),
+        )
+        missing = [
+            words
+            for name, words in (("MaximumQoS", "QoS 1"), ("RetainAvailable", "retained messages"))
+            if getattr(properties, name, 1) == 0
+        ]
+        if missing and not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(f"does not offer {missing[0]}"))
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done():
+            words = f"hung up instead of a greeting ({reason_code})"
+            self._connected.set_exception(aiomqtt.MqttError(words))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self,
+        client: Client,
+        userdata: object,
+        mid: int,
+        reason_code: ReasonCode,
+        properties: Properties,
+    ) -> None:
+        """Take the broker's word for a message: its reason code."""
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+        topic, answer = self._acks.get(mid, ("", None))
+        if answer is None or answer.done():
+            return
+        if _value(reason_code) >= _FAILURE:
+            answer.set_exception(Refused(f"{self._where} refuses {topic}: {reason_code}"))
+        else:
+            answer.set_result(_value(reason_code))
+
+    def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        """Sort out our own echoes; the rest waits in aiomqtt's queue."""
+        if self._echoes is None or not message.topic.endswith("/event"):
+            super()._on_message(client, userdata, message)
+        elif (echo := self._echoes.get(bytes(message.payload))) and not echo.done():
+            echo.set_result(0)
+
+    def _password(self, settings: Mqtt) -> str | None:
+        if settings.password is None:
+            return None
+        try:
+            return read_secret(settings.password)
+        except ConfigError as error:
+            raise self.lost(str(error)) from error
+
+
+def _value(code: ReasonCode | int) -> int:
+    return code if isinstance(code, int) else code.value
+
+
+def _plain(error: BaseException) -> str:
+    """Return what happened in words for people."""
+    code = getattr(error, "rc", None)
+    if not isinstance(code, ReasonCode):
+        return str(error) or type(error).__name__
+    if code.value == _TAKEN_OVER:
+        return f"{code}: another client has the same name; is a second gateway called as this one?"
+    return str(code)
+
+
+def _trust(tls: Tls) -> ssl.SSLContext:
+    """Return whom to trust and who we are; blocks, since it reads files."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+    except OSError as error:
+        named = [str(file) for file in (tls.ca_file, tls.cert_file, tls.key_file) if file]
+        raise OSError(f"cannot use {', '.join(named)}: {error}") from error
+    return context
+
+
+async def _shook_hands(secured: ssl.SSLSocket) -> bool:
+    """Go on with the handshake as far as it goes now; return whether it is done."""
+    loop = asyncio.get_running_loop()
+    try:
+        secured.do_handshake()
+    except ssl.SSLWantReadError:
+        watch, unwatch = loop.add_reader, loop.remove_reader
+    except ssl.SSLWantWriteError:
+        watch, unwatch = loop.add_writer, loop.remove_writer
+    else:
+        return True
+    ready = asyncio.Event()
+    watch(secured, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        unwatch(secured)
+    return False

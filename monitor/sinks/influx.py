@@ -1,0 +1,310 @@
+"""Delivers readings and events to InfluxDB, v2 or v1. The one file that imports its client.
+
+Readings go out as the record keeps them: gzip members of line protocol, joined and sent unchanged
+through the client's own session, since its write path would compress them once more. Events go
+first. One request is under way at a time; a batch is sent anew, byte by byte the same, until the
+database has said 204, and only then the cursor moves. A line that it refuses for good is found by
+halving, kept as a dead letter with the database's words, and holds nothing up.
+"""
+
+import asyncio
+import base64
+import gzip
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
+
+from config.load import read_secret
+from config.problems import ConfigError
+from config.site import InfluxDb
+from monitor.sinks.answers import (
+    Misconfigured,
+    PartlyWritten,
+    Poison,
+    RetryAfter,
+    TooLarge,
+    Unwell,
+    Verdict,
+    Written,
+    judge,
+)
+from monitor.sinks.base import Gateway, Outbox, SinkLost, Tally, until_one_ends
+from monitor.store import line_protocol
+from monitor.store.events import Event
+from monitor.store.tick import Lane
+
+MOST_BYTES = 512 * 2**10
+"""Compressed bytes of readings in a request: some 20,000 scans, and no long read in the store."""
+MOST_EVENTS = 100
+MOST_SOUGHT = 16
+"""Dropped points of a batch that are looked for one by one; more have a cause of their own."""
+SLOWEST = 4096
+"""Bytes a second of the slowest link on which a request is still given time to end."""
+LONGEST_ANSWER = 65_536
+_SECOND = 10**9
+
+log = logging.getLogger(__name__)
+
+Refused = TooLarge | Poison | PartlyWritten
+
+
+class Batch(NamedTuple):
+    """The body of one request, and what it stands for."""
+
+    lane: Lane
+    first: int
+    """Event number or blob id."""
+    upto: int
+    lines: int
+    body: bytes
+    """Gzip members, each of whole lines."""
+
+
+class Database:
+    """One write address of one database, on an open session."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, settings: InfluxDb, authorization: str
+    ) -> None:
+        self._session = session
+        self._flavour = settings.api
+        self._url, self._query = address(settings)
+        self._where = where(settings.url)
+        self._timeout = settings.timeout / _SECOND
+        self._headers = {
+            "Content-Encoding": "gzip",
+            "Content-Type": "text/plain; charset=utf-8",
+            **({"Authorization": authorization} if authorization else {}),
+        }
+
+    async def write(self, body: bytes) -> Verdict:
+        """Send a compressed body; raises SinkLost when there is no answer."""
+        try:
+            async with self._session.post(
+                self._url,
+                params=self._query,
+                data=body,
+                headers=self._headers,
+                allow_redirects=False,
+                timeout=self._patience(body),
+            ) as answer:
+                words = await _beginning(answer.content)
+                return judge(self._flavour, answer.status, answer.headers, words)
+        except TimeoutError as error:
+            raise self.lost(f"no answer within {self._timeout:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self.lost(str(error) or type(error).__name__) from error
+
+    def lost(self, words: str) -> SinkLost:
+        """Return the exception that says so of this database."""
+        return SinkLost(f"InfluxDB at {self._where}: {words}")
+
+    def _patience(self, body: bytes) -> aiohttp.ClientTimeout:
+        """Time for connecting and for each wait for an answer, and for sending by the size."""
+        return aiohttp.ClientTimeout(
+            total=2 * self._timeout + len(body) / SLOWEST,
+            sock_connect=self._timeout,
+            sock_read=self._timeout,
+        )
+
+
+class InfluxSink:
+    """Delivers both lanes to one database; ``name`` is that of its place in the record."""
+
+    def __init__(self, settings: InfluxDb, gateway: Gateway, outbox: Outbox) -> None:
+        self.name = "influxdb"
+        self.tally = Tally()
+        self._settings = settings
+        self._site, self._gateway = gateway
+        self._outbox = outbox
+        self._sent: dict[Lane, Batch] = {}
+        self._most = MOST_BYTES
+        self._grievance = ""
+
+    async def hold(self, held: Callable[[], None]) -> None:
+        """Deliver until the database fails; calls ``held`` whenever it has taken something.
+
+        Raises SinkLost; never returns otherwise.
+        """
+        self._most = MOST_BYTES
+        async with _connected(self._settings) as database:
+            while True:
+                batch = await self._next()
+                await self._deliver(database, batch)
+                held()
+
+    async def _next(self) -> Batch:
+        """Return what is to be sent: what failed before, or what is new; events before readings."""
+        while True:
+            if batch := self._sent.get("events") or await self._pack_events():
+                return batch
+            if batch := self._sent.get("telemetry") or await self._pack_telemetry():
+                return batch
+            await until_one_ends(self._news("events"), self._news("telemetry"))
+
+    async def _news(self, lane: Lane) -> None:
+        await self._outbox.wait(lane, self._outbox.cursor(self.name, lane))
+
+    async def _pack_events(self) -> Batch | None:
+        after = self._outbox.cursor(self.name, "events")
+        events = await self._outbox.events(after, MOST_EVENTS)
+        if not events:
+            return None
+        lines = [self._line(event) for event in events]
+        return Batch("events", events[0].number, events[-1].number, len(lines), compress(lines))
+
+    async def _pack_telemetry(self) -> Batch | None:
+        after = self._outbox.cursor(self.name, "telemetry")
+        blobs = await self._outbox.telemetry(after, self._most)
+        if not blobs:
+            return None
+        lines = sum(blob.lines for blob in blobs)
+        body = b"".join(blob.body for blob in blobs)
+        return Batch("telemetry", blobs[0].id, blobs[-1].id, lines, body)
+
+    def _line(self, event: Event) -> bytes:
+        if event.kind == "alarm":
+            return line_protocol.alarm_event(event)
+        return line_protocol.event(event, self._site, self._gateway)
+
+    async def _deliver(self, database: Database, batch: Batch) -> None:
+        """Send a batch, see to what is refused of it, and move the cursor."""
+        self._sent[batch.lane] = batch
+        answer = await self._write(database, batch.body)
+        if isinstance(answer, Written):
+            self._grievance = ""
+        else:
+            await self._settle(database, await asyncio.to_thread(split, batch.body), answer)
+        del self._sent[batch.lane]
+        self.tally.delivered += batch.lines
+        self._outbox.confirm(self.name, batch.lane, batch.upto)
+
+    async def _write(self, database: Database, body: bytes) -> Written | Refused:
+        """Send until there is an answer about the lines; raises SinkLost when there is none."""
+        while True:
+            self.tally.requests += 1
+            verdict = await database.write(body)
+            match verdict:
+                case RetryAfter(seconds, words):
+                    log.warning("%s asks to wait %g s (%s)", self.name, seconds, words)
+                    await asyncio.sleep(seconds)
+                case Misconfigured(words) | Unwell(words):
+                    raise database.lost(words)
+                case _:
+                    return verdict
+
+    async def _settle(self, database: Database, lines: Sequence[bytes], refused: Refused) -> None:
+        """Write what can be written of refused lines; what cannot becomes dead letters."""
+        if isinstance(refused, TooLarge):
+            self._most = max(self._most // 2, 1)
+        if (dead := culprits(lines, refused)) is not None:
+            for line in dead:
+                await self._bury(line, refused.words)
+        elif isinstance(refused, PartlyWritten) and (refused.dropped or 0) > MOST_SOUGHT:
+            await self._bury(_summary(lines, refused.dropped or 0), refused.words)
+        else:
+            middle = len(lines) // 2
+            for part in (lines[:middle], lines[middle:]):
+                answer = await self._write(database, await asyncio.to_thread(compress, part))
+                if not isinstance(answer, Written):
+                    await self._settle(database, part, answer)
+
+    async def _bury(self, line: bytes, words: str) -> None:
+        self.tally.dead += 1
+        await self._outbox.dead_letter(self.name, line, words)
+        if words != self._grievance:
+            log.error("%s refuses a line for good, it is now a dead letter: %s", self.name, words)
+            self._grievance = words
+
+
+def culprits(lines: Sequence[bytes], refused: Refused) -> Sequence[bytes] | None:
+    """Return the lines that were refused, where that is known; None where it is to be found out."""
+    if len(lines) == 1:
+        return lines
+    if not isinstance(refused, PartlyWritten) or not refused.named:
+        return None
+    told_all = refused.dropped in {None, 0, len(refused.named)} and len(refused.named) < 100  # noqa: PLR2004 - v3 names no more
+    return refused.named if told_all and set(refused.named) <= set(lines) else None
+
+
+def compress(lines: Sequence[bytes]) -> bytes:
+    """Return the lines as one gzip member; the same lines always give the same bytes."""
+    return gzip.compress(b"".join(line + b"\n" for line in lines), 1, mtime=0)
+
+
+def split(body: bytes) -> list[bytes]:
+    """Return the lines of joined gzip members; no text in them holds a line break (``quoted``)."""
+    return gzip.decompress(body).rstrip(b"\n").split(b"\n")
+
+
+def address(settings: InfluxDb) -> tuple[str, Mapping[str, str]]:
+    """Return the url to write to, and its query."""
+    base = settings.url.rstrip("/")
+    match settings.api:
+        case "v2":
+            query = {"org": settings.org, "bucket": settings.bucket, "precision": "ms"}
+            return f"{base}/api/v2/write", query
+        case "v1":
+            policy = {"rp": settings.retention_policy} if settings.retention_policy else {}
+            return f"{base}/write", {"db": settings.database, **policy, "precision": "ms"}
+
+
+def where(url: str) -> str:
+    """Return the server's part of a url for people, without a password that may stand in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _summary(lines: Sequence[bytes], dropped: int) -> bytes:
+    """Return a comment of line protocol that stands for points too many to be sought."""
+    return b"# %d of %d points dropped; the first line was: %b" % (dropped, len(lines), lines[0])
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """Read an answer, however long it is, no further than is worth it."""
+    chunks = bytearray()
+    while len(chunks) < LONGEST_ANSWER and (chunk := await content.read(LONGEST_ANSWER)):
+        chunks += chunk
+    return bytes(chunks)
+
+
+@asynccontextmanager
+async def _connected(settings: InfluxDb) -> AsyncIterator[Database]:
+    """Open a session; secrets are read anew each time, so that a renewed token is taken up."""
+    authorization = _authorization(settings)
+    client = InfluxDBClientAsync(
+        settings.url,
+        ssl_context=await asyncio.to_thread(_trust, settings),
+        allow_redirects=False,
+        connection_pool_maxsize=1,
+    )
+    async with client:
+        yield Database(client.api_client.rest_client.pool_manager, settings, authorization)
+
+
+def _authorization(settings: InfluxDb) -> str:
+    try:
+        if settings.token is not None:
+            return f"Token {read_secret(settings.token)}"
+        if settings.user:
+            password = read_secret(settings.password) if settings.password else ""
+            return "Basic " + base64.b64encode(f"{settings.user}:{password}".encode()).decode()
+    except ConfigError as error:
+        raise SinkLost(f"InfluxDB at {where(settings.url)}: {error}") from error
+    return ""
+
+
+def _trust(settings: InfluxDb) -> ssl.SSLContext:
+    """Return whom to trust; blocks for some 30 ms where the system's certificates are read."""
+    if not settings.url.lower().startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # Trusts nobody, and is not needed.
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise SinkLost(f"InfluxDB's ca_file {settings.ca_file}: {error}") from error

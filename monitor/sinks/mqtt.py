@@ -1,0 +1,235 @@
+"""Tells the plant over MQTT: every alarm transition, how each alarm stands, and that we are there.
+
+On each connection, in this order: that we are online; the events that are not delivered yet; the
+states that a forgetful broker may not hold (an accepted message is no durable one); then each event
+as it is committed, and every ``settings.digest`` a heartbeat and a digest of all that was told.
+The cursor moves when the broker has accepted an event and its state; under MQTT 3.1.1, which has
+no reason codes, when the event has come back to us.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+
+from config.site import Mqtt
+from monitor.messages import (
+    AlarmMessage,
+    DigestMessage,
+    Message,
+    OnCommand,
+    Resend,
+    StatusMessage,
+    rfc3339,
+)
+from monitor.sinks import topics
+from monitor.sinks.base import Gateway, Record, Tally, until_one_ends
+from monitor.sinks.broker import NO_SUBSCRIBERS, Broker, Heard, Refused
+from monitor.sinks.topics import Publication, Request
+from monitor.store.events import Event
+
+MOST_READ = 100
+"""Events taken from the record at once."""
+LATELY = 1000
+"""Alarm events whose states are told again on a new connection, though nothing stands of them."""
+MOST_RESENT = 1000
+"""Events published again for one request."""
+_SECOND = 10**9
+
+log = logging.getLogger(__name__)
+
+
+class MqttSink:
+    """Delivers the alarm events to one broker; ``name`` is that of its place in the record.
+
+    Requests are heard when ``settings.commands`` allows it and ``on_command`` takes them.
+    """
+
+    def __init__(
+        self, settings: Mqtt, gateway: Gateway, record: Record, on_command: OnCommand | None = None
+    ) -> None:
+        self.name = "mqtt"
+        self.tally = Tally()
+        self.unheard = False
+        """Whether the broker said that nobody listened to the last events."""
+        self._settings = settings
+        self._site, self._gateway = gateway
+        self._record = record
+        self._outbox = record.store
+        self._on_command = on_command if settings.commands else None
+        self._owed: dict[str, Event | AlarmMessage] = {}
+        self._sequence = 0
+        self._beat_due = 0.0
+        self._digest_due = True
+
+    async def hold(self, held: Callable[[], None]) -> None:
+        """Deliver until the connection is lost; calls ``held`` whenever something was accepted.
+
+        Raises SinkLost; never returns otherwise.
+        """
+        will = self._status(online=False)
+        async with Broker(self._settings, self._identifier, will) as broker:
+            if self._settings.protocol == "3.1.1":
+                await broker.expect_echoes(topics.own_events(self._site, self._gateway))
+            await self._open_counter(broker)
+            await until_one_ends(self._deliver(broker, held), self._serve(broker))
+
+    async def _deliver(self, broker: Broker, held: Callable[[], None]) -> None:
+        self._owed = await self._states()
+        self._sequence, self._beat_due, self._digest_due = 0, 0.0, True
+        while True:
+            if asyncio.get_running_loop().time() >= self._beat_due:
+                await self._beat(broker)
+            if await self._deliver_next(broker):
+                held()
+            else:
+                await self._idle()
+
+    async def _deliver_next(self, broker: Broker) -> bool:
+        """Deliver what is most urgent; False when there is nothing to deliver."""
+        events = await self._outbox.events(self._cursor, MOST_READ)
+        if events:
+            await self._tell(broker, topics.window(events, broker.in_flight))
+        elif self._owed:
+            await self._assert_states(broker)
+        elif self._digest_due:
+            await self._tell_digest(broker)
+        else:
+            return False
+        return True
+
+    async def _tell(self, broker: Broker, events: Sequence[Event]) -> None:
+        """Publish events and the states that they leave, and move the cursor."""
+        alarms = [event for event in events if event.kind == "alarm"]
+        pairs = [(topics.event(event), topics.state(event)) for event in alarms]
+        codes = await self._send(broker, [each for pair in pairs for each in pair], echoed=True)
+        if alarms:
+            self._notice_silence(NO_SUBSCRIBERS in codes[::2])
+        for event in alarms:
+            self._owed.pop(event.subject, None)
+        self.tally.delivered += len(alarms)
+        self._outbox.confirm(self.name, "events", events[-1].number)
+
+    async def _assert_states(self, broker: Broker) -> None:
+        """Tell some of the owed states; events go between, and are newer than what they replace."""
+        names = list(self._owed)[: broker.in_flight]
+        await self._send(broker, [topics.state(self._owed[name]) for name in names])
+        for name in names:
+            del self._owed[name]
+
+    async def _beat(self, broker: Broker) -> None:
+        self._sequence += 1
+        self._beat_due = asyncio.get_running_loop().time() + self._settings.digest / _SECOND
+        self._digest_due = True
+        await self._send(broker, [self._status(online=True)])
+
+    async def _tell_digest(self, broker: Broker) -> None:
+        """Tell the digest, unless something was committed meanwhile that must be told before it."""
+        last = self._outbox.last
+        if last.event > self._cursor:
+            return
+        standing = self._record.active()
+        digest = DigestMessage(
+            site=self._site,
+            gateway=self._gateway,
+            store_id=self._outbox.store_id,
+            sequence=self._sequence,
+            time=rfc3339(self._record.clock().at),
+            last_seq=last.seq,
+            last_event=last.event,
+            last_scan=last.scan,
+            last_time=rfc3339(last.at) if last.at else None,
+            head=last.head,
+            active=tuple((one.alarm, one.state, one.version, one.event_id) for one in standing),
+        )
+        where = topics.digest(self._site, self._gateway)
+        await self._send(broker, [Publication(where, _json(digest))])
+        self._digest_due = False
+
+    async def _idle(self) -> None:
+        """Wait for the next event, at most until a heartbeat is due."""
+        left = self._beat_due - asyncio.get_running_loop().time()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(left, 0.0)):
+                await self._outbox.wait("events", self._cursor)
+
+    async def _open_counter(self, broker: Broker) -> None:
+        """Hear requests; where the broker does not let us, alarms are told all the same."""
+        if self._on_command is None:
+            return
+        try:
+            await broker.listen([topics.commands(self._site)])
+        except Refused as error:
+            log.error("no acknowledging over MQTT: %s", error)  # noqa: TRY400 - it is no mistake of ours
+
+    async def _serve(self, broker: Broker) -> None:
+        """Work on requests one by one, until the connection is lost."""
+        async for heard in broker.heard():
+            request = topics.request(self._site, heard.topic)
+            if request is not None and self._on_command is not None:
+                await self._answer(broker, request, heard, self._on_command)
+
+    async def _answer(
+        self, broker: Broker, request: Request, heard: Heard, on_command: OnCommand
+    ) -> None:
+        answer = await on_command(request.user, request.act, heard.payload, heard.retained)
+        if isinstance(answer, Resend):
+            answer = answer.reply(await self._resend(broker, answer))
+        if answer is None:
+            return
+        try:
+            await self._send(broker, [Publication(topics.reply(self._site, request.user), answer)])
+        except Refused as error:
+            log.warning("an answer to %s was not taken: %s", request.user, error)
+
+    async def _resend(self, broker: Broker, wanted: Resend) -> int:
+        """Publish a range of events once more, at most ``MOST_RESENT``; return how many."""
+        first = max(wanted.first, 1)
+        last = min(wanted.last, first + MOST_RESENT - 1)
+        events = await self._outbox.events_by_seq(first, last)
+        for start in range(0, len(events), broker.in_flight):
+            part = events[start : start + broker.in_flight]
+            await self._send(broker, [topics.event(event) for event in part])
+        return len(events)
+
+    async def _send(
+        self, broker: Broker, publications: Sequence[Publication], *, echoed: bool = False
+    ) -> list[int]:
+        self.tally.requests += len(publications)
+        return await broker.send(publications, echoed=echoed)
+
+    async def _states(self) -> dict[str, Event | AlarmMessage]:
+        last = self._outbox.last.seq
+        recent = await self._outbox.events_by_seq(max(1, last - LATELY + 1), last)
+        return topics.owed(recent, self._record.active())
+
+    def _notice_silence(self, unheard: bool) -> None:  # noqa: FBT001 - it is what is noticed
+        """Tell when events begin to be heard by nobody, and when somebody listens again."""
+        if unheard and not self.unheard:
+            log.warning("%s: nobody listens to the alarms at the broker", self.name)
+        if self.unheard and not unheard:
+            log.info("%s: somebody listens to the alarms again", self.name)
+        self.unheard = unheard
+
+    def _status(self, *, online: bool) -> Publication:
+        message = StatusMessage(
+            site=self._site,
+            gateway=self._gateway,
+            online=online,
+            store_id=self._outbox.store_id,
+            sequence=self._sequence if online else 0,
+            time=rfc3339(self._record.clock().at) if online else None,
+        )
+        return Publication(topics.status(self._site, self._gateway), _json(message), retain=True)
+
+    @property
+    def _cursor(self) -> int:
+        return self._outbox.cursor(self.name, "events")
+
+    @property
+    def _identifier(self) -> str:
+        return f"cytowatch-{self._site}-{self._gateway}"
+
+
+def _json(message: Message) -> bytes:
+    return message.model_dump_json(by_alias=True).encode()
