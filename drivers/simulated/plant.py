@@ -72,6 +72,10 @@ class SimulatedPlant:
         """Each line's host and port, by the name that the site file gives the line."""
         return {name: Address(HOST, host.port) for name, host in self._hosts.items()}
 
+    def plugged(self, line: str) -> bool:
+        """Whether the line's host is on the network now."""
+        return self._hosts[line].plugged
+
     def config_yaml(
         self, state_directory: Path, *, mqtt_port: int | None = None, commands: bool = False
     ) -> str:

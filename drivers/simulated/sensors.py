@@ -44,7 +44,7 @@ NOISE: Mapping[Quantity, float] = {
 """Standard deviation of a sample: about a fifth of such probes' accuracy."""
 
 DRIFT: Mapping[Quantity, float] = {
-    Quantity.TEMPERATURE: 0.05,
+    Quantity.TEMPERATURE: 0.12,
     Quantity.CO2: 0.05,
     Quantity.HUMIDITY: -0.3,
     Quantity.GAS_PRESSURE: -0.01,

@@ -1,6 +1,7 @@
 """The bench's load: its values by another decoder, its crossings, and the process itself."""
 
 import asyncio
+import contextlib
 import io
 import json
 import math
@@ -9,7 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from drivers.simulated.load import (
     swapped,
     telling,
 )
+from tests.support.waiting import eventually
 
 CHANNELS = 25
 REGISTERS = 2 * CHANNELS
@@ -108,9 +110,8 @@ async def test_requests_in_pieces_and_in_a_row_are_answered_in_their_order(
 async def test_what_is_no_modbus_frame_ends_the_connection(ports: list[int]) -> None:
     reader, writer = await asyncio.open_connection(HOST, ports[0])
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
-    with pytest.raises(ConnectionResetError):
-        if await reader.read() == b"":
-            raise ConnectionResetError
+    with contextlib.suppress(ConnectionResetError):
+        assert await reader.read() == b""
     writer.close()
 
 
@@ -158,8 +159,7 @@ async def test_crossings_come_at_the_asked_rate_each_on_another_equipment(
 ) -> None:
     equipments = [Equipment(f"load-{n}", images, 0) for n in range(50)]
     crossing = asyncio.create_task(cross_limits(equipments, CHANNELS, 60_000, 60))
-    while sum(each.override is not None for each in equipments) < len(equipments):
-        await asyncio.sleep(0.01)
+    await eventually(lambda: all(each.override is not None for each in equipments))
     crossing.cancel()
     await asyncio.wait([crossing])
     channels = {each.override.channel for each in equipments if each.override is not None}
@@ -175,17 +175,17 @@ def test_the_process_says_where_it_listens_records_and_ends_on_sigterm(tmp_path:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         assert said["equipments"] == ["load-001", "load-002", "load-003"]
-        asyncio.run(_poll(said["ports"], until=record))
+        asyncio.run(_poll(said["ports"], until=lambda: "within" in record.read_text()))
         process.terminate()
         assert process.wait(10) == 0
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert {line["to"] for line in lines} == {"beyond", "within"}
 
 
-async def _poll(ports: list[int], *, until: Path) -> None:
+async def _poll(ports: list[int], *, until: Callable[[], bool]) -> None:
     """Read every equipment until one has gone and come back, as the record says."""
     connections = [await asyncio.open_connection(HOST, port) for port in ports]
-    while "within" not in until.read_text():
+    while not until():
         for reader, writer in connections:
             writer.write(bytes.fromhex("0001 0000 0006 01 03 0000 0008"))
             await reader.readexactly(25)

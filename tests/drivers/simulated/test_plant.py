@@ -18,6 +18,7 @@ from drivers.simulated.scenario import (
     ScenarioError,
     UnitSilent,
 )
+from tests.support.waiting import eventually
 
 READ_TWO = struct.Struct(">HHHBBHH")
 PROBES = "incubator-01-probes"
@@ -54,37 +55,32 @@ async def test_six_incubators_and_an_io_module_are_there() -> None:
 async def test_time_passes_by_itself_and_a_door_shows() -> None:
     door = DoorLeftOpen(at=0, lasts=60 * SECOND, incubator="incubator-01")
     async with SimulatedPlant(1, scenario=script(door), time_factor=600) as plant:
-        while await read_float(plant, PROBES, 240, 0) > 20_000:
-            await asyncio.sleep(0.02)
-        while await read_float(plant, PROBES, 241, 2) > 30:
-            await asyncio.sleep(0.02)
+        chamber = plant.simulation.chambers["incubator-01"]
+        await eventually(lambda: chamber.state.air_probe < 30)
+        assert await read_float(plant, PROBES, 240, 0) < 20_000
+        assert await read_float(plant, PROBES, 241, 2) < 31
 
 
 async def test_the_network_is_pulled_and_comes_back() -> None:
     pulled = NetworkPulled(at=SECOND // 5, lasts=SECOND // 2, line=PROBES)
     async with SimulatedPlant(2, scenario=script(pulled)) as plant:
-        port = plant.lines[PROBES].port
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            while True:
-                await read_float(plant, PROBES, 240, 0)
-                await asyncio.sleep(0.02)
+        host, port = plant.lines[PROBES]
+        reader, writer = await asyncio.open_connection(host, port)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(host, port)
         assert await read_float(plant, "incubator-02-probes", 240, 0) > 40_000
-        back = False
-        while not back:
-            await asyncio.sleep(0.02)
-            try:
-                back = await read_float(plant, PROBES, 240, 0) > 40_000
-            except ConnectionError:
-                continue
+        await eventually(lambda: plant.plugged(PROBES))
+        assert await read_float(plant, PROBES, 240, 0) > 40_000
         assert plant.lines[PROBES].port == port
 
 
 async def test_a_unit_falls_silent_while_its_neighbour_answers() -> None:
     silent = UnitSilent(at=0, lasts=60 * SECOND, line=PROBES, unit=240)
     async with SimulatedPlant(1, scenario=script(silent)) as plant:
-        while 240 not in plant.simulation.silent(PROBES):
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0)
+        await eventually(lambda: 240 in plant.simulation.silent(PROBES))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(read_float(plant, PROBES, 240, 0), 0.1)
         assert await read_float(plant, PROBES, 241, 2) == pytest.approx(37, abs=0.2)

@@ -125,10 +125,11 @@ async def test_a_silent_unit_gives_no_answer_while_the_other_does(
     bench: Bench, client: AsyncModbusTcpClient
 ) -> None:
     bench.probes.silent = {240}
-    client.comm_params.timeout_connect = 0.05
+    hasty = AsyncModbusTcpClient(HOST, port=bench.probes.port, timeout=0.1, retries=0)
+    assert await hasty.connect()
     with pytest.raises(ModbusIOException):
-        await client.read_holding_registers(0, count=2, device_id=240)
-    client.comm_params.timeout_connect = 2
+        await hasty.read_holding_registers(0, count=2, device_id=240)
+    hasty.close()
     assert await floats(client, 241, 2) == [90.5, 37.0]
     bench.probes.silent = set()
     assert await floats(client, 240, 1) == [50_000.0]

@@ -1,0 +1,110 @@
+"""The demo's scenario under the demo's limits: what a person sees in the first minute.
+
+A plain judge, second by second, stands in for the daemon: this is about whether script, physics
+and limits fit each other, not about the alarm engine.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from config.load import load
+from config.rules import SECOND, High, Low
+from drivers.simulated.plant import TIME_FACTOR
+from drivers.simulated.scenario import minute
+from drivers.simulated.sensors import Quantity
+from drivers.simulated.simulation import Simulation
+from drivers.simulated.site import IO_LINE, probes_line, site_file
+
+NAMES = [f"incubator-{number:02}" for number in range(1, 7)]
+CHANNELS = {
+    "temperature": Quantity.TEMPERATURE,
+    "co2": Quantity.CO2,
+    "humidity": Quantity.HUMIDITY,
+    "co2_supply_pressure": Quantity.GAS_PRESSURE,
+}
+
+
+class Judge:
+    """One limit: raised after its on-delay, back past its deadband."""
+
+    def __init__(self, rule: High | Low) -> None:
+        self.rule = rule
+        self.since: int | None = None
+        self.raised: int | None = None
+        self.cleared: int | None = None
+
+    def look(self, value: float, second: int) -> None:
+        if beyond(self.rule, value):
+            self.since = second if self.since is None else self.since
+            if self.raised is None and (second - self.since) * SECOND >= self.rule.on_delay:
+                self.raised = second
+        elif back(self.rule, value):
+            self.since = None
+            if self.raised is not None and self.cleared is None:
+                self.cleared = second
+
+
+def beyond(rule: High | Low, value: float) -> bool:
+    return value > rule.limit if isinstance(rule, High) else value < rule.limit
+
+
+def back(rule: High | Low, value: float) -> bool:
+    if isinstance(rule, High):
+        return value < rule.limit - rule.deadband
+    return value > rule.limit + rule.deadband
+
+
+@pytest.fixture
+def judges(tmp_path: Path) -> dict[tuple[str, Quantity, str], Judge]:
+    """A judge for each limit of the site file."""
+    ports = {probes_line(name): 20_000 + n for n, name in enumerate(NAMES)} | {IO_LINE: 20_100}
+    path = tmp_path / "demo.yaml"
+    path.write_text(site_file(NAMES, ports, tmp_path), encoding="utf-8")
+    return {
+        (source.equipment, CHANNELS[channel.name], rule.name): Judge(rule)
+        for source in load(path, environ={}).sources
+        for channel in source.channels
+        for rule in channel.rules
+        if isinstance(rule, High | Low)
+    }
+
+
+@pytest.fixture
+def played(
+    judges: dict[tuple[str, Quantity, str], Judge],
+) -> dict[tuple[str, Quantity, str], Judge]:
+    """The judges that raised something in the first minute."""
+    plant = Simulation(NAMES, minute(), time_factor=TIME_FACTOR)
+    for second in range(61):
+        plant.advance(second * SECOND)
+        for (name, quantity, _), judge in judges.items():
+            value = plant.chambers[name].shown[quantity]
+            if value is not None:
+                judge.look(value, second)
+    return {key: judge for key, judge in judges.items() if judge.raised is not None}
+
+
+def test_each_trouble_is_alarmed_and_all_return_within_the_minute(
+    played: dict[tuple[str, Quantity, str], Judge],
+) -> None:
+    assert set(played) == {
+        ("incubator-03", Quantity.CO2, "low"),
+        ("incubator-03", Quantity.CO2, "low-low"),
+        ("incubator-03", Quantity.HUMIDITY, "low"),
+        ("incubator-03", Quantity.TEMPERATURE, "low"),
+        ("incubator-05", Quantity.CO2, "low"),
+        ("incubator-05", Quantity.GAS_PRESSURE, "low"),
+        ("incubator-06", Quantity.CO2, "low"),
+        ("incubator-06", Quantity.GAS_PRESSURE, "low"),
+        ("incubator-06", Quantity.TEMPERATURE, "high"),
+    }
+    assert all(judge.cleared is not None for judge in played.values())
+
+
+def test_the_first_alarm_comes_within_twenty_seconds(
+    played: dict[tuple[str, Quantity, str], Judge],
+) -> None:
+    low = played["incubator-03", Quantity.CO2, "low"]
+    assert low.raised is not None
+    assert low.raised <= 20
