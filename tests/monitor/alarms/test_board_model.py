@@ -398,7 +398,7 @@ class BoardMachine(RuleBasedStateMachine):
 
 
 TestBoardMachine = BoardMachine.TestCase
-TestBoardMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestBoardMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 STALE = Stale(on_delay=2 * S)
