@@ -103,6 +103,7 @@ class Grid:
     async def run(self) -> None:
         """Turn the wheel until cancelled."""
         self._running = True
+        self._set_off()
         self._arm()
         try:
             await asyncio.get_running_loop().create_future()
@@ -118,6 +119,15 @@ class Grid:
         """The start of this second: so all entries' slots coincide, whenever they are added."""
         now = self._clock().boot
         return now - now % (1000 * MILLISECOND)
+
+    def _set_off(self) -> None:
+        """Begin with the points that are to come; those since ``add`` were nobody's."""
+        entries = [entry for waiting in self._wheel.values() for entry in waiting]
+        self._wheel.clear()
+        self._instants.clear()
+        now = self._clock().boot
+        for entry in entries:
+            self._put(entry, entry.after(now))
 
     def _insert(self, entry: _Entry) -> None:
         self._put(entry, entry.after(self._clock().boot))
