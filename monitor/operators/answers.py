@@ -7,7 +7,15 @@ own, so the event loop never waits for the disk.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from difflib import get_close_matches
@@ -26,6 +34,8 @@ from monitor.operators.protocol import (
     BackupRequest,
     EventMessage,
     ExportRequest,
+    Grade,
+    ReadingMessage,
     Request,
     StatusRequest,
     StoreStatusRequest,
@@ -34,6 +44,7 @@ from monitor.operators.protocol import (
     ValuesRequest,
 )
 from monitor.store.events import Event
+from monitor.store.points import Point
 
 Row = TypeVar("Row")
 
@@ -114,6 +125,26 @@ def as_message(event: Event, store_id: str) -> EventMessage:
         time=rfc3339(event.at),
         subject=event.subject,
         body=json.loads(event.body),
+    )
+
+
+def as_reading(point: Point) -> ReadingMessage:
+    """Return a recorded reading as it is told."""
+    return ReadingMessage(
+        time=rfc3339(point.time),
+        site=point.site,
+        area=point.area,
+        equipment=point.equipment,
+        kind=point.kind,
+        source=point.source,
+        gateway=point.gateway,
+        channel=point.channel,
+        value=point.value,
+        quality=_GRADES[point.quality],
+        reason=point.reason or "",
+        source_time=None if point.source_time is None else rfc3339(point.source_time),
+        scan=point.scan,
+        origin=point.origin,
     )
 
 
@@ -230,15 +261,19 @@ def value(source: Source, index: int, scan: Scan | None, boot: int) -> ValueMess
         source=source.name,
         value=said,
         unit=channel.unit,
-        quality=_QUALITY[reading.quality],
+        quality=_GRADES[reading.quality],
         reason=reading.reason or ("" if scan else "not_read_yet"),
         time=rfc3339(scan.at) if scan else None,
         age=round((boot - scan.boot) / 10**9, 3) if scan else None,
-        source_time=rfc3339(reading.source_time) if reading.source_time else None,
+        source_time=None if reading.source_time is None else rfc3339(reading.source_time),
     )
 
 
-_QUALITY = {Quality.GOOD: "good", Quality.UNCERTAIN: "uncertain", Quality.BAD: "bad"}
+_GRADES: Mapping[Quality, Grade] = {
+    Quality.GOOD: "good",
+    Quality.UNCERTAIN: "uncertain",
+    Quality.BAD: "bad",
+}
 
 
 async def _tail(request: TailRequest, desk: Desk) -> AsyncGenerator[Event, None]:
@@ -318,7 +353,7 @@ def exported(request: ExportRequest, history: History, store_id: str) -> Iterato
     match request.what:
         case "readings":
             for reading in history.readings(request.start, request.end, request.equipment):
-                yield line(reading)
+                yield line(as_reading(reading))
         case "events":
             for event in history.events(request.start, request.end):
                 if request.equipment in {None, event.subject.split("/")[0]}:
@@ -333,7 +368,7 @@ async def _sliced(
     """Draw rows out of the record in a thread of its own, a slice whenever the last is taken."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, "export") as thread:
-        opened = desk.history()
+        opened = await loop.run_in_executor(thread, desk.history)
         history = await loop.run_in_executor(thread, opened.__enter__)
         try:
             source = rows(history)

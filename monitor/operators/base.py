@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 from config.plant import Plant
 from drivers.reading import Moment, Scan
 from monitor.messages import ActReply, ActRequest, AlarmMessage
-from monitor.operators.protocol import ReadingMessage, StatusMessage
+from monitor.operators.protocol import StatusMessage
 from monitor.store.events import Event
+from monitor.store.points import Point
 
 
 class Last(Protocol):
@@ -41,7 +42,7 @@ class Record(Protocol):
 class History(Protocol):
     """What was recorded in a span of time, read a little at a time; used in one thread only."""
 
-    def readings(self, start: int, end: int, equipment: str | None) -> Iterator[ReadingMessage]:
+    def readings(self, start: int, end: int, equipment: str | None) -> Iterator[Point]:
         """Readings from ``start`` to before ``end`` (ns, UTC), oldest first."""
 
     def events(self, start: int, end: int) -> Iterator[Event]:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Protocol, assert_never
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from config.model import Id, nanoseconds
-from monitor.messages import Actor, ActReply, ActRequest, Message
+from monitor.messages import Actor, ActReply, ActRequest, Message, Resend
 
 LARGEST = 4096
 """Bytes of a payload."""
@@ -143,8 +143,8 @@ class Submit(Protocol):
     async def act(self, request: ActRequest) -> ActReply:
         """Do what is asked, or refuse; returns after the commit. See ``base.Desk.act``."""
 
-    async def resend(self, first: int, last: int, actor: Actor, reason: str) -> int:
-        """Publish the events of this range of ``seq`` again; return how many there are."""
+    async def resending(self, first: int, last: int, actor: Actor, reason: str) -> None:
+        """Put on the record that this range of ``seq`` is published again; after the commit."""
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
         """Put a refusal on the record; returns after the commit."""
@@ -241,9 +241,10 @@ class Commands:
 
     async def handle(
         self, user: str, act: str, payload: bytes, *, retained: bool, now: int
-    ) -> str | None:
+    ) -> str | Resend | None:
         """Return the answer (JSON) to publish to ``user``, or None where it is not ours to answer.
 
+        A ``Resend`` is checked and on the record: publish those events, then what it replies.
         ``user`` and ``act`` are parts of the topic, ``now`` is record time (ns, UTC).
         """
         if too_many := await self._too_many(user, act, now):
@@ -255,7 +256,7 @@ class Commands:
             return None
         return await self._answer(user, act, asked, now)
 
-    async def _answer(self, user: str, act: str, asked: Asked, now: int) -> str:
+    async def _answer(self, user: str, act: str, asked: Asked, now: int) -> str | Resend:
         body = asked.body
         if body.user != user:
             why = "forbidden", f"the topic is of {user}, the request says {body.user}"
@@ -269,7 +270,7 @@ class Commands:
             case AlarmAsked():
                 reply = await self.submit.act(_request(asked, actor))
             case ResendAsked(resend):
-                reply = await self._resend(resend, actor)
+                return await self._resend(resend, actor)
             case _:
                 assert_never(asked)
         return _json(reply.model_copy(update={"request_id": body.request_id}))
@@ -283,10 +284,16 @@ class Commands:
             case _:
                 assert_never(asked)
 
-    async def _resend(self, body: ResendCommand, actor: Actor) -> ActReply:
-        count = await self.submit.resend(body.first, body.last, actor, body.reason)
-        text = f"{count} events are published again"
-        return ActReply(request_id=body.request_id, result="done", word="done", text=text, alarm="")
+    async def _resend(self, body: ResendCommand, actor: Actor) -> Resend:
+        def reply(count: int) -> bytes:
+            text = f"{count} events are published again"
+            done = ActReply(
+                request_id=body.request_id, result="done", word="done", text=text, alarm=""
+            )
+            return _json(done).encode()
+
+        await self.submit.resending(body.first, body.last, actor, body.reason)
+        return Resend(body.first, body.last, reply)
 
     def _used_up(self, user: str, body: Envelope, now: int) -> tuple[str, str] | None:
         """Use up the request's nonce; return why not, where another request did that before."""

@@ -14,6 +14,7 @@ from monitor.alarms.facts import State
 from monitor.messages import Message
 
 Names = tuple[str, ...]
+Grade = Literal["good", "uncertain", "bad"]
 
 
 class StatusRequest(Message):
@@ -133,7 +134,7 @@ class ValueMessage(Message):
     source: str
     value: float | int | bool | str | None
     unit: str
-    quality: Literal["good", "uncertain", "bad"]
+    quality: Grade
     reason: str
     """Empty when good."""
     time: str | None
@@ -162,16 +163,20 @@ class ReadingMessage(Message):
 
     schema_: Literal["cytowatch.reading.v1"] = Field("cytowatch.reading.v1", alias="schema")
     time: str
+    site: str
+    area: str
     equipment: str
     kind: str
     source: str
+    gateway: str
     channel: str
     value: float | int | bool | str | None
-    quality: Literal["good", "uncertain", "bad"]
+    quality: Grade
     reason: str
-    origin: str
+    """Empty when good."""
+    source_time: str | None
     scan: int
-    config: str
+    origin: str
 
 
 class LineStatus(Message):
@@ -196,6 +201,17 @@ class SinkStatus(Message):
     events_behind: int = 0
 
 
+class GridStatus(Message):
+    """How well the grid points are kept, since the start."""
+
+    visits: int
+    skipped: int
+    """Grid points that were not kept."""
+    deviation_ms_p50: float
+    deviation_ms_p99: float
+    deviation_ms_worst: float
+
+
 class StoreStatusMessage(Message):
     """The store in figures."""
 
@@ -215,7 +231,9 @@ class StoreStatusMessage(Message):
 class StatusMessage(Message):
     """How the gateway is, whole."""
 
-    schema_: Literal["cytowatch.status.v1"] = Field("cytowatch.status.v1", alias="schema")
+    schema_: Literal["cytowatch.gateway_status.v1"] = Field(
+        "cytowatch.gateway_status.v1", alias="schema"
+    )
     site: str
     gateway: str
     version: str
@@ -235,6 +253,7 @@ class StatusMessage(Message):
     alarms_unacknowledged: int
     lines: tuple[LineStatus, ...]
     sinks: tuple[SinkStatus, ...]
+    grid: GridStatus
     store: StoreStatusMessage
 
 

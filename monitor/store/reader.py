@@ -36,6 +36,7 @@ class Reader:
         with self._telling():
             self._db = schema.connect_readonly(path)
             self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
+            self.store_id = schema.read_meta(self._db, "store_id") or ""
 
     def __enter__(self) -> Self:
         return self

@@ -25,14 +25,15 @@ from drivers.reading import Moment, Scan
 from monitor.alarms.facts import Change, State
 from monitor.messages import ActReply, ActRequest, AlarmEventMessage, AlarmMessage, rfc3339
 from monitor.operators.protocol import (
+    GridStatus,
     LineStatus,
-    ReadingMessage,
     SinkStatus,
     StatusMessage,
     StoreStatusMessage,
 )
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
+from monitor.store.points import Point
 
 NOON = 1_769_860_800 * 10**9
 """2026-01-31T12:00:00Z"""
@@ -183,11 +184,11 @@ class FakeHistory:
     """What a span of the record holds."""
 
     store: FakeStore
-    rows: Sequence[ReadingMessage]
+    rows: Sequence[Point]
 
-    def readings(self, start: int, end: int, equipment: str | None) -> Iterator[ReadingMessage]:
+    def readings(self, start: int, end: int, equipment: str | None) -> Iterator[Point]:
         for row in self.rows:
-            if rfc3339(start) <= row.time < rfc3339(end) and equipment in {None, row.equipment}:
+            if start <= row.time < end and equipment in {None, row.equipment}:
                 yield row
 
     def events(self, start: int, end: int) -> Iterator[Event]:
@@ -209,7 +210,7 @@ class FakeDesk:
         "incubator-08/co2/low",
         "gateway/_/sink-mqtt",
     )
-    rows: Sequence[ReadingMessage] = ()
+    rows: Sequence[Point] = ()
     acted: list[ActRequest] = field(default_factory=list)
     refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     refusal: tuple[str, str] | None = None
@@ -249,7 +250,6 @@ class FakeDesk:
             started=rfc3339(NOON),
             time=rfc3339(NOON),
             config="01234567",
-            clock_synchronised=True,
             last_scan=17,
             last_seq=3,
             equipment=2,
@@ -263,6 +263,13 @@ class FakeDesk:
                 ),
             ),
             sinks=(SinkStatus(name="mqtt", state="up", since=rfc3339(NOON), events_behind=2),),
+            grid=GridStatus(
+                visits=99,
+                skipped=1,
+                deviation_ms_p50=0.5,
+                deviation_ms_p99=2.0,
+                deviation_ms_worst=9.0,
+            ),
             store=StoreStatusMessage(
                 path=str(self.folder / "store.db"),
                 store_id="s1",

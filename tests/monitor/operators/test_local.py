@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers.reading import Fault, Quality, Reason, Scan
+from drivers.reading import Fault, Origin, Quality, Reason, Scan
 from monitor.operators.address import SocketError, to_ask, to_open
 from monitor.operators.local import LONGEST_REQUEST, Office, open_office, serve
-from monitor.operators.protocol import ReadingMessage
+from monitor.store.points import Point
 from tests.support.desk import NOON, SECOND, FakeDesk, alarm_event, noted, recorded, standing
 from tests.support.waiting import eventually
 
@@ -64,6 +64,10 @@ class Client:
         async with asyncio.timeout(10):
             return [json.loads(line) for line in (await self.reader.read()).splitlines()]
 
+    async def abort(self) -> None:
+        self.writer.transport.abort()
+        await asyncio.sleep(0)  # The transport closes in the loop's next turn.
+
     async def close(self) -> None:
         self.writer.close()
         await self.writer.wait_closed()
@@ -83,7 +87,7 @@ def end(word: str = "done", text: str = "") -> Json:
 
 async def test_the_last_line_marks_the_end(served: Path) -> None:
     status, last = await ask(served, request="status")
-    assert (status["schema"], status["last_scan"]) == ("cytowatch.status.v1", 17)
+    assert (status["schema"], status["last_scan"]) == ("cytowatch.gateway_status.v1", 17)
     assert last == end()
 
 
@@ -228,20 +232,10 @@ async def test_a_long_tail_is_told_in_order_and_whole(desk: FakeDesk, served: Pa
     assert [a["number"] for a in answers[:-1]] == list(range(446, 1001))
 
 
-def reading(n: int, equipment: str = "incubator-07") -> ReadingMessage:
-    return ReadingMessage(
-        time=f"2026-01-31T12:00:{n % 60:02d}.000Z",
-        equipment=equipment,
-        kind="incubator",
-        source="probe",
-        channel="co2",
-        value=5.0,
-        quality="good",
-        reason="",
-        origin="live",
-        scan=n,
-        config="01234567",
-    )
+def reading(n: int, equipment: str = "incubator-07") -> Point:
+    place = ("les-ulis", "suite-a", equipment, "incubator", "probe", "gw-1", "co2")
+    good = (5.0, Quality.GOOD, None, None)
+    return Point(NOON + n * SECOND // 100, *place, *good, n, Origin.LIVE)
 
 
 async def test_an_export_is_drawn_in_slices(desk: FakeDesk, served: Path) -> None:
@@ -291,7 +285,7 @@ async def test_what_cannot_be_answered_is_refused_in_words(
     last = await client.line()
     assert (last["result"], last["word"]) == ("failed", word)
     assert last["text"]
-    client.writer.transport.abort()
+    await client.abort()
 
 
 async def test_who_says_nothing_is_let_go(desk: FakeDesk, path: Path) -> None:
@@ -323,7 +317,7 @@ async def test_a_reader_that_takes_nothing_is_dropped_and_told_so(
         slow.reader._transport.pause_reading()  # type: ignore[attr-defined]  # stands for a stopped terminal
         assert (await ask(path, request="status"))[-1] == end()
         await eventually(lambda: not office.tasks)
-        slow.writer.transport.abort()
+        await slow.abort()
 
 
 async def test_a_fault_of_ours_is_told_and_logged_and_ends_nothing(

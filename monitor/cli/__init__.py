@@ -1,0 +1,97 @@
+"""The command line: ``cytowatch COMMAND``.
+
+A command is loaded when it is named and imports what it needs when it runs, so that ``--help`` and
+completion are there at once. stdout is data, stderr is talk.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import click
+
+from monitor import VERSION
+from monitor.cli.exits import INTERRUPTED, NOBODY_READS
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("run", "Run the daemon."),
+    "check": ("check", "Check a site's file and say everything that is wrong with it."),
+    "demo": ("demo", "Show it all on a simulated plant."),
+    "tail": ("tail", "Show events as they happen."),
+    "alarms": ("alarms", "Show what stands now."),
+    "ack": ("acts", "Acknowledge alarms."),
+    "reset": ("acts", "Reset latched alarms."),
+    "shelve": ("acts", "Silence an alarm for a time."),
+    "unshelve": ("acts", "End a shelf early."),
+    "status": ("status", "Show how the gateway is."),
+    "values": ("values", "Show what channels say now."),
+    "export": ("export", "Write readings or events of a time span as CSV or JSON lines."),
+    "store": ("store", "Look after the store."),
+    "schema": ("schema", "Print the JSON Schema of the site's file, for editors."),
+}
+"""By name: the module in which the command is, under its own name, and one line on it."""
+
+EPILOG = """\b
+Exit codes: 0 done, 1 what was looked for is so or refused, 2 usage, 69 no daemon answers,
+74 input or output failed, 77 not allowed, 78 configuration, 130 Ctrl-C.
+
+\b
+Completion, for bash (zsh and fish alike):
+  eval "$(_CYTOWATCH_COMPLETE=bash_source cytowatch)"
+"""
+
+
+class Commands(click.Group):
+    """Loads a command when it is named; lists them without loading any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which they are met."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"monitor.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from ``COMMANDS``, so that help need not load them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; end quietly when nobody reads what it says any more."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is still buffered must not fail once more when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(NOBODY_READS) from None
+
+
+@click.command(cls=Commands, epilog=EPILOG)
+@click.version_option(VERSION, prog_name="cytowatch")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Watch the incubators of a plant: every reading kept, every excursion told."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (``sys.argv`` unless given) and return the exit code."""
+    args = None if arguments is None else list(arguments)
+    try:
+        result = cli.main(args, prog_name="cytowatch", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,86 @@
+"""``check`` and ``schema``: a site's file, before the daemon meets it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.exits import CONFIG, leave
+from monitor.cli.options import json_option
+
+if TYPE_CHECKING:
+    from config.plant import Plant
+
+BYTES_PER_READING = 2.5
+"""Compressed, as measured with noisy values and ticks of a second: an estimate."""
+DAY = 86_400
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def check(file: Path, as_json: bool) -> None:
+    """Check a site's file and say everything that is wrong with it, by line.
+
+    Exit 78 if anything is; a good file is summed up.
+    """
+    from config.load import load
+    from config.problems import ConfigError
+    from monitor.cli.words import plain, table
+
+    try:
+        plant = load(file)
+    except ConfigError as error:
+        for problem in error.problems:
+            said = {"schema": "cytowatch.problem.v1", **problem._asdict()}
+            click.echo(json.dumps(said, default=str) if as_json else plain(str(problem)))
+        count = len(error.problems)
+        click.echo(f"{count} problem{'s'[: count > 1]} in {file}", err=True)
+        leave(CONFIG)
+        return
+    facts = summary(plant)
+    if as_json:
+        click.echo(json.dumps({"schema": "cytowatch.check.v1", **facts}))
+        return
+    for line in table([(key.replace("_", " "), str(fact)) for key, fact in facts.items()]):
+        click.echo(line)
+
+
+def summary(plant: "Plant") -> dict[str, str | int | float]:
+    """Return what a plant comes to; rates are per second."""
+    sources = plant.sources
+    readings = sum(len(source.channels) / source.period for source in sources) * 10**9
+    days = plant.store.quota / (readings * BYTES_PER_READING * DAY) if readings else 0
+    return {
+        "site": plant.site,
+        "gateway": plant.gateway,
+        "config": plant.digest[:8],
+        "lines": len(plant.lines),
+        "equipments": len(plant.equipment),
+        "sources": len(sources),
+        "channels": sum(len(source.channels) for source in sources),
+        "rules": sum(len(channel.rules) for source in sources for channel in source.channels),
+        "requests_per_second": round(_requests(plant), 1),
+        "readings_per_second": round(readings, 1),
+        "days_until_quota_about": round(days, 1),
+    }
+
+
+def _requests(plant: "Plant") -> float:
+    from drivers.modbus.plan import plan
+
+    return sum(
+        len(plan([channel.address for channel in source.channels], source.grouping))
+        * 10**9
+        / source.period
+        for source in plant.sources
+    )
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the site's file: editors check and complete with it."""
+    from config.load import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

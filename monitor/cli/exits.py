@@ -1,0 +1,36 @@
+"""How a command ends: the codes of sysexits.h, and the one error that carries them.
+
+0 done; 1 what was looked for is so, or what was asked for is refused; 2 the command line is wrong;
+69 no daemon answers; 74 input or output failed; 77 not allowed; 78 the configuration is wrong;
+130 ended by Ctrl-C; 141 nobody reads any more.
+"""
+
+from typing import IO
+
+import click
+
+FOUND = 1
+UNAVAILABLE = 69
+IO_ERROR = 74
+NOT_ALLOWED = 77
+CONFIG = 78
+INTERRUPTED = 130
+NOBODY_READS = 141
+
+
+class Failure(click.ClickException):
+    """A command cannot go on: what, where and what to do, for people; a code for programs."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click reads it off the instance too
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Say it, on stderr."""
+        click.echo(f"cytowatch: {self.format_message()}", file=file, err=file is None)
+
+
+def leave(code: int) -> None:
+    """End the command with ``code``, having said all there is to say."""
+    if code:
+        raise click.exceptions.Exit(code)

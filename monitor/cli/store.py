@@ -1,0 +1,99 @@
+"""``store status|verify|backup``: the durable record."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from monitor.cli.exits import FOUND, IO_ERROR, Failure, leave
+from monitor.cli.options import json_option, socket_option
+
+
+@click.group()
+def store() -> None:
+    """Look after the store: how full it is, whether it is as it was written, a copy of it."""
+
+
+@store.command("status")
+@json_option
+@socket_option
+def status(as_json: bool, socket_path: Path) -> None:
+    """Show how the store is."""
+    from monitor.cli.client import ask_for
+    from monitor.cli.words import table
+    from monitor.operators.protocol import StoreStatusMessage, StoreStatusRequest
+
+    for found in ask_for(socket_path, StoreStatusRequest(), StoreStatusMessage):
+        if as_json:
+            click.echo(found.model_dump_json(by_alias=True))
+            continue
+        facts = found.model_dump(exclude={"schema_", "figures"}) | found.figures
+        rows = [(name.replace("_", " "), _said(fact)) for name, fact in facts.items()]
+        for line in table(rows):
+            click.echo(line)
+
+
+@store.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--head", default="", help="A chain head that was published before (digest).")
+@json_option
+@socket_option
+def verify(file: Path | None, head: str, as_json: bool, socket_path: Path) -> None:
+    """Go through the chain of FILE, or of the running daemon's store; exit 1 if anything is amiss.
+
+    Finds edits, deletions and reorderings; truncation with a head that was published before.
+    """
+    from monitor.cli.words import plain
+    from monitor.store.errors import StoreError
+    from monitor.store.verify import verify as gone_through
+
+    path = file or _path(socket_path)
+    try:
+        verdict = gone_through(path, head)
+    except StoreError as error:
+        raise Failure(str(error), IO_ERROR) from error
+    if as_json:
+        click.echo(json.dumps({"schema": "cytowatch.verdict.v1", **asdict(verdict)}))
+    else:
+        for problem in verdict.problems:
+            click.echo(plain(problem))
+        said = "whole" if verdict.whole else "NOT as it was written"
+        click.echo(f"{path}: {said}: {verdict.events} events, {verdict.blobs} blobs")
+        click.echo(f"head {verdict.head}")
+    leave(0 if verdict.whole else FOUND)
+
+
+@store.command("backup")
+@click.argument("name", required=False)
+@json_option
+@socket_option
+def backup(name: str | None, as_json: bool, socket_path: Path) -> None:
+    """Copy the store, while it is in use, into the folder backups beside it, under NAME."""
+    from pydantic import ValidationError
+
+    from monitor.cli.client import ask_for
+    from monitor.cli.words import plain
+    from monitor.operators.protocol import BackupMessage, BackupRequest
+
+    named = name or time.strftime("cytowatch-%Y%m%dT%H%M%SZ.db", time.gmtime())
+    try:
+        request = BackupRequest(name=named)
+    except ValidationError:
+        raise click.BadParameter("a file name of letters, digits, dot, _ and -") from None
+    for made in ask_for(socket_path, request, BackupMessage):
+        text = made.model_dump_json(by_alias=True)
+        click.echo(text if as_json else plain(f"{made.path}  {made.bytes} bytes"))
+
+
+def _path(socket_path: Path) -> Path:
+    from monitor.cli.client import ask_for
+    from monitor.operators.protocol import StoreStatusMessage, StoreStatusRequest
+
+    [found] = ask_for(socket_path, StoreStatusRequest(), StoreStatusMessage)
+    return Path(found.path)
+
+
+def _said(fact: object) -> str:
+    return fact if isinstance(fact, str) else json.dumps(fact)
