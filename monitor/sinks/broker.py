@@ -10,7 +10,7 @@ It ends without a goodbye: the broker then says our will, which is the truth.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, Self
 
 import aiomqtt
@@ -114,7 +114,6 @@ class Broker(aiomqtt.Client):
         except BaseException:
             self._let_go()
             raise
-        self._client.max_inflight_messages_set(self.in_flight)
         self._disconnected.add_done_callback(self._fail_all)
         return self
 
@@ -122,23 +121,32 @@ class Broker(aiomqtt.Client):
         """Close at once and without a goodbye."""
         self._let_go()
 
-    async def send(self, publications: Iterable[Publication], *, echoed: bool = False) -> list[int]:
-        """Publish at once, with QoS 1; return the broker's reason codes when it has answered all.
+    async def send(self, publications: Sequence[Publication], *, echoed: bool = False) -> list[int]:
+        """Publish with QoS 1; return the broker's reason codes when it has accepted all.
 
         With ``echoed``, an event counts as accepted when it came back (``expect_echoes``).
         Raises Refused when the broker refuses one, SinkLost when the connection is lost meanwhile
         or an answer does not come in time.
         """
+        codes: list[int] = []
+        for start in range(0, len(publications), self.in_flight):
+            part = publications[start : start + self.in_flight]
+            codes += await self._send_together(part, self._echoes if echoed else None)
+        return codes
+
+    async def _send_together(
+        self, publications: Sequence[Publication], echoes: dict[bytes, Answer] | None
+    ) -> list[int]:
         answers: list[Answer] = []
         try:
-            for each in publications:
-                answers.append(self._put(each))
-                if echoed and self._echoes is not None and not each.retain:
-                    answers.append(self._echo_of(each, self._echoes))
+            answers += [self._put(each) for each in publications]
+            if echoes is not None:
+                answers += [self._echo_of(each, echoes) for each in publications if not each.retain]
             async with asyncio.timeout(self.timeout):
-                return await asyncio.gather(*answers)
+                codes = await asyncio.gather(*answers)
+            return codes[: len(publications)]
         except TimeoutError as error:
-            words = ", or does not let us hear," if echoed and self._echoes is not None else ""
+            words = "" if echoes is None else ", or does not let us hear,"
             raise self.lost(
                 f"does not accept{words} a message within {self.timeout:g} s"
             ) from error

@@ -187,9 +187,7 @@ class MqttSink:
         first = max(wanted.first, 1)
         last = min(wanted.last, first + MOST_RESENT - 1)
         events = await self._outbox.events_by_seq(first, last)
-        for start in range(0, len(events), broker.in_flight):
-            part = events[start : start + broker.in_flight]
-            await self._send(broker, [topics.event(event) for event in part])
+        await self._send(broker, [topics.event(event) for event in events])
         return len(events)
 
     async def _send(
