@@ -1,8 +1,8 @@
 """The catalogue: for each kind of equipment its channels, the same at every site.
 
-InfluxDB freezes a field's type at first sight, and seven sites share one set of dashboards; so what
-``incubator``/``co2`` is (type and unit) is decided here once. A site adds what it needs under ``kinds:`` in its
-file: a kind of its own, or further channels of a kind; it cannot change what stands here.
+InfluxDB freezes a field's type at first sight, and seven sites share one set of dashboards; so type
+and unit of ``incubator``/``co2`` are decided here once. A site adds what it needs under ``kinds:``
+in its file: a kind of its own, or further channels of a kind; it cannot change what stands here.
 """
 
 from collections.abc import Mapping

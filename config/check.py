@@ -102,7 +102,7 @@ def _equipment(draft: Draft) -> Iterator[Finding]:
         path = ("equipment", index)
         each = saved.value
         yield from (found.under(path) for found in _of_one(draft, each, lines, wiring))
-        yield from (found.under(path) for found in wiring.findings(each))
+        yield from (found.under(path) for found in wiring.findings(each, whole=saved.whole))
     yield from wiring.shared
     yield from watch_findings(draft, wiring)
 

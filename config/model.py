@@ -1,6 +1,8 @@
 """The one base class of everything a site may write, and the small types it is made of."""
 
+import re
 from datetime import date
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,6 +17,7 @@ from pydantic import (
 NANOSECONDS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 _ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _DURATION = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$"
+_WRITTEN = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)(ms|s|m|h|d)", re.ASCII)
 _LONGEST = 2**63 - 1
 
 
@@ -36,14 +39,8 @@ def nanoseconds(text: Any) -> Any:  # noqa: ANN401 - pydantic hands over whateve
     """
     if isinstance(text, int) and not isinstance(text, bool | Bare):
         return text
-    if isinstance(text, str):
-        number = text.rstrip("mshd")
-        unit = text[len(number) :]
-        if unit in NANOSECONDS:
-            try:
-                return round(float(number) * NANOSECONDS[unit])
-            except (ValueError, OverflowError):
-                pass
+    if isinstance(text, str) and (written := _WRITTEN.fullmatch(text)):
+        return round(Fraction(written[1]) * NANOSECONDS[written[2]])
     raise ValueError("a duration is a number with a unit: 500ms, 1s, 2m, 8h, 7d")
 
 
@@ -52,8 +49,8 @@ def spell(duration: int) -> str:
     for unit in ("d", "h", "m", "s"):
         if duration and duration % NANOSECONDS[unit] == 0:
             return f"{duration // NANOSECONDS[unit]}{unit}"
-    milliseconds = duration / NANOSECONDS["ms"]
-    return f"{milliseconds:.6f}".rstrip("0").rstrip(".") + "ms"
+    whole, rest = divmod(duration, NANOSECONDS["ms"])
+    return f"{whole}.{rest:06}".rstrip("0").rstrip(".") + "ms"
 
 
 def _bounded(value: int) -> int:

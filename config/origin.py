@@ -44,7 +44,7 @@ class Layers:
         return cls(
             name=name,
             document=document,
-            file=data if isinstance(data, dict) else {},
+            file=_by_words(data) if isinstance(data, dict) else {},
             environ=variables,
             override_paths={tuple(each.split(".")): each for each in overrides},
             overrides=tree,
@@ -90,6 +90,15 @@ def _flaws(name: str, document: yaml.Document) -> Iterator[Problem]:
         yield Problem(name, 1, 1, "", "the file is empty; a first site is ten lines")
     elif document.data is not None and not isinstance(document.data, dict):
         yield Problem(name, 1, 1, "", "should be keys and values: site, gateway, lines, equipment")
+    elif document.data is not None:
+        for key in document.data.keys() - _by_words(document.data).keys():
+            place = document.place((key,), at_key=True)
+            yield Problem(name, place.line, place.column, str(key), f"unknown key {key}")
+
+
+def _by_words(data: dict[Any, Any]) -> dict[str, Any]:
+    """What stands under words; nothing of ours stands under a number."""
+    return {key: value for key, value in data.items() if isinstance(key, str)}
 
 
 def _unknown(variables: Mapping[Path, str]) -> Iterator[Problem]:

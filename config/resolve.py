@@ -64,7 +64,7 @@ def silent_name(label: str) -> str:
 
 
 def resolve(site: SiteFile, text: str) -> Plant:
-    """The plant that ``site``, read from ``text``, means for its gateway. ``check`` found no fault."""
+    """The plant of ``site`` (read from ``text``) for its gateway. ``check`` found no fault."""
     return _Resolver(site).plant(text)
 
 

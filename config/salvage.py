@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from config.catalogue import Entry, Kind
 from config.limits import LimitSet, RuleEntry
@@ -116,7 +117,7 @@ def _each(adapter: TypeAdapter[T], data: Mapping[Key, Any]) -> dict[Key, Saved[T
 
 def _one(model: type[AnyModel], data: object) -> AnyModel | None:
     saved = _saved(TypeAdapter(model), data) if data is not None else None
-    return saved.value if saved else None
+    return saved.value if saved and saved.whole else None
 
 
 def _saved(adapter: TypeAdapter[T], data: Any) -> Saved[T] | None:  # noqa: ANN401 - merged data
@@ -129,9 +130,17 @@ def _saved(adapter: TypeAdapter[T], data: Any) -> Saved[T] | None:  # noqa: ANN4
             data = deepcopy(data) if attempt == 0 else data
             errors = error.errors(include_url=False, include_context=False)
             complete = complete and all(each["type"] == "extra_forbidden" for each in errors)
-            if not _prune(data, {_existing(data, path_of(each)) for each in errors}):
+            if not _prune(data, {_existing(data, _wrong(each)) for each in errors}):
                 return None
     return None
+
+
+def _wrong(error: ErrorDetails) -> Path:
+    """What to take away for ``error``: the key, or the channel, of which half says nothing."""
+    path = path_of(error)
+    if "channels" in path and error["type"] != "extra_forbidden":
+        return path[: path.index("channels") + 2]
+    return path
 
 
 def _prune(data: Any, wrong: set[Path]) -> bool:  # noqa: ANN401 - as above

@@ -17,17 +17,24 @@ _TAGS = frozenset(
     {"a setting", "the word off", "a channel", *(f"a {kind} rule" for kind in KINDS_OF_RULE)}
 )
 _OPC_UA = "this release reads Modbus TCP; OPC UA is not read yet"
+_SHOWN = ("int_", "float_", "finite_", "less_", "greater_", "string_pattern")
+"""Errors of numbers and names. A word where a mapping belongs may be a secret."""
 _FOREIGN = frozenset({"opcua", "node"})
 
 
 def findings(model: type[BaseModel], error: ValidationError) -> Iterator[Finding]:
     """Each error of ``error``, which ``model`` raised, at its path in the data."""
     errors = error.errors(include_url=False)
+    paths = {path_of(each) for each in errors}
     foreign = {path_of(each)[:-1] for each in errors if _is_foreign(each)}
     for each in errors:
         path = path_of(each)
         if each["type"] == "missing" and path[:-1] in foreign:
             continue
+        if each["type"] == "too_short" and any(
+            path == other[: len(path)] for other in paths - {path}
+        ):
+            continue  # there are items, and what is wrong with them is said
         at_key = each["type"] == "extra_forbidden" or each["loc"][-1:] == ("[key]",)
         yield Finding(path, _words(model, each, path), at_key=at_key)
 
@@ -71,17 +78,16 @@ def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # n
 
 def _plain(message: str) -> str:
     """Pydantic's words without its own names for types."""
+    if "valid dictionary" in message or "valid mapping" in message:
+        return "should be keys and values"
     swaps = {
         "Input should": "should",
         "Tuple should": "should",
         "String should": "should",
-        "valid dictionary or instance of": "mapping of keys to values, a",
-        "valid dictionary": "mapping of keys to values",
-        "valid mapping": "mapping of keys to values",
-        "valid tuple": "list",
-        "valid string": "text (in quotes, if it looks like a number)",
-        "valid integer": "whole number",
-        "valid number": "number",
+        "a valid tuple": "a list",
+        "a valid string": "text (in quotes, if it looks like a number)",
+        "a valid integer": "a whole number",
+        "a valid number": "a number",
         "after validation, not 0": "in it, not none",
     }
     for theirs, ours in swaps.items():
@@ -93,7 +99,7 @@ def _plain(message: str) -> str:
 def _shown(error: ErrorDetails, path: Path) -> str:
     """The value, where it is short and no secret."""
     value = error["input"]
-    if isinstance(value, bool | int | float | str) and not SECRET_KEYS.intersection(path):
+    if error["type"].startswith(_SHOWN) and not SECRET_KEYS.intersection(path):
         shown = repr(value) if isinstance(value, str) else str(value)
         return f" (got {shown})" if len(shown) <= 40 else ""  # noqa: PLR2004 - what fits a line
     return ""

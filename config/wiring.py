@@ -46,14 +46,20 @@ class Wiring:
             name in self.known and (name not in saved or saved[name].whole) for name in names
         )
 
-    def findings(self, equipment: EquipmentSpec) -> Iterator[Finding]:
-        """What is wrong with the sources of ``equipment``; paths are relative to it."""
+    def findings(self, equipment: EquipmentSpec, *, whole: bool) -> Iterator[Finding]:
+        """What is wrong with the sources of ``equipment``; paths are relative to it.
+
+        ``whole``: nothing had to be left out of it, so that a channel that is not there is missing.
+        """
+        whole = whole and self.complete(equipment)
         entries = self.kinds.get(equipment.kind)
         given: dict[str, int] = {}
         for index, source in enumerate(equipment.sources):
             profile = self.profile(source)
             path = ("sources", index)
-            found = [*self._doubled(source, profile, given)]
+            if whole and not specs_of(source, profile):
+                yield Finding(path, "gives no channel: name a profile or channels")
+            found = [*self._doubled(source, profile, given), *_ungroupable(source, profile)]
             if entries is not None:
                 found += self._own(equipment.kind, entries, source)
                 found += self._of_profile(equipment.kind, entries, source, profile)
@@ -64,8 +70,6 @@ class Wiring:
         self, source: SourceSpec, profile: Profile | None, given: Mapping[str, int]
     ) -> Iterator[Finding]:
         specs = specs_of(source, profile)
-        if not specs and (profile or not source.profile):
-            yield Finding((), "gives no channel: name a profile or channels")
         for name in specs:
             if name in given:
                 own = name in source.channels
@@ -128,6 +132,24 @@ def _channel_findings(
             or f"; a channel of your own is declared under kinds: {kind}:"
         )
         yield Finding((), f"{kind} has no channel {name!r} in the catalogue{hint}", at_key=True)
+
+
+def _ungroupable(source: SourceSpec, profile: Profile | None) -> Iterator[Finding]:
+    """Channels that cannot be read the way that the registers are to be read together."""
+    grouping = source.grouping or (profile.grouping if profile else GroupingSpec())
+    blocks = [block for each in grouping.exact for block in each.blocks]
+    for name, spec in specs_of(source, profile).items():
+        if len(spec.addresses) != 1:
+            continue
+        path: Path = ("channels", name) if name in source.channels else ("profile",)
+        first, last = spec.addresses[spec.table], spec.addresses[spec.table] + spec.width - 1
+        if spec.width > grouping.max_registers:
+            text = f"channel {name!r} takes {spec.width} registers, and max_registers is less"
+            yield Finding(path, text)
+        for table, start, count in blocks:
+            inside = [start <= each < start + count for each in (first, last)]
+            if table is spec.table and any(inside) and not all(inside):
+                yield Finding(path, f"channel {name!r} lies partly in an exact block")
 
 
 def grouping_findings(grouping: GroupingSpec) -> Iterator[Finding]:

@@ -94,7 +94,8 @@ class SiteFile(BaseSettings):
         overrides: dict[str, Any],
     ) -> Self:
         """Lay the layers over each other. Raises ``Malformed``, or pydantic-settings' own error."""
-        return cls.model_validate({"file": file, "environ": environ, "overrides": overrides})
+        layers: dict[str, Any] = {"file": file, "environ": environ, "overrides": overrides}
+        return cls(**layers)
 
     @classmethod
     def settings_customise_sources(
