@@ -1,1 +1,3 @@
 """The daemon: judge, record, deliver, serve."""
+
+VERSION = "0.1.0"

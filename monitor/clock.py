@@ -6,16 +6,21 @@ agree); a larger step back, or any step forward, is a new anchor and a new epoch
 What to do is decided in ``follow``, which is pure; ``RecordClock`` reads the clocks around it.
 """
 
+import ctypes
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from drivers.reading import Moment
+from monitor.messages import rfc3339
 
 MILLISECOND = 10**6
 TOLERANCE = 50 * MILLISECOND
 """Differences below this are left alone: reading two clocks is not atomic, and NTP slews."""
+_TIMEX_BYTES = 256
+"""More than ``struct timex`` takes on any architecture (208 on those with 64 bits)."""
+_TIME_ERROR = 5
 SLEWED = 10 * 10**9
 """A wall clock behind by at most this is met slowly."""
 
@@ -48,6 +53,15 @@ class ClockStep(NamedTuple):
     """What the wall clock says."""
     epoch: int
 
+    def told(self) -> dict[str, object]:
+        """Return what the record says of it."""
+        return {
+            "kind": self.kind,
+            "before": rfc3339(self.before),
+            "after": rfc3339(self.after),
+            "clock_epoch": self.epoch,
+        }
+
 
 def follow(anchor: Anchor, wall: int, boot: int) -> tuple[Anchor, ClockStep | None]:
     """Return the anchor to use from ``boot`` on, when the wall clock says ``wall`` (ns, UTC)."""
@@ -71,11 +85,25 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def synchronised() -> bool | None:
+    """Return whether the kernel's clock is kept in step with another; None where it does not say.
+
+    ``adjtimex(2)`` with no mode set only reads, and returns ``TIME_ERROR`` for an unsynchronised
+    clock; chrony, ntpd and timesyncd all clear that.
+    """
+    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    if adjtimex is None:
+        return None
+    state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return None if state < 0 else state != _TIME_ERROR
+
+
 class RecordClock:
     """Gives moments; told about steps by ``check``, which the daemon calls once a second."""
 
     def __init__(self) -> None:
         self._anchor = Anchor(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        self.boot_id = boot_id()
 
     def __call__(self) -> Moment:
         """Return this instant on both clocks."""

@@ -43,16 +43,21 @@ class Backoff:
 class Outage:
     """What is known of the trouble of one supervised thing; tells only what is news."""
 
-    def __init__(self, name: str, tell: Callable[[str, str], None]) -> None:
+    def __init__(self, name: str, tell: Callable[[str, str], None], now: Callable[[], int]) -> None:
         self.name = name
+        self.since: int | None = None
+        """When it was last held or lost, as ``now`` says; None before the first try."""
         self.text = ""
         """Why it is down; empty while it is held or was not tried yet."""
         self.held = False
         self.failures = 0
         self._tell = tell
+        self._now = now
 
     def lost(self, text: str) -> None:
         """Take note of a failure, and tell it if it is a new one or reads differently."""
+        if self.held or self.since is None:
+            self.since = self._now()
         self.held = False
         self.failures += 1
         if text != self.text:
@@ -61,7 +66,10 @@ class Outage:
 
     def regained(self) -> None:
         """Take note that it is held, and tell the end of an outage if there was one."""
+        if self.held:
+            return
         self.held = True
+        self.since = self._now()
         self.failures = 0
         if self.text:
             self._tell("end", self.text)

@@ -37,7 +37,7 @@ class Script:
 
 async def told_by(script: Script) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
-    outage = Outage("line-1", lambda phase, text: told.append((phase, text)))
+    outage = Outage("line-1", lambda phase, text: told.append((phase, text)), lambda: 0)
     task = asyncio.create_task(keep_running(script.hold, outage, LostError, AT_ONCE))
     await script.done.wait()
     task.cancel()

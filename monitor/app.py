@@ -1,0 +1,159 @@
+"""The whole running system, on one page.
+
+Lines give scans to the recorder, the recorder judges them and commits, sinks deliver what is
+committed, and people ask at the desk. Each line and each sink has one supervised task; the grid
+turns for all lines; the recorder commits for all. Nothing here decides anything.
+
+Stopping is cancelling: every task lets go at once, and what is left in the open tick is committed.
+What breaks the common path (the store, the recorder) ends the daemon, and systemd starts it anew.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from config.plant import Plant
+from drivers import open_lines
+from drivers.base import LineLost
+from drivers.grid import Grid
+from monitor.clock import RecordClock
+from monitor.desk import Desk
+from monitor.operators import address, local
+from monitor.recorder import Recorder
+from monitor.sinks.base import Gateway, SinkLost
+from monitor.sinks.influx import InfluxSink
+from monitor.sinks.mqtt import MqttSink
+from monitor.store import Store
+from monitor.supervise import Outage, keep_running
+
+SECOND = 10**9
+FILE = "cytowatch.db"
+log = logging.getLogger(__name__)
+
+Sink = InfluxSink | MqttSink
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """What runs, for whoever started it."""
+
+    recorder: Recorder
+    desk: Desk
+    grid: Grid
+    sinks: Sequence[Sink]
+    socket: Path
+
+
+@asynccontextmanager
+async def running(plant: Plant) -> AsyncIterator[Daemon]:
+    """Run everything inside the block; ``plant`` says what.
+
+    Raises ``StoreError`` or ``SocketError`` when it cannot start, and an ``ExceptionGroup`` that
+    holds a ``StoreError`` when the record cannot go on.
+    """
+    clock = RecordClock()
+    grid = Grid(clock)
+    directory = state_directory(plant)
+    names = sink_names(plant)
+    async with Store.open(directory / FILE, quota=plant.store.quota, sinks=names) as store:
+        recorder = await Recorder.start(plant, store, clock)
+        lines = open_lines(plant, clock, recorder.accept)
+        line_outages = {line.name: _outage(recorder, "line", line.name) for line in lines}
+        sink_outages = {name: _outage(recorder, "sink", name) for name in names}
+        desk = Desk(recorder, grid, list(line_outages.values()), list(sink_outages.values()))
+        sinks = open_sinks(plant, recorder, desk)
+        for line in lines:
+            for source in (s for s in plant.sources if s.line == line.name):
+                grid.add(source.period, source.key, partial(line.visit, source.index))
+        grid.every(SECOND, recorder.follow_clock)
+        grid.every(SECOND, partial(_report_sinks, recorder, sink_outages))
+        socket = address.to_open(directory)
+        try:
+            async with local.serve(socket, desk), asyncio.TaskGroup() as group:
+                tasks = [group.create_task(recorder.commit_ticks(), name="commit")]
+                for line in lines:
+                    held = keep_running(line.hold, line_outages[line.name], LineLost)
+                    tasks.append(group.create_task(held, name=line.name))
+                for sink in sinks:
+                    held = keep_running(sink.hold, sink_outages[sink.name], SinkLost)
+                    tasks.append(group.create_task(held, name=sink.name))
+                tasks.append(group.create_task(grid.run(), name="grid"))
+                yield Daemon(recorder, desk, grid, sinks, socket)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await recorder.close()
+
+
+def main(plant: Plant) -> int:
+    """Run until SIGTERM or SIGINT; return 0."""
+    asyncio.run(_until_stopped(plant))
+    return 0
+
+
+async def _until_stopped(plant: Plant) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(plant) as daemon:
+        log.info(
+            "watching %d channels of %d equipments; local socket %s",
+            sum(len(source.channels) for source in plant.sources),
+            len(plant.equipment),
+            daemon.socket,
+        )
+        # What stands now stays for good: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+        await stop.wait()
+        log.info("stopping")
+
+
+def state_directory(plant: Plant) -> Path:
+    """Return where the store lies: as the file says, else systemd's place, else ``./state``."""
+    # systemd joins several state directories by colons; ours is the first.
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return plant.store.directory or Path(given or "state")
+
+
+def sink_names(plant: Plant) -> list[str]:
+    """Return the names under which the configured sinks have their cursors."""
+    settings = {"influxdb": plant.influxdb, "mqtt": plant.mqtt}
+    return [name for name, given in settings.items() if given is not None]
+
+
+def open_sinks(plant: Plant, recorder: Recorder, desk: Desk) -> list[Sink]:
+    """Return every configured sink, ready to be held."""
+    sinks: list[Sink] = []
+    gateway = Gateway(plant.site, plant.gateway)
+    if plant.influxdb is not None:
+        sinks.append(InfluxSink(plant.influxdb, gateway, recorder.store))
+    if plant.mqtt is not None:
+        sinks.append(MqttSink(plant.mqtt, gateway, recorder, desk.command))
+    return sinks
+
+
+def _outage(recorder: Recorder, kind: str, name: str) -> Outage:
+    """Trouble of a line or sink: in the log and on the record, when it begins, changes and ends."""
+
+    def tell(phase: str, text: str) -> None:
+        log.log(_LEVELS[phase], "%s %s: %s", kind, name, text if phase != "end" else "well again")
+        recorder.note("outage", f"{kind}/{name}", {"phase": phase, "text": text})
+
+    return Outage(name, tell, lambda: recorder.clock().at)
+
+
+_LEVELS = {"begin": logging.WARNING, "change": logging.WARNING, "end": logging.INFO}
+
+
+def _report_sinks(recorder: Recorder, outages: dict[str, Outage]) -> None:
+    for name, outage in outages.items():
+        recorder.report(f"sink-{name}", holds=not outage.held)

@@ -1,0 +1,110 @@
+"""From facts to words: the message that tells of an alarm, made from what is known. Pure."""
+
+from dataclasses import dataclass
+
+from config.plant import Plant
+from drivers.reading import Moment
+from monitor.alarms.facts import Alarm, AlarmEvent, State
+from monitor.alarms.watch import Watched
+from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an event has from the recorder, and not from the alarm."""
+
+    seq: int
+    scan: int = 0
+    actor: Actor | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Knows who we are; turns events into messages."""
+
+    plant: Plant
+    store_id: str
+
+    def event(self, watched: Watched, event: AlarmEvent, told: Told) -> AlarmEventMessage:
+        """Return the message of one transition."""
+        standing = self._standing(watched, event.name, event.alarm, told.seq, event.now)
+        standing["state"] = event.after
+        return AlarmEventMessage.model_validate(
+            standing
+            | {
+                "change": event.change,
+                "before": event.before,
+                "after": event.after,
+                "scan": told.scan,
+                "actor": told.actor.user if told.actor else "",
+                "claimed": told.actor.claimed if told.actor else "",
+                "via": told.actor.via if told.actor else "",
+                "comment": told.comment,
+            }
+        )
+
+    def occurrence(self, name: str, number: int) -> str:
+        """Return the id of an occurrence on the wire; empty where there was none yet."""
+        return f"{self.store_id}/{name}/{number}" if number else ""
+
+    def _standing(
+        self, watched: Watched, name: str, alarm: Alarm, seq: int, now: Moment
+    ) -> dict[str, object]:
+        rule = watched.rule
+        state = alarm.state
+        shelved = alarm.shelved_until is not None
+        suppressed = bool(alarm.suppressed_by or alarm.superseded_by)
+        return {
+            "site": self.plant.site,
+            "gateway": self.plant.gateway,
+            "area": watched.area,
+            "equipment": watched.equipment,
+            "kind": watched.kind,
+            "channel": watched.channel,
+            "rule": watched.rule_name,
+            "alarm": name,
+            "event_id": f"{self.store_id}-{seq}",
+            "seq": seq,
+            "store_id": self.store_id,
+            "version": alarm.version,
+            "occurrence": self.occurrence(name, alarm.occurrence),
+            "state": state,
+            "active_state": alarm.active,
+            "acked_state": alarm.acknowledged,
+            "latched_state": alarm.latched,
+            "shelving_state": "TimedShelved" if shelved else "Unshelved",
+            "suppressed_state": suppressed,
+            "suppressed_or_shelved": suppressed or shelved,
+            "retain": state not in {State.NORMAL, State.ENDED},
+            "annunciated": alarm.annunciated,
+            "suppressed_by": alarm.suppressed_by,
+            "superseded_by": alarm.superseded_by,
+            "shelved_until": _until(alarm.shelved_until, now),
+            "priority": rule.priority.value,
+            "severity": rule.priority.severity,
+            "value": alarm.value,
+            "unit": watched.unit,
+            "limit": watched.limit,
+            "peak": alarm.peak,
+            "peak_time": _time(alarm.peak_at),
+            "condition_start": _time(alarm.condition_start and alarm.condition_start.at),
+            "alarm_time": _time(alarm.alarm_time and alarm.alarm_time.at),
+            "time": rfc3339(now.at),
+            "response": rule.response,
+            "config": self.plant.digest[:8],
+        }
+
+
+def standing_part(event: AlarmEventMessage) -> AlarmMessage:
+    """Return the alarm as it stands after ``event``: what is retained at the broker."""
+    known = event.model_dump(include=set(AlarmMessage.model_fields) - {"schema_"})
+    return AlarmMessage.model_validate(known)
+
+
+def _until(boot: int | None, now: Moment) -> str | None:
+    return None if boot is None else rfc3339(now.at + boot - now.boot)
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)

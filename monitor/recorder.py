@@ -1,0 +1,357 @@
+"""The middle of the line: every scan passes here, is judged, and goes on the record.
+
+``accept`` is called by the drivers for each scan: judge, encode, put into the open tick. One task
+(``commit_ticks``) commits the tick, once a period, and at once when there is something to tell.
+Nothing is told to anyone before its commit: sinks and operators see what is committed.
+The open tick is the only thing that is held in memory, and it is bounded in time: when a commit
+takes longer than ``LONGEST_COMMIT`` the daemon ends rather than look alive.
+"""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from config.plant import Plant
+from config.rules import Priority, Rule, Silent
+from drivers.reading import Moment, Quality, Scan
+from monitor import VERSION
+from monitor.alarms import snapshot
+from monitor.alarms.board import Board
+from monitor.alarms.facts import Alarm, AlarmEvent
+from monitor.alarms.unmonitored import unmonitored
+from monitor.clock import ClockStep, RecordClock
+from monitor.describe import Describer, Told, standing_part
+from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
+from monitor.store import Event, Store, StoreError, Template, Tick
+
+MILLISECOND = 10**6
+GROUP = 25
+"""Equipments that share a gzip member: enough to compress well, few enough to read one alone."""
+LONGEST_COMMIT = 30.0
+"""Seconds after which a disk that does not answer ends the daemon."""
+DELIVERY_DELAY = 60 * 10**9
+"""How long a database or broker may be away before that is an alarm (ns)."""
+
+
+class Recorder:
+    """Judges and records; ``await Recorder.start(...)`` makes one that is ready for scans."""
+
+    def __init__(self, plant: Plant, store: Store, board: Board, clock: RecordClock) -> None:
+        self.plant = plant
+        self.store = store
+        self.board = board
+        self.clock = clock
+        self.latest: list[Scan | None] = [None] * len(plant.sources)
+        """The newest scan of each source, by its index."""
+        self.scans = 0
+        """Accepted since the start."""
+        self.readings: Counter[Quality] = Counter()
+        """Accepted since the start, by quality."""
+        self.changes: Counter[str] = Counter()
+        """Alarm transitions since the start, by the word of the change."""
+        self._describer = Describer(plant, store.store_id)
+        self._templates = [Template(plant, source) for source in plant.sources]
+        self._groups: list[int] = []
+        self._last_ms = [0] * len(plant.sources)
+        last = store.last
+        self._scan, self._event, self._seq = last.scan, last.event, last.seq
+        self._unseen = dict(store.last_seen)
+        self._away = "unknown"
+        self._standing: dict[str, AlarmEventMessage] = {}
+        self._tick = Tick()
+        self._untold: list[AlarmEventMessage] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._urgent = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self._failed = False
+        self._watchers: list[Callable[[Scan], None]] = []
+
+    @classmethod
+    async def start(cls, plant: Plant, store: Store, clock: RecordClock) -> "Recorder":
+        """Take the record up where it was left, and put the start itself on it.
+
+        Raises ``StoreError`` when that cannot be written.
+        """
+        before = await Before.read(store)
+        step = clock.resume(store.last.at, before.clock_epoch)
+        now = clock()
+        facts = {n: snapshot.load(text, clock.boot_id, now) for n, text in store.facts.items()}
+        recorder = cls(plant, store, Board(plant, facts, gateway_rules(plant)), clock)
+        await recorder._take_up(before, step, now)
+        return recorder
+
+    def accept(self, scan: Scan) -> None:
+        """Judge and record one scan; the ``Emit`` of every driver."""
+        source = scan.source
+        self.scans += 1
+        self._scan += 1
+        ms = max(scan.at // MILLISECOND, self._last_ms[source] + 1)
+        self._last_ms[source] = ms
+        line = self._templates[source].encode(scan, self._scan, ms)
+        self._tick.add(self._groups[source], line, self._scan, ms * MILLISECOND)
+        self.latest[source] = scan
+        self._count(scan)
+        if self._unseen:
+            self._seen(scan)
+        events = self.board.observe(scan)
+        if events:
+            self.tell(events, scan=self._scan)
+        for watcher in self._watchers:
+            watcher(scan)
+
+    def tell(
+        self,
+        events: Sequence[AlarmEvent],
+        *,
+        scan: int = 0,
+        actor: Actor | None = None,
+        comment: str = "",
+    ) -> list[AlarmEventMessage]:
+        """Put alarm transitions on the record; they are delivered as soon as they are committed."""
+        told_before = len(self._untold)
+        for event in events:
+            self._seq += 1
+            told = Told(self._seq, scan, actor, comment)
+            message = self._describer.event(self.board.watched[event.name], event, told)
+            self.changes[event.change.value] += 1
+            self._untold.append(message)
+            self._append("alarm", event.now, event.name, message.model_dump_json(by_alias=True))
+        self._urgent.set()
+        return self._untold[told_before:]
+
+    def note(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
+        """Put anything else on the record: it is committed with the tick."""
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        self._append(kind, self.clock(), subject, text)
+
+    def report(self, name: str, *, holds: bool) -> None:
+        """Say whether one of the gateway's own troubles (``sink-mqtt`` …) is there just now."""
+        if events := self.board.report(name, holds, self.clock()):
+            self.tell(events)
+
+    def remember(self, request_id: str, reply: str) -> None:
+        """Keep the answer to an operator's request, in the same commit as its effect."""
+        self._tick.replies[request_id] = reply
+
+    async def committed(self) -> None:
+        """Return when everything accepted until now is on the disk."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._urgent.set()
+        await future
+
+    async def commit_ticks(self) -> None:
+        """Commit the open tick, again and again; the daemon's heartbeat.
+
+        Ends only by being cancelled, or with ``StoreError``, and then the daemon must end too.
+        """
+        period = self.plant.store.tick / 10**9
+        while True:
+            try:
+                async with asyncio.timeout(period):
+                    await self._urgent.wait()
+            except TimeoutError:
+                pass
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commit the open tick now; raises ``StoreError`` when the disk fails or is stuck."""
+        async with self._committing:
+            self._urgent.clear()
+            tick, untold, waiting = self._open_next()
+            await self._store(tick)
+            self._stand(untold)
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def follow_clock(self) -> None:
+        """Look whether the wall clock stepped; called once a second."""
+        if step := self.clock.check():
+            self._step(step)
+
+    @contextmanager
+    def watching(self, watcher: Callable[[Scan], None]) -> Iterator[None]:
+        """Hand every scan to ``watcher`` too, until the block is left; it must be quick."""
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
+    def standing(self, name: str) -> AlarmMessage | None:
+        """Return the alarm as it stands on the record; None where nothing was ever told of it."""
+        event = self._standing.get(name)
+        return event and standing_part(event)
+
+    def active(self) -> list[AlarmMessage]:
+        """Return every alarm that is not normal, as it stands on the record."""
+        return [standing_part(event) for event in self._standing.values()]
+
+    async def close(self) -> None:
+        """Commit what is left, with the fact that the daemon was stopped; not on a failed disk."""
+        if not self._failed:
+            self.note("stop", self.plant.gateway, {"reason": "told to"})
+            await self.commit()
+
+    async def _store(self, tick: Tick) -> None:
+        if tick.empty:
+            return
+        try:
+            async with asyncio.timeout(LONGEST_COMMIT):
+                await self.store.commit(tick)
+        except TimeoutError as error:
+            self._failed = True
+            raise StoreError(f"the disk took over {LONGEST_COMMIT:.0f} s to commit") from error
+        except StoreError:
+            self._failed = True
+            raise
+
+    def _open_next(self) -> tuple[Tick, list[AlarmEventMessage], list[asyncio.Future[None]]]:
+        tick, self._tick = self._tick, Tick()
+        untold, self._untold = self._untold, []
+        waiting, self._waiting = self._waiting, []
+        now = self.clock()
+        changed = self.board.take_changed()
+        tick.facts = {name: self._saved(alarm, now) for name, alarm in changed.items()}
+        return tick, untold, waiting
+
+    def _saved(self, alarm: Alarm, now: Moment) -> str:
+        return "" if alarm.at_rest else snapshot.dump(alarm, self.clock.boot_id, now)
+
+    def _stand(self, told: Sequence[AlarmEventMessage]) -> None:
+        for message in told:
+            if message.retain:
+                self._standing[message.alarm] = message
+            else:
+                self._standing.pop(message.alarm, None)
+
+    def _append(self, kind: str, now: Moment, subject: str, body: str) -> None:
+        self._event += 1
+        seq = self._seq if kind == "alarm" else None
+        self._tick.events.append(Event(self._event, seq, kind, now.at, now.boot, subject, body))
+
+    def _count(self, scan: Scan) -> None:
+        spoke = len(scan.values) if scan.spoke is None else len(scan.spoke)
+        for fault in scan.faults.values():
+            self.readings[fault.quality] += 1
+        self.readings[Quality.GOOD] += spoke - len(scan.faults)
+
+    def _seen(self, scan: Scan) -> None:
+        """End the unmonitored interval of an equipment with its first scan."""
+        name = self.plant.sources[scan.source].equipment
+        last = self._unseen.pop(name, None)
+        if last is None:
+            return
+        for gap in unmonitored({name: last}, scan.at, self.plant):
+            body = {
+                "from": rfc3339(gap.start),
+                "to": rfc3339(gap.end),
+                "seconds": round(gap.seconds, 3),
+                "cause": self._away,
+            }
+            self.note("unmonitored", name, body)
+            if events := self.board.missed(name, scan.moment):
+                self.tell(events, scan=self._scan)
+
+    def _step(self, step: ClockStep) -> None:
+        if step.kind == "backward":
+            self._last_ms = [0] * len(self._last_ms)
+        self.note("clock_step", "", step.told())
+        self.board.retake()
+        self._urgent.set()
+
+    async def _take_up(self, before: "Before", step: ClockStep | None, now: Moment) -> None:
+        """Begin the record of this run: who we are, what stands, and why we were away."""
+        self._groups = await self._group_sources()
+        self._away = before.why_away(self.clock.boot_id)
+        self._standing = await self._stood()
+        self._note_start(before)
+        if step:
+            self._step(step)
+        if events := self.board.reconcile(now):
+            self.tell(events)
+        await self.commit()
+
+    def _note_start(self, before: "Before") -> None:
+        plant = self.plant
+        start = {
+            "version": VERSION,
+            "pid": os.getpid(),
+            "boot_id": self.clock.boot_id,
+            "clock_epoch": self.clock.epoch,
+            "config": plant.digest,
+            "away": self._away,
+        }
+        self.note("start", plant.gateway, start)
+        if before.config != plant.digest:
+            self._tick.config = (plant.digest, plant.text)
+            self.note("config", plant.digest, {"was": before.config})
+        if aside := self.store.moved_aside:
+            self.note("store", "", {"what": "a damaged store was moved aside", "to": str(aside)})
+
+    async def _group_sources(self) -> list[int]:
+        names = [equipment.name for equipment in self.plant.equipment]
+        parts = [tuple(names[at : at + GROUP]) for at in range(0, len(names), GROUP)]
+        ids = await self.store.groups(parts)
+        group_of = {name: id_ for part, id_ in zip(parts, ids, strict=True) for name in part}
+        return [group_of[source.equipment] for source in self.plant.sources]
+
+    async def _stood(self) -> dict[str, AlarmEventMessage]:
+        """What was last told of each alarm that stands."""
+        stood = {}
+        for name, _ in self.board.standing():
+            if event := await self.store.newest("alarm", name):
+                stood[name] = AlarmEventMessage.model_validate_json(event.body)
+        return stood
+
+
+class Before(NamedTuple):
+    """What the record says of the run before this one."""
+
+    boot_id: str
+    """Empty when there was none."""
+    clock_epoch: int
+    config: str
+    stopped: bool
+    """It ended because it was told to."""
+
+    @classmethod
+    async def read(cls, store: Store) -> "Before":
+        """Read it off the record."""
+        start, stop = await store.newest("start"), await store.newest("stop")
+        step = await store.newest("clock_step")
+        if start is None:
+            return cls("", 1, "", stopped=False)
+        said = json.loads(start.body)
+        stepped = json.loads(step.body)["clock_epoch"] if step else 1
+        stopped = stop is not None and stop.number > start.number
+        epoch = max(said["clock_epoch"], stepped)
+        return cls(said["boot_id"], epoch, said["config"], stopped)
+
+    def why_away(self, boot_id: str) -> str:
+        """Return the cause of the time since: what the unmonitored intervals are put down to."""
+        if not self.boot_id:
+            return "first start"
+        if self.stopped:
+            return "stopped"
+        return "killed" if self.boot_id == boot_id else "host restarted"
+
+
+def gateway_rules(plant: Plant) -> dict[str, Rule]:
+    """Return the rules for the gateway's own troubles, by name."""
+    sinks = {"influxdb": plant.influxdb, "mqtt": plant.mqtt}
+    return {
+        f"sink-{name}": Silent(
+            name=f"sink-{name}",
+            on_delay=DELIVERY_DELAY,
+            priority=Priority.HIGH,
+            response="Nothing is lost: it waits on the gateway. See cytowatch status",
+        )
+        for name, settings in sinks.items()
+        if settings is not None
+    }
