@@ -44,24 +44,27 @@ def _show(message: "StatusMessage") -> None:
 
 
 def _facts(message: "StatusMessage") -> list[tuple[str, str]]:
+    clock = {True: "synchronised", False: "NOT synchronised", None: "not known"}
     return [
         ("gateway", f"{message.site}/{message.gateway}, cytowatch {message.version}"),
         ("running", f"pid {message.pid} since {message.started}"),
-        ("time", message.time),
+        ("time", f"{message.time}, clock {clock[message.clock_synchronised]}"),
         ("file", f"{message.config}: {message.equipment} equipments, {message.channels} channels"),
         (
             "alarms",
             f"{message.alarms_standing} standing, {message.alarms_unacknowledged} unacknowledged",
         ),
         ("record", f"scan {message.last_scan}, seq {message.last_seq}"),
-        (
-            "grid",
-            f"{message.grid.visits} visits, {message.grid.skipped} skipped, off by"
-            f" {message.grid.deviation_ms_p99:.1f} ms (p99)",
-        ),
+        ("grid", _grid(message)),
         ("store", f"{message.store.store_id} in {message.store.path}"),
         *[("", f"{key}: {value}") for key, value in message.store.figures.items()],
     ]
+
+
+def _grid(message: "StatusMessage") -> str:
+    grid = message.grid
+    kept = f"{grid.visits} visits, {grid.skipped} skipped"
+    return f"{kept}, off by {grid.deviation_ms_p99:.1f} ms (p99)"
 
 
 def _more(link: "LineStatus | SinkStatus") -> str:

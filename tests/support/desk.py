@@ -250,6 +250,7 @@ class FakeDesk:
             started=rfc3339(NOON),
             time=rfc3339(NOON),
             config="01234567",
+            clock_synchronised=True,
             last_scan=17,
             last_seq=3,
             equipment=2,

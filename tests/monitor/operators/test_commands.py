@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alarms.facts import State
-from monitor.messages import Actor, ActReply, ActRequest
+from monitor.messages import Actor, ActReply, ActRequest, Resend
 from monitor.operators.commands import (
     BURST,
     LARGEST,
@@ -65,10 +65,9 @@ class Desk:
         self.replies[request.request_id] = reply
         return reply
 
-    async def resend(self, first: int, last: int, actor: Actor, reason: str) -> int:
+    async def resending(self, first: int, last: int, actor: Actor, reason: str) -> None:
         assert reason
         self.resent.append((first, last, actor.user))
-        return last - first + 1
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
         self.refused.append((subject, body))
@@ -85,6 +84,8 @@ async def ask(
 ) -> dict[str, object] | None:
     payload = request if isinstance(request, bytes) else json.dumps(request).encode()
     reply = await commands.handle(user, act, payload, retained=retained, now=now)
+    if isinstance(reply, Resend):
+        reply = reply.reply(reply.last - reply.first + 1).decode()
     return None if reply is None else json.loads(reply)
 
 
