@@ -5,6 +5,7 @@ what the device means; the catalogue says what the channel is. Between the two s
 linear conversion.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
@@ -20,6 +21,9 @@ from config.units import Linear, UnitError, conversion, exact
 LAST_ADDRESS = 65535
 MOST_EXACT = 2**53
 """Whole numbers up to here are floats without loss."""
+
+LARGEST_SINGLE = 3.4028234663852886e38
+_SINGLE = struct.Struct(">f")
 
 _WIDTH = {
     Encoding.INT16: 1,
@@ -173,6 +177,9 @@ def _sentinel_faults(spec: ChannelSpec, encoding: Encoding) -> Iterator[Finding]
     bits = _SIGNED.get(encoding) or _UNSIGNED.get(encoding)
     if spec.sentinels and bits is None and encoding not in _FLOATS:
         yield Finding(("sentinels",), f"a {encoding} has no sentinels")
+    for index, sentinel in enumerate(spec.sentinels):
+        if encoding is Encoding.FLOAT32 and abs(sentinel) > LARGEST_SINGLE:
+            yield Finding(("sentinels", index), f"{sentinel:g} is no {encoding}")
     for index, sentinel in enumerate(spec.sentinels if bits else ()):
         lowest = -(2 ** (bits or 0) // 2) if encoding in _SIGNED else 0
         if not (sentinel.is_integer() and lowest <= sentinel < 2 ** (bits or 0)):
@@ -200,6 +207,10 @@ def _number_faults(spec: ChannelSpec, entry: Entry) -> Iterator[Finding]:
         known = f": the catalogue has {entry.unit!r}" if entry.unit else ": it is a bare number"
         yield Finding(("unit",), f"{error}{known}")
         return
+    try:
+        _ = float(linear.scale), float(linear.offset), limits_of(spec, entry)
+    except OverflowError:
+        yield Finding((), "scale, offset or valid is beyond what a float can hold")
     if entry.type is ChannelType.COUNTER and linear != Linear():
         yield Finding((), "a counter is kept as it is: no scale, offset or conversion")
 
@@ -290,7 +301,10 @@ def _quotient(scale: Fraction) -> tuple[float, float]:
 
 
 def _raw(sentinel: float, encoding: Encoding) -> float:
-    """A sentinel as the decoder will see it: 0x8000 in an int16 is -32768."""
+    """A sentinel as the decoder sees it: 0x8000 in an int16 is -32768, a float32 is rounded."""
+    if encoding is Encoding.FLOAT32:
+        (rounded,) = _SINGLE.unpack(_SINGLE.pack(sentinel))
+        return float(rounded)
     modulus = 1 << _SIGNED.get(encoding, 0)
     negative = encoding in _SIGNED and sentinel >= modulus / 2
     return sentinel - modulus if negative else sentinel

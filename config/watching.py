@@ -140,8 +140,8 @@ def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterat
         return
     try:
         valid = limits_of(spec, entry)
-    except UnitError:
-        return  # said where the unit is
+    except (UnitError, OverflowError):
+        return  # said where the channel is
     if valid is None:
         return
     side = 1 if isinstance(rule, High) else -1

@@ -262,6 +262,21 @@ FAULTS = {
         "type: int16, sentinels: [70000],",
         ["14:58: profiles.own.channels.temperature.sentinels.0: 70000 is no int16"],
     ),
+    "sentinel that no float32 is": (
+        "type: float32, order: CDAB",
+        "type: float32, sentinels: [1.0e+39]",
+        ["15:50: profiles.own.channels.co2.sentinels.0: 1e+39 is no float32"],
+    ),
+    "more than a float can hold": (
+        CO2,
+        '{input: 4, type: float32, unit: "1", scale: 1.0e+308}',
+        [
+            (
+                "15:12: profiles.own.channels.co2: "
+                "scale, offset or valid is beyond what a float can hold"
+            )
+        ],
+    ),
     "names of a state": (
         "{0: closed, 1: open}",
         "{0: shut, 1: open}",
