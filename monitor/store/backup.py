@@ -19,11 +19,11 @@ def copy(source: Path, target: Path) -> None:
     writer does not wait for readers. Returns when the copy is on the disk.
     Raises StoreError when ``target`` exists, or either cannot be read or written.
     """
+    if target.exists():
+        raise StoreError(f"{target}: exists already; a backup overwrites nothing")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError as error:
-        raise StoreError(f"{target}: exists already; a backup overwrites nothing") from error
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
     try:

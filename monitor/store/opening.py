@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 import string
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +96,7 @@ def _open(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = None
     try:
+        _look_before_touching(path)
         connection = schema.connect(path)
         _make_or_check(connection, path)
     except sqlite3.Error as error:
@@ -111,20 +112,34 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _look_before_touching(path: Path) -> None:
+    """Find a foreign or newer file by reading only, so that it stays as it is."""
+    with closing(schema.connect_readonly(path)) as connection:
+        try:
+            tables = _tables(connection)
+        except sqlite3.OperationalError:
+            return  # A journal must be rolled back first, which takes the connection that writes.
+        if tables and "meta" not in tables:
+            raise _UnusableError
+        if tables:
+            _check_version(schema.read_meta(connection, "schema"), path)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
 def _close(connection: sqlite3.Connection | None) -> None:
     if connection is not None:
         connection.close()
 
 
 def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    tables = _tables(connection)
     if not tables:
         alphabet = string.ascii_lowercase + string.digits
         schema.create(connection, "".join(secrets.choice(alphabet) for _ in range(8)))
         return
-    if "meta" not in tables:
-        raise _UnusableError
-    _check_version(schema.read_meta(connection, "schema"), path)
     if not tables.issuperset((*schema.SMALL_TABLES, "blob", "dead_letter")):
         raise _UnusableError
     _look_through(connection, everywhere=_suspect(path).exists() or _small(path))

@@ -1,0 +1,49 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from monitor.store import Store, StoreError, Tick
+from monitor.store.verify import verify
+from tests.monitor.store.support import QUOTA, event, tick_of
+
+
+async def test_a_copy_made_while_commits_go_on_is_a_store(tmp_path: Path) -> None:
+    copy = tmp_path / "backups" / "copy.db"
+    async with Store.open(tmp_path / "state" / "cytowatch.db", quota=QUOTA) as store:
+        groups = await store.groups([("incubator-0",)])
+        for number in range(20):
+            tick = tick_of(groups, 1 + 4 * number, width=200)
+            tick.events = [event(number + 1)]
+            await store.commit(tick)
+        copying = asyncio.create_task(store.backup(copy))
+        while not copying.done():
+            await store.commit(Tick(events=[event(store.last.event + 1)]))
+        await copying
+        head, store_id = store.last.head, store.store_id
+    verdict = verify(copy)
+    assert verdict.whole
+    assert verdict.events >= 20
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert {file.name for file in copy.parent.iterdir()} == {"copy.db"}
+    assert verify(tmp_path / "state" / "cytowatch.db", verdict.head).whole
+    assert verify(tmp_path / "state" / "cytowatch.db", head).whole
+    async with Store.open(copy, quota=QUOTA) as store:
+        assert store.store_id == store_id
+        assert store.last.head == verdict.head
+
+
+async def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_text("precious")
+    async with Store.open(tmp_path / "state" / "cytowatch.db", quota=QUOTA) as store:
+        with pytest.raises(StoreError, match="exists already"):
+            await store.backup(tmp_path / "copy.db")
+        await store.commit(Tick(events=[event(1)]))
+    assert (tmp_path / "copy.db").read_text() == "precious"
+
+
+async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with Store.open(tmp_path / "state" / "cytowatch.db", quota=QUOTA) as store:
+        with pytest.raises(StoreError, match="cannot be written"):
+            await store.backup(tmp_path / "file" / "copy.db")

@@ -1,0 +1,195 @@
+"""The store against a model of what it promises, with crashes at any point between two calls."""
+
+import json
+import shutil
+import tempfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from monitor.store.database import MOST_GONE, Database
+from monitor.store.events import Event
+from monitor.store.reader import Reader
+from monitor.store.tick import Lane, Tick
+from monitor.store.verify import verify
+from tests.monitor.store.support import NOON, QUOTA, line_of
+
+GROUPS = [("incubator-0", "incubator-1"), ("incubator-2",)]
+LANES: list[tuple[str, Lane]] = [
+    ("influx", "telemetry"),
+    ("influx", "events"),
+    ("mqtt", "events"),
+]
+
+
+@dataclass
+class Model:
+    """What is committed."""
+
+    lines: list[bytes] = field(default_factory=list)
+    blobs: int = 0
+    scan: int = 0
+    events: list[Event] = field(default_factory=list)
+    seq: int = 0
+    facts: dict[str, str] = field(default_factory=dict)
+    replies: dict[str, str] = field(default_factory=dict)
+    cursors: dict[tuple[str, Lane], int] = field(default_factory=dict)
+    heads: list[str] = field(default_factory=list)
+
+
+class StoreAndModel(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="cytowatch-"))
+        self.copies = 0
+        self.path = self.home / "0" / "cytowatch.db"
+        self.model = Model()
+        self.database = Database(self.path, QUOTA)
+        self.groups = self.database.groups(GROUPS)
+        self.confirmed: dict[tuple[str, Lane], int] = {}
+
+    def teardown(self) -> None:
+        self.database.close()
+        shutil.rmtree(self.home)
+
+    @rule(
+        scans=st.lists(st.integers(0, 2), max_size=5),
+        kinds=st.lists(st.sampled_from(["alarm", "act", "start"]), max_size=3),
+        facts=st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "{}", '{"v":1}'])),
+        request=st.none() | st.sampled_from(["r1", "r2"]),
+    )
+    def commit(
+        self, scans: list[int], kinds: list[str], facts: dict[str, str], request: str | None
+    ) -> None:
+        model, tick = self.model, Tick(facts=facts)
+        told = [self._line(number, equipment) for number, equipment in enumerate(scans, 1)]
+        for group in sorted({equipment // 2 for equipment in scans}):
+            tick.lines[self.groups[group]] = [text for of, text in told if of == group]
+            model.lines += tick.lines[self.groups[group]]
+            model.blobs += 1
+        tick.first_scan, tick.last_scan = model.scan + 1, model.scan + len(scans)
+        tick.first_at, tick.last_at = NOON, NOON + 10**9
+        model.scan += len(scans)
+        for kind in kinds:
+            tick.events.append(self._event(kind))
+        if request:
+            tick.replies[request] = json.dumps(len(model.events))
+        self.database.commit(tick, self.confirmed, None)
+        model.events += tick.events
+        model.facts = {k: v for k, v in (model.facts | facts).items() if v}
+        model.replies |= tick.replies
+        self._confirmations_are_written()
+        model.heads.append(self.database.ends.last.head)
+
+    def _line(self, number: int, equipment: int) -> tuple[int, bytes]:
+        return equipment // 2, line_of(f"incubator-{equipment}", self.model.scan + number, NOON)
+
+    def _event(self, kind: str) -> Event:
+        if kind == "alarm":
+            self.model.seq += 1
+        number = self.database.ends.event + 1 + self._pending
+        self._pending += 1
+        seq = self.model.seq if kind == "alarm" else None
+        return Event(number, seq, kind, NOON, 0, "a/b/c", "{}")
+
+    _pending = 0
+
+    def _confirmations_are_written(self) -> None:
+        self.model.cursors |= self.confirmed
+        self.confirmed = {}
+        self._pending = 0
+
+    @rule(lane=st.sampled_from(LANES), share=st.floats(0, 1))
+    def confirm(self, lane: tuple[str, Lane], share: float) -> None:
+        newest = self.model.blobs if lane[1] == "telemetry" else len(self.model.events)
+        upto = int(newest * share)
+        if upto > self.model.cursors.get(lane, 0):
+            self.confirmed[lane] = upto
+
+    @precondition(lambda self: self.confirmed)
+    @rule()
+    def flush(self) -> None:
+        self.database.confirm(self.confirmed)
+        self._confirmations_are_written()
+
+    @rule()
+    def carry_the_log_over(self) -> None:
+        self.database._since_checkpoint = 10**6
+        self.database.tidy()
+
+    @rule()
+    def close_and_open(self) -> None:
+        self.database.close()
+        self.database = Database(self.path, QUOTA)
+        self.confirmed = {}
+
+    @rule()
+    def crash(self) -> None:
+        """What a killed process leaves is what the files are at that moment."""
+        self.copies += 1
+        copy = self.home / str(self.copies)
+        shutil.copytree(self.path.parent, copy, ignore=shutil.ignore_patterns("*-shm"))
+        self.database.close()
+        self.path = copy / "cytowatch.db"
+        self.database = Database(self.path, QUOTA)
+        self.confirmed = {}
+
+    @invariant()
+    def nothing_committed_is_missing_and_nothing_doubled(self) -> None:
+        model, database = self.model, self.database
+        blobs = database.telemetry(0, 2**30)
+        assert [blob.id for blob in blobs] == list(range(1, model.blobs + 1))
+        lines = [text for blob in blobs for text in zlib.decompress(blob.body, 31).splitlines()]
+        assert lines == model.lines
+        events = database.events(0, 10**6)
+        assert [event._replace(ms=0) for event in events] == model.events
+        assert len({event.ms for event in events}) == len(events)
+        last = database.ends.last
+        assert (last.scan, last.event, last.seq) == (model.scan, len(model.events), model.seq)
+        assert database.facts() == model.facts
+        assert {key: database.reply_to(key) for key in model.replies} == model.replies
+
+    @invariant()
+    def cursors_are_those_committed_and_never_ahead(self) -> None:
+        cursors = self.database.cursors()
+        assert cursors == self.model.cursors
+        for (_, lane), upto in cursors.items():
+            assert upto <= (self.model.blobs if lane == "telemetry" else len(self.model.events))
+
+    @invariant()
+    def the_chain_is_whole_by_every_head_there_was(self) -> None:
+        for head in self.model.heads[-2:] or [""]:
+            assert verify(self.path, head).problems == ()
+
+
+TestStoreAndModel = StoreAndModel.TestCase
+TestStoreAndModel.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+
+
+def test_a_lowered_quota_is_reached_in_steps(tmp_path: Path) -> None:
+    """However many readings must leave, no single commit is held up by all of them."""
+    path = tmp_path / "cytowatch.db"
+    database = Database(path, QUOTA)
+    groups = database.groups([(f"incubator-{n}",) for n in range(100)])
+    for scan in range(1, 7):
+        tick = Tick()
+        for number, group in enumerate(groups):
+            tick.add(group, line_of(f"incubator-{number}", scan, NOON), scan, NOON)
+        database.commit(tick, {}, None)
+    database.close()
+    database = Database(path, 1)
+    for expected in (MOST_GONE, 2 * MOST_GONE, 600):
+        database.commit(Tick(), {}, 600)
+        assert database.ends.gone.id == expected
+    assert database.ends.gone.lost_lines == 0
+    database.close()
+    assert verify(path).problems == ()
+    with Reader(path) as reader:
+        assert list(reader.readings(0, 2**62)) == []
+    database = Database(path, 1)
+    assert (database.ends.blob, database.ends.gone.id) == (600, 600)
+    database.close()
