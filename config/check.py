@@ -136,7 +136,7 @@ def _named_at(index: int, source: SourceSpec) -> Path:
 
 
 def _source(draft: Draft, source: SourceSpec, lines: set[str]) -> Iterator[Finding]:
-    if source.line not in lines:
+    if lines and source.line not in lines:  # without any, that is what is said
         hint = did_you_mean(source.line, lines)
         yield Finding(("line",), f"there is no line {source.line!r}{hint}")
     profiles = draft.profiles.keys() | shipped.names()

@@ -14,6 +14,8 @@ from config import yaml
 from config.problems import Finding, Path, Problem, did_you_mean, spell_path
 from config.written import NESTED, PREFIX, SiteFile
 
+OVERRIDE = "override"
+
 
 @dataclass(frozen=True, slots=True)
 class Layers:
@@ -59,14 +61,26 @@ class Layers:
     def problem(self, finding: Finding) -> Problem:
         """``finding`` with the place it comes from."""
         path = spell_path(finding.path)
-        for length in range(len(finding.path), 0, -1):
-            start = tuple(map(str, finding.path[:length]))
-            if start in self.override_paths:
-                return Problem("override", 0, 0, path, finding.text)
-            if start in self.environ:
-                return Problem(self.environ[start], 0, 0, path, finding.text)
+        laid_over = self._laid_over(finding.path)
+        if laid_over:
+            return Problem(laid_over, 0, 0, path, finding.text)
         place = self.document.place(finding.path, at_key=finding.at_key)
         return Problem(self.name, place.line, place.column, path, finding.text)
+
+    def _laid_over(self, path: Path) -> str | None:
+        """The override or variable that said what stands at ``path``; None where the file did."""
+        words = tuple(map(str, path))
+        for length in range(len(path), 0, -1):
+            if words[:length] in self.override_paths:
+                return OVERRIDE
+            if words[:length] in self.environ:
+                return self.environ[words[:length]]
+        if isinstance(self.document.value(path), dict):
+            return None
+        # Something deeper was set where the file has no mapping for it to be set in.
+        if any(each[: len(words)] == words for each in self.override_paths):
+            return OVERRIDE
+        return next((v for each, v in self.environ.items() if each[: len(words)] == words), None)
 
     def unparsable(self, error: SettingsError) -> Problem:
         """A variable that should hold JSON and does not; its value is not shown."""
@@ -120,7 +134,7 @@ def _tree(overrides: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
             inner = here.setdefault(key, {})
             here = inner if isinstance(inner, dict) else {}
         if not last or here is not _at(tree, above):
-            clashes.append(Problem("override", 0, 0, dotted, "does not fit the others"))
+            clashes.append(Problem(OVERRIDE, 0, 0, dotted, "does not fit the others"))
         here[last] = _override_value(text)
     return tree, clashes
 
@@ -133,6 +147,6 @@ def _at(tree: dict[str, Any], path: list[str]) -> object:
 
 
 def _override_value(text: str) -> Any:  # noqa: ANN401 - a value of any plain type
-    if text.startswith(("[", "{")):
+    if text == "null" or text.startswith(("[", "{")):
         return yaml.read(text).data
     return text

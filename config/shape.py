@@ -99,7 +99,8 @@ def _plain(message: str) -> str:
 def _shown(error: ErrorDetails, path: Path) -> str:
     """The value, where it is short and no secret."""
     value = error["input"]
-    if error["type"].startswith(_SHOWN) and not SECRET_KEYS.intersection(path):
+    scalar = isinstance(value, int | float | str)
+    if scalar and error["type"].startswith(_SHOWN) and not SECRET_KEYS.intersection(path):
         shown = repr(value) if isinstance(value, str) else str(value)
         return f" (got {shown})" if len(shown) <= 40 else ""  # noqa: PLR2004 - what fits a line
     return ""

@@ -75,6 +75,15 @@ class Document:
             here = here[step]
         return place
 
+    def value(self, path: Path) -> Any:  # noqa: ANN401 - a value of any plain type
+        """What stands at ``path``; None where it leads nowhere."""
+        here = self.data
+        for step in path:
+            if step not in self.places.get(id(here), {}):
+                return None
+            here = here[step]
+        return here
+
 
 def _at(event: yaml.Event) -> Place:
     mark = event.start_mark

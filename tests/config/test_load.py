@@ -76,6 +76,26 @@ def test_a_problem_names_the_variable_or_override_it_comes_from(tmp_path: Path) 
     ]
 
 
+def test_what_does_not_fit_below_is_laid_at_the_door_of_what_set_it(tmp_path: Path) -> None:
+    assert said(tmp_path, overrides={"lines.0.name": "x"}) == ["override: lines: should be a list"]
+    assert said(tmp_path, environ={"CYTOWATCH_MQTT__PORT__X": "1"}) == [
+        "CYTOWATCH_MQTT__PORT__X: mqtt.port: should be a whole number"
+    ]
+    assert said(tmp_path, overrides={"mqtt": "x", "mqtt.port": "1"}) == [
+        "override: mqtt: should be keys and values",
+        "override: mqtt.port: does not fit the others",
+    ]
+
+
+def test_lists_and_mappings_are_overridden_as_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    overrides = {"limits.warm.co2": "[{name: low, low: 4.2}]", "influxdb": "null"}
+    plant = load(path, environ={}, overrides=overrides)
+    assert plant.influxdb is None
+    assert [rule.name for rule in plant.sources[0].channels[1].rules] == ["low", "unreadable"]
+
+
 def test_a_secret_in_the_environment_is_refused_and_not_shown(tmp_path: Path) -> None:
     for environ in (
         {"CYTOWATCH_MQTT__PASSWORD": "hunter2"},
