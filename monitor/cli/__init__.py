@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "values": ("values", "Show what channels say now."),
     "export": ("export", "Write readings or events of a time span as CSV or JSON lines."),
     "store": ("store", "Look after the store."),
-    "schema": ("schema", "Print the JSON Schema of the site's file, for editors."),
+    "schema": ("check", "Print the JSON Schema of the site's file, for editors."),
 }
 """By name: the module in which the command is, under its own name, and one line on it."""
 

@@ -226,7 +226,7 @@ async def _show(out: TextIO, path: Path) -> None:
 
     operator: asyncio.Task[None] | None = None
     try:
-        async with aclosing(_ask(path, TailRequest(last=100, acts=True))) as texts:
+        async with aclosing(_ask(path, TailRequest(last=100))) as texts:
             async for text in texts:
                 event = EventMessage.model_validate_json(text)
                 click.echo(event_line(event), file=out)

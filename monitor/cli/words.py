@@ -125,7 +125,8 @@ def _who(told: AlarmEventMessage) -> str:
 
 
 def _note(event: EventMessage) -> str:
-    body = " ".join(f"{key}={_short(value)}" for key, value in event.body.items())
+    facts = {key: value for key, value in event.body.items() if value not in (None, "")}
+    body = " ".join(f"{key}={_short(value)}" for key, value in facts.items())
     kind = event.kind.upper()
     return "  ".join(
         part for part in (event.time, "- -       ", f"{kind:<12}", event.subject, body) if part

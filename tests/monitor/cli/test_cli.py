@@ -1,0 +1,112 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from monitor import VERSION
+from monitor.cli import COMMANDS, cli, main
+from tests.monitor.cli.conftest import Gateway
+from tests.support.desk import alarm_event, recorded
+
+HEAVY = ("pydantic", "aiohttp", "aiomqtt", "rich", "asyncio", "sqlite3", "yaml", "amqtt")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(cli, [command, "--help"])
+    assert (result.exit_code, "Usage: cli" in result.output) == (0, True)
+
+
+def test_help_lists_every_command() -> None:
+    result = CliRunner().invoke(cli, ["--help"])
+    assert all(f"  {name} " in result.output for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--version"], 0),
+        (["no-such-command"], 2),
+        (["ack", "a/b/c"], 2),
+        (["shelve", "a/b/c", "--reason", "x", "--for", "soon"], 2),
+        (["tail", "--since", "yesterday"], 2),
+        (["store", "backup", "../x", "--socket", "/nowhere"], 2),
+        (["status", "--socket", "/nowhere/x.sock"], 69),
+        (["tail", "--socket", "/nowhere/x.sock"], 69),
+        (["check", "/nowhere/site.yaml"], 78),
+        (["run", "--config", "/nowhere/site.yaml"], 78),
+        (["store", "verify", "/nowhere/store.db"], 74),
+    ],
+)
+def test_exit_codes(
+    arguments: Sequence[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    told = capsys.readouterr()
+    if code in {2, 69, 74}:
+        assert told.out == ""
+        assert told.err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--version"])
+    assert VERSION in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["tail", "demo", "run"])
+def test_help_loads_nothing_heavy(command: str) -> None:
+    code = (
+        "import sys; from monitor.cli import main\n"
+        f"main([{command!r}, '--help'])\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    allowed = {"demo": "['asyncio']"}.get(command, "[]")
+    assert done.stdout.splitlines()[-1] == allowed
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor.cli", "--version"], capture_output=True, check=True
+    )
+    assert VERSION in done.stdout.decode()
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["type"] == "object"
+
+
+def _tail(path: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "monitor.cli", "tail", "--socket", str(path)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def test_ctrl_c_ends_with_130(gateway: Gateway) -> None:
+    gateway.add(recorded(alarm_event(1)))
+    with _tail(gateway.path) as tail:
+        assert tail.stdout
+        assert "RAISED" in tail.stdout.readline()
+        tail.send_signal(signal.SIGINT)
+        _, said = tail.communicate(timeout=10)
+    assert (tail.returncode, said.strip()) == (130, "")
+
+
+def test_a_reader_that_leaves_ends_it_quietly(gateway: Gateway) -> None:
+    gateway.add(recorded(alarm_event(1)))
+    with _tail(gateway.path) as tail:
+        assert tail.stdout
+        tail.stdout.readline()
+        tail.stdout.close()
+        gateway.add(recorded(alarm_event(2)))
+        assert tail.wait(10) == 141
+        assert tail.stderr
+        assert tail.stderr.read() == ""
