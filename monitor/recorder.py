@@ -273,6 +273,8 @@ class Recorder:
         self._note_start(before)
         if step:
             self._step(step)
+        if before.boot_id != self.clock.boot_id:
+            self.board.retake()  # Saved anew, so that the reboot is bridged only once.
         if events := self.board.reconcile(now):
             self.tell(events)
         await self.commit()
