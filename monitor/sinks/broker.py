@@ -8,9 +8,11 @@ It ends without a goodbye: the broker then says our will, which is the truth.
 """
 
 import asyncio
+import logging
+import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import NamedTuple, Self
 
 import aiomqtt
@@ -35,7 +37,7 @@ NO_SUBSCRIBERS = 16
 """The reason code of a PUBACK that was accepted, but heard by nobody."""
 IN_FLIGHT = 20
 MOST_WAITING = 1000
-"""Requests that may wait to be worked on; more are dropped, and logged by aiomqtt."""
+"""Requests that may wait to be worked on; more are dropped."""
 _FAILURE = 128
 """Reason codes from here on are failures, in MQTT 5 and (of a SUBACK) in 3.1.1."""
 _TAKEN_OVER = 142
@@ -44,6 +46,9 @@ _OVERHEAD = 16
 _SECOND = 10**9
 
 Answer = asyncio.Future[int]
+
+_quiet = logging.getLogger(f"{__name__}.paho")
+_quiet.setLevel(logging.CRITICAL)  # It logs each loss as an error; ours is told by who supervises.
 
 
 class Refused(SinkLost):
@@ -93,6 +98,7 @@ class Broker(aiomqtt.Client):
             keepalive=max(1, settings.keepalive // _SECOND),
             max_inflight_messages=IN_FLIGHT,
             max_queued_incoming_messages=MOST_WAITING,
+            logger=_quiet,
         )
 
     @property
@@ -275,6 +281,33 @@ class Broker(aiomqtt.Client):
             if not answer.done():
                 answer.set_exception(self.lost(words))
 
+    def _on_socket_open(self, client: Client, userdata: object, sock: socket.socket) -> None:  # noqa: ARG002 - paho's signature
+        """Watch the socket: at once, and not soon, when its number may be another one's."""
+        self._loop.add_reader(sock.fileno(), self._go_on, self._read)
+        self._misc_task = self._loop.create_task(self._misc_loop())
+
+    def _on_socket_register_write(
+        self,
+        client: Client,
+        userdata: object,  # noqa: ARG002 - paho's signature
+        sock: socket.socket,
+    ) -> None:
+        """Watch the socket for room to write in; at once, as above."""
+        self._loop.add_writer(sock.fileno(), self._go_on, client.loop_write)
+
+    def _read(self) -> None:
+        """Take in what has arrived, and what TLS has decoded beyond it."""
+        self._client.loop_read()
+        while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending():
+            self._client.loop_read()
+
+    def _go_on(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever paho stumbles over ends this connection
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
     def _on_connect(
         self,
         client: Client,
@@ -307,6 +340,8 @@ class Broker(aiomqtt.Client):
         if not self._connected.done():
             words = f"hung up instead of a greeting ({reason_code})"
             self._connected.set_exception(aiomqtt.MqttError(words))
+        elif not flags.is_disconnect_packet_from_server and not self._disconnected.done():
+            self._disconnected.set_exception(aiomqtt.MqttError("the connection is lost"))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_publish(
@@ -350,6 +385,8 @@ def _value(code: ReasonCode | int) -> int:
 def _plain(error: BaseException) -> str:
     """Return what happened in words for people."""
     code = getattr(error, "rc", None)
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
     if not isinstance(code, ReasonCode):
         return str(error) or type(error).__name__
     if code.value == _TAKEN_OVER:

@@ -161,15 +161,18 @@ async def loss(sink: Sink) -> str:
 
 @asynccontextmanager
 async def hearing(
-    port: int, *filters: str, heard: list[aiomqtt.Message] | None = None
+    port: int, *filters: str, before: Sequence[aiomqtt.Message] = (), to_the_end: bool = False
 ) -> AsyncIterator[list[aiomqtt.Message]]:
-    """A consumer at a broker open to all; the list grows as it hears."""
-    messages = [] if heard is None else heard
+    """A consumer at a broker open to all; the list grows as it hears, after what it heard before.
+
+    With ``to_the_end`` it hears all that the broker had sent when it was killed.
+    """
+    messages = list(before)
 
     async def listen(client: aiomqtt.Client) -> None:
         with contextlib.suppress(aiomqtt.MqttError):
             async for message in client.messages:
-                messages.append(message)
+                messages.append(message)  # noqa: PERF401 - each is seen as it comes
 
     client = aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5)
     try:
@@ -180,6 +183,7 @@ async def hearing(
             try:
                 yield messages
             finally:
+                await asyncio.wait({task}, timeout=10 if to_the_end else 0)
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
     except aiomqtt.MqttError:
