@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from monitor.store import schema
 from monitor.store.errors import StoreError
 
 SLICE = 256
-"""Pages per step; between steps other threads have their turn."""
+"""Pages per step (1 MiB): each is on the disk before the next, so none holds up a commit."""
+PAUSE = 0.002
+"""Seconds between steps, in which the disk belongs to commits."""
 
 
 def copy(source: Path, target: Path) -> None:
@@ -17,30 +20,40 @@ def copy(source: Path, target: Path) -> None:
 
     Reads under one snapshot, so nothing that is committed meanwhile starts the copy over; the
     writer does not wait for readers. Returns when the copy is on the disk.
+    The copy is marked as one: put to work, it becomes a store of another name, because the
+    original may have gone on, and its numbers would be given twice.
     Raises StoreError when ``target`` exists, or either cannot be read or written.
     """
     if target.exists():
         raise StoreError(f"{target}: exists already; a backup overwrites nothing")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
     try:
-        _copy(source, target)
-        _sync(target)
+        _copy(source, target, descriptor)
+        os.fsync(descriptor)
         _sync(target.parent)
     except (sqlite3.Error, OSError) as error:
         target.unlink(missing_ok=True)
         raise StoreError(f"{source}: no backup to {target}: {error}") from error
+    finally:
+        os.close(descriptor)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, descriptor: int) -> None:
+    def pace(*_: int) -> None:
+        os.fdatasync(descriptor)
+        time.sleep(PAUSE)
+
     with closing(schema.connect_readonly(source)) as store, closing(sqlite3.connect(target)) as new:
+        new.execute("PRAGMA synchronous = OFF")  # A copy that is cut off is thrown away.
         store.execute("BEGIN")
         store.execute("SELECT count(*) FROM meta").fetchone()  # From here on the snapshot stands.
-        store.backup(new, pages=SLICE)
+        store.backup(new, pages=SLICE, progress=pace)
         new.execute("PRAGMA journal_mode = DELETE")  # One plain file, nothing beside it.
+        schema.mark_copy(new)
 
 
 def _sync(path: Path) -> None:

@@ -6,9 +6,7 @@ only one of a newer cytowatch is refused, since it is well and somebody wants it
 
 import fcntl
 import os
-import secrets
 import sqlite3
-import string
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,12 +135,12 @@ def _close(connection: sqlite3.Connection | None) -> None:
 def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
     tables = _tables(connection)
     if not tables:
-        alphabet = string.ascii_lowercase + string.digits
-        schema.create(connection, "".join(secrets.choice(alphabet) for _ in range(8)))
+        schema.create(connection)
         return
     if not tables.issuperset((*schema.SMALL_TABLES, "blob", "dead_letter")):
         raise _UnusableError
     _look_through(connection, everywhere=_suspect(path).exists() or _small(path))
+    schema.rename_copy(connection)
 
 
 def _check_version(version: str | None, path: Path) -> None:

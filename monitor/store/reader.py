@@ -28,6 +28,16 @@ EVENTS = 500
 _TAIL = re.compile(rb"scan=(\d+)i (-?\d+)$")
 
 
+class DeadLetter(NamedTuple):
+    """A line that a database refused for good."""
+
+    id: int
+    sink: str
+    line: bytes
+    words: str
+    """What the database said."""
+
+
 class Reader:
     """``with Reader(path) as reader``; every method may raise StoreError."""
 
@@ -51,12 +61,12 @@ class Reader:
 
     def readings(self, start: int, end: int, equipment: str | None = None) -> Iterator[Point]:
         """Readings from ``start`` to before ``end`` (ns, UTC) in the order of their scans."""
-        wanted = None if equipment is None else equipment.encode()
+        wanted = None if equipment is None else b",equipment=%b," % equipment.encode()
         for _, blobs in groupby(self._blobs(start, end, equipment), key=itemgetter(0)):
             lines = [line for _, body in blobs for line in _lines(self._path, body)]
             told = sorted(line for line in lines if start <= line.at < end)
             for line in told:
-                if wanted is None or b",equipment=%b," % wanted in line.text:
+                if wanted is None or wanted in line.text.split(b" ", 1)[0]:
                     yield from read_line(line.text)
 
     def events(self, start: int, end: int) -> Iterator[Event]:
@@ -77,6 +87,16 @@ class Reader:
             after = slice_[-1][0]
             found = (Event(*row) for row in slice_)
             yield from (event for event in found if start <= event.at < end)
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """Lines that a database refused for good, in the order in which it did."""
+        after = 0
+        while slice_ := self._slice(
+            "SELECT id, sink, line, words FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?",
+            (after, EVENTS),
+        ):
+            after = slice_[-1][0]
+            yield from (DeadLetter(*row) for row in slice_)
 
     def _blobs(self, start: int, end: int, equipment: str | None) -> Iterator[tuple[int, bytes]]:
         """The first scan of its tick and the body of each blob that may hold such readings."""

@@ -1,6 +1,7 @@
 """The tables of the one SQLite file, and how it is connected to.
 
-meta        what the store is: schema version, store_id, and how far readings have left (``gone``)
+meta        what the store is: schema version, store_id, how far readings have left (``gone``), and
+            whether it is a copy that was not put to work yet
 grouping    which equipment share a gzip member
 blob        one gzip member of line protocol: a tick's readings of one group. Ids are contiguous;
             ``total`` counts the bytes of all blobs ever stored up to and including this one;
@@ -17,7 +18,9 @@ Exactly one connection writes (and checkpoints), in one thread of the daemon: SQ
 can spoil a file that two connections checkpoint at once. All others are read-only.
 """
 
+import secrets
 import sqlite3
+import string
 from pathlib import Path
 from urllib.parse import quote
 
@@ -87,11 +90,32 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     )
 
 
-def create(connection: sqlite3.Connection, store_id: str) -> None:
+def new_store_id() -> str:
+    """Return a name for a store: eight lower-case letters and digits, by chance."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+
+
+def create(connection: sqlite3.Connection) -> None:
     """Make the tables of a new store, in one transaction."""
-    meta = [("schema", str(VERSION)), ("store_id", store_id)]
+    meta = [("schema", str(VERSION)), ("store_id", new_store_id())]
     connection.executescript(f"BEGIN IMMEDIATE;{TABLES}")
     connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+    connection.execute("COMMIT")
+
+
+def mark_copy(connection: sqlite3.Connection) -> None:
+    """Note in a copy of a store that it is one."""
+    with connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('copy', '1')")
+
+
+def rename_copy(connection: sqlite3.Connection) -> None:
+    """Give a copy that is put to work a name of its own; a store that is none stays as it is."""
+    if read_meta(connection, "copy") is None:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'store_id'", (new_store_id(),))
+    connection.execute("DELETE FROM meta WHERE key = 'copy'")
     connection.execute("COMMIT")
 
 

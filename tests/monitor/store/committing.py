@@ -1,7 +1,8 @@
 """A process that commits tick after tick and prints the number of each that was acknowledged.
 
-``endless`` goes on until it is killed; ``limited`` may write files of 300 KiB only, as on a disk
-that is full, and checks what the store does then.
+``endless`` goes on until it is killed, and so does ``opening``, which says when it begins;
+``limited`` may write files of 300 KiB only, as on a disk that is full, and checks what the store
+does then.
 """
 
 import asyncio
@@ -48,10 +49,17 @@ async def failure(call: Awaitable[object]) -> str:
     raise AssertionError("it went on")
 
 
+async def opening(path: Path) -> None:
+    print("opening", flush=True)
+    await endless(path)
+
+
 async def endless(path: Path) -> None:
     async with Store.open(path, quota=QUOTA) as store:
         await commit_on(store)
 
 
+MODES = {"endless": endless, "limited": limited, "opening": opening}
+
 if __name__ == "__main__":
-    asyncio.run((limited if sys.argv[2] == "limited" else endless)(Path(sys.argv[1])))
+    asyncio.run(MODES[sys.argv[2]](Path(sys.argv[1])))

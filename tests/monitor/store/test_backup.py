@@ -28,9 +28,24 @@ async def test_a_copy_made_while_commits_go_on_is_a_store(tmp_path: Path) -> Non
     assert {file.name for file in copy.parent.iterdir()} == {"copy.db"}
     assert verify(tmp_path / "state" / "cytowatch.db", verdict.head).whole
     assert verify(tmp_path / "state" / "cytowatch.db", head).whole
-    async with Store.open(copy, quota=QUOTA) as store:
-        assert store.store_id == store_id
-        assert store.last.head == verdict.head
+    assert verdict.store_id == store_id
+
+
+async def test_a_copy_that_is_put_to_work_goes_on_under_a_name_of_its_own(tmp_path: Path) -> None:
+    """The original may have gone on: its event ids must not be given to other events."""
+    path, copy = tmp_path / "state" / "cytowatch.db", tmp_path / "copy" / "cytowatch.db"
+    async with Store.open(path, quota=QUOTA) as store:
+        await store.commit(Tick(events=[event(1, seq=1)], facts={"a": "{}"}))
+        await store.backup(copy)
+        original, head = store.store_id, store.last.head
+    names = []
+    for _ in range(2):
+        async with Store.open(copy, quota=QUOTA) as store:
+            names.append(store.store_id)
+            assert (store.last.head, store.last.seq, store.facts) == (head, 1, {"a": "{}"})
+    assert names[0] == names[1] != original
+    async with Store.open(path, quota=QUOTA) as store:
+        assert store.store_id == original
 
 
 async def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:

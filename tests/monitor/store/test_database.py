@@ -7,10 +7,12 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from monitor.store import database as database_module
 from monitor.store.database import MOST_GONE, Database
 from monitor.store.events import Event
 from monitor.store.reader import Reader
@@ -192,4 +194,23 @@ def test_a_lowered_quota_is_reached_in_steps(tmp_path: Path) -> None:
         assert list(reader.readings(0, 2**62)) == []
     database = Database(path, 1)
     assert (database.ends.blob, database.ends.gone.id) == (600, 600)
+    database.close()
+
+
+def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+    """A killed process cannot show it, a power cut would: NORMAL loses what was acknowledged."""
+    database = Database(tmp_path / "cytowatch.db", QUOTA)
+    assert database._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    database.close()
+
+
+def test_answers_are_kept_for_the_newest_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "REPLIES", 2)
+    database = Database(tmp_path / "cytowatch.db", QUOTA)
+    for number in range(4):
+        database.commit(Tick(replies={f"r{number}": "{}"}), {}, None)
+    assert [database.reply_to(f"r{number}") for number in range(4)] == [None, None, "{}", "{}"]
     database.close()

@@ -301,8 +301,7 @@ async def test_dead_letters_are_kept_and_counted(store: Store) -> None:
     await store.dead_letter("influx", b"bad line", "field type conflict")
     assert (await store.status()).dead_letters == {"influx": 1}
     with Reader(store.path) as reader:
-        rows = reader._db.execute("SELECT sink, line, words FROM dead_letter").fetchall()
-    assert rows == [("influx", b"bad line", "field type conflict")]
+        assert list(reader.dead_letters()) == [(1, "influx", b"bad line", "field type conflict")]
 
 
 async def test_a_second_daemon_is_refused(store: Store) -> None:
@@ -357,6 +356,22 @@ async def test_kill_9_in_the_middle_of_commits_loses_nothing_and_doubles_nothing
         out, _ = await child.communicate()
         whole_lines = [first, *out.split(b"\n")[:-1]]
         check_nothing_lost(path, int(whole_lines[-1]))
+
+
+@pytest.mark.real
+async def test_kill_9_while_the_store_is_made_leaves_one_that_opens(tmp_path: Path) -> None:
+    chance = random.Random(7)  # noqa: S311 - when to strike is no secret
+    for round_ in range(12):
+        path = tmp_path / str(round_) / "cytowatch.db"
+        child = await spawn(path, "opening")
+        assert child.stdout is not None
+        assert await child.stdout.readline() == b"opening\n"
+        await asyncio.sleep(chance.random() / 50)
+        child.send_signal(signal.SIGKILL)
+        await child.communicate()
+        async with Store.open(path, quota=QUOTA) as store:
+            assert store.moved_aside is None
+            await store.commit(Tick(events=[event(store.last.event + 1)]))
 
 
 def check_nothing_lost(path: Path, acknowledged: int) -> None:
