@@ -92,7 +92,7 @@ class Database:
                 data=body,
                 headers=self._headers,
                 allow_redirects=False,
-                timeout=self._patience(body),
+                timeout=self._time_for(body),
             ) as answer:
                 words = await _beginning(answer.content)
                 return judge(self._flavour, answer.status, answer.headers, words)
@@ -105,7 +105,7 @@ class Database:
         """Return the exception that says so of this database."""
         return SinkLost(f"InfluxDB at {self._where}: {words}")
 
-    def _patience(self, body: bytes) -> aiohttp.ClientTimeout:
+    def _time_for(self, body: bytes) -> aiohttp.ClientTimeout:
         """Time for connecting and for each wait for an answer, and for sending by the size."""
         return aiohttp.ClientTimeout(
             total=2 * self._timeout + len(body) / SLOWEST,
@@ -193,7 +193,7 @@ class InfluxSink:
             match verdict:
                 case RetryAfter(seconds, words):
                     log.warning("%s asks to wait %g s (%s)", self.name, seconds, words)
-                    await asyncio.sleep(seconds)
+                    await _patience(seconds)
                 case Misconfigured(words) | Unwell(words):
                     raise database.lost(words)
                 case _:
@@ -264,6 +264,10 @@ def where(url: str) -> str:
 def _summary(lines: Sequence[bytes], dropped: int) -> bytes:
     """Return a comment of line protocol that stands for points too many to be sought."""
     return b"# %d of %d points dropped; the first line was: %b" % (dropped, len(lines), lines[0])
+
+
+async def _patience(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 async def _beginning(content: aiohttp.StreamReader) -> bytes:

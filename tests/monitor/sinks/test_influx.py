@@ -1,0 +1,462 @@
+"""The InfluxDB sink against a database that answers everything, and against two real ones."""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import trustme
+from aiohttp import web
+
+from config.site import InfluxDb, Secret
+from monitor.alarms.facts import State
+from monitor.sinks.answers import PartlyWritten, Poison, TooLarge
+from monitor.sinks.base import Gateway
+from monitor.sinks.influx import InfluxSink, compress, culprits, split, where
+from tests.monitor.sinks.database import Answer, Database, Write, database, saying, written
+from tests.monitor.sinks.scene import HIGH, NOON, Scene, holding, loss, opened
+from tests.support.servers import InfluxDB, VictoriaMetrics, free_port
+from tests.support.waiting import eventually
+
+MS = 10**6
+NOON_MS = NOON // MS
+
+
+@pytest_asyncio.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with opened(tmp_path) as scene:
+        yield scene
+
+
+@pytest_asyncio.fixture
+async def fake() -> AsyncIterator[Database]:
+    async with database() as fake:
+        yield fake
+
+
+def sink_to(url: str, scene: Scene, **settings: object) -> InfluxSink:
+    target = {"url": url, "org": "cells", "bucket": "equipment", "database": "plant"}
+    made = InfluxDb.model_validate(target | settings)
+    return InfluxSink(made, Gateway("les-ulis", "gw-1"), scene.store)
+
+
+def reading(scan: int, **tags: str) -> bytes:
+    more = "".join(f",{name}={value}" for name, value in tags.items())
+    return b"incubator,equipment=incubator-0%b co2=%.3f,scan=%di %d" % (
+        more.encode(),
+        5 + scan / 1000,
+        scan,
+        NOON_MS + scan,
+    )
+
+
+def readings(first: int, last: int) -> list[bytes]:
+    return [reading(scan) for scan in range(first, last + 1)]
+
+
+async def read(scene: Scene, lines: list[bytes], ticks: int = 1) -> None:
+    """Put the lines on the record in so many ticks, of two groups each."""
+    one, two = await scene.store.groups([("incubator-0",), ("incubator-1",)])
+    size = -(-len(lines) // (2 * ticks))
+    for start in range(0, len(lines), size):
+        await scene.read(one if start // size % 2 else two, lines[start : start + size])
+
+
+def delivered(scene: Scene) -> bool:
+    blobs, events = (scene.store.cursor("influxdb", lane) for lane in ("telemetry", "events"))
+    return (blobs, events) == (scene.store._newest("telemetry"), scene.store.last.event)
+
+
+async def dead_letters(scene: Scene) -> int:
+    return (await scene.store.status()).dead_letters.get("influxdb", 0)
+
+
+async def until_delivered(sink: InfluxSink, scene: Scene) -> None:
+    async with holding(sink):
+        await eventually(lambda: delivered(scene))
+
+
+async def test_readings_go_out_in_order_and_as_they_are_kept(fake: Database, scene: Scene) -> None:
+    await read(scene, readings(1, 100), ticks=5)
+    kept = await scene.store.telemetry(0, 2**20)
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert [write.raw for write in fake.writes] == [b"".join(blob.body for blob in kept)]
+    assert fake.accepted == readings(1, 100)
+    request = fake.writes[0].request
+    assert request.path_qs == "/api/v2/write?org=cells&bucket=equipment&precision=ms"
+    assert request.headers["Content-Encoding"] == "gzip"
+
+
+async def test_v1_has_its_own_address(fake: Database, scene: Scene) -> None:
+    await read(scene, readings(1, 2))
+    await until_delivered(
+        sink_to(f"{fake.url}/influx/", scene, api="v1", retention_policy="year"), scene
+    )
+    assert fake.writes[0].request.path_qs == "/influx/write?db=plant&rp=year&precision=ms"
+
+
+async def test_what_is_committed_later_follows_and_events_go_before_readings(
+    fake: Database, scene: Scene
+) -> None:
+    async with holding(sink_to(fake.url, scene)):
+        await read(scene, readings(1, 10))
+        await eventually(lambda: delivered(scene))
+    await read(scene, readings(11, 20))
+    await scene.note("start")
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    await until_delivered(sink_to(fake.url, scene), scene)
+    kinds = [line.partition(b",")[0] for line in fake.accepted]
+    assert kinds == [b"incubator"] * 10 + [b"event", b"alarm_event"] + [b"incubator"] * 10
+
+
+async def test_it_says_that_it_holds_when_something_was_taken(fake: Database, scene: Scene) -> None:
+    held = asyncio.Event()
+    task = asyncio.create_task(sink_to(fake.url, scene).hold(held.set))
+    await asyncio.wait({task}, timeout=0.05)
+    assert not held.is_set()
+    await read(scene, readings(1, 1))
+    await held.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+LOSSES: list[tuple[Answer, str]] = [
+    (saying(200, "<html>Please log in</html>"), "answered 200"),
+    (saying(302, Location="http://127.0.0.1:9/login"), "http://127.0.0.1:9/login"),
+    (saying(307, Location="/api/v2/write"), "put the right url in the file"),
+    (saying(400, "<html>Bad Request</html>"), "400"),
+    (saying(400, '{"code":"invalid","message":"organization x not found"}'), "organization x"),
+    (saying(401, '{"code":"unauthorized","message":"unauthorized access"}'), "token"),
+    (saying(403, "{}"), "may not write"),
+    (saying(404, '{"code":"not found","message":"bucket not found"}'), "no such bucket"),
+    (saying(429, "limit"), "429"),
+    (saying(500, "oops"), "500: oops"),
+    (saying(502, "<html>Bad Gateway</html>"), "502"),
+    (saying(503, "busy"), "503: busy"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), LOSSES)
+@pytest.mark.parametrize("api", ["v2", "v1"])
+async def test_what_is_not_written_is_kept_and_sent_anew_the_same(
+    fake: Database, scene: Scene, answer: Answer, words: str, api: str
+) -> None:
+    await read(scene, readings(1, 10))
+    sink = sink_to(fake.url, scene, api=api)
+    fake.otherwise = answer
+    assert words in await loss(sink)
+    await read(scene, readings(11, 20))
+    await loss(sink)
+    assert scene.store.cursor("influxdb", "telemetry") == 0
+    fake.otherwise = written
+    await until_delivered(sink, scene)
+    assert fake.accepted == readings(1, 20)
+    assert {write.raw for write in fake.writes[:3]} == {fake.writes[0].raw}
+    assert len(fake.writes) == 4
+    assert await dead_letters(scene) == 0
+
+
+async def test_patience_is_given_as_asked_for(
+    fake: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("monitor.sinks.influx._patience", sleep)
+    await read(scene, readings(1, 10))
+    fake.answers = [
+        saying(429, **{"Retry-After": "7"}),
+        saying(503, **{"Retry-After": "99999999"}),
+    ]
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert waits == [7, 300]
+    assert len({write.raw for write in fake.writes}) == 1
+    assert len(fake.writes) == 3
+
+
+def up_to(most: int) -> Answer:
+    async def answer(write: Write) -> web.StreamResponse:
+        return web.Response(status=413 if len(write.lines) > most else 204)
+
+    return answer
+
+
+@pytest.mark.parametrize("most", [1, 7, 40])
+async def test_what_is_too_large_is_halved(fake: Database, scene: Scene, most: int) -> None:
+    await read(scene, readings(1, 60), ticks=3)
+    fake.otherwise = up_to(most)
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert fake.accepted == readings(1, 60)
+
+
+async def test_a_line_that_is_too_large_alone_is_a_dead_letter(
+    fake: Database, scene: Scene
+) -> None:
+    await read(scene, readings(1, 3))
+    fake.otherwise = up_to(0)
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert await dead_letters(scene) == 3
+
+
+POISON = b"incubator,equipment=incubator-0 co2= 5"
+
+
+async def v2_oss(write: Write) -> web.StreamResponse:
+    """Nothing is written if one line is malformed; what conflicts is dropped."""
+    if POISON in write.lines:
+        words = f"unable to parse '{POISON.decode()}': missing field value"
+        return web.json_response({"code": "invalid", "message": words}, status=400)
+    if any(b"conflict=" in line for line in write.lines):
+        dropped = sum(b"conflict=" in line for line in write.lines)
+        words = f"partial write: field type conflict dropped={dropped}"
+        return web.json_response({"code": "unprocessable entity", "message": words}, status=422)
+    return web.Response(status=204)
+
+
+async def v1_x(write: Write) -> web.StreamResponse:
+    """What is malformed is named, and the rest is written."""
+    if POISON in write.lines:
+        words = f"partial write: unable to parse '{POISON.decode()}': missing field value dropped=0"
+        return web.json_response({"error": words}, status=400)
+    return web.Response(status=204)
+
+
+async def test_one_poison_line_among_a_thousand_becomes_a_dead_letter(
+    fake: Database, scene: Scene
+) -> None:
+    lines = readings(1, 999)
+    await read(scene, [*lines[:333], POISON, *lines[333:]], ticks=4)
+    fake.otherwise = v2_oss
+    sink = sink_to(fake.url, scene)
+    await until_delivered(sink, scene)
+    assert fake.accepted == lines
+    assert await dead_letters(scene) == 1
+    assert sink.tally.dead == 1
+    assert len(fake.writes) < 25
+
+
+async def test_v1_names_its_poison_and_is_not_asked_twice(fake: Database, scene: Scene) -> None:
+    lines = readings(1, 999)
+    await read(scene, [*lines[:333], POISON, *lines[333:]], ticks=4)
+    fake.otherwise = v1_x
+    await until_delivered(sink_to(fake.url, scene, api="v1"), scene)
+    assert len(fake.writes) == 1
+    assert await dead_letters(scene) == 1
+
+
+async def test_points_that_conflict_are_found_among_those_that_do_not(
+    fake: Database, scene: Scene
+) -> None:
+    bad = [reading(40, conflict="a"), reading(90, conflict="b")]
+    await read(scene, [*readings(1, 39), bad[0], *readings(41, 89), bad[1]])
+    fake.otherwise = v2_oss
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert not set(bad) & set(fake.accepted)
+    assert await dead_letters(scene) == 2
+
+
+async def test_many_points_dropped_at_once_are_one_dead_letter_and_no_search(
+    fake: Database, scene: Scene
+) -> None:
+    await read(scene, readings(1, 1000))
+    words = "partial write: points beyond retention policy dropped=900"
+    fake.answers = [saying(422, json.dumps({"message": words}))]
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert len(fake.writes) == 1
+    assert await dead_letters(scene) == 1
+
+
+async def test_poison_does_not_outlive_a_loss_in_the_middle_of_the_search(
+    fake: Database, scene: Scene
+) -> None:
+    await read(scene, [*readings(1, 50), POISON, *readings(51, 99)])
+    sink = sink_to(fake.url, scene)
+    fake.answers = [v2_oss, v2_oss, saying(500)]
+    await loss(sink)
+    assert scene.store.cursor("influxdb", "telemetry") == 0
+    fake.otherwise = v2_oss
+    await until_delivered(sink, scene)
+    assert set(fake.accepted) == set(readings(1, 99))
+    assert await dead_letters(scene) == 1
+
+
+async def test_a_slow_database_is_left_in_time(fake: Database, scene: Scene) -> None:
+    async def slow(_: Write) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return web.Response(status=204)
+
+    await read(scene, readings(1, 10))
+    fake.answers = [slow]
+    sink = sink_to(fake.url, scene, timeout=100 * MS)
+    assert "no answer within 0.1 s" in await loss(sink)
+    await until_delivered(sink, scene)
+    assert fake.accepted == readings(1, 10)
+
+
+async def test_a_connection_that_breaks_off_is_a_loss_and_the_batch_comes_again(
+    fake: Database, scene: Scene
+) -> None:
+    async def reset(write: Write) -> web.StreamResponse:
+        transport = write.request.transport
+        assert transport is not None
+        transport.abort()
+        return web.Response(status=204)
+
+    await read(scene, readings(1, 10))
+    fake.answers = [reset]
+    sink = sink_to(fake.url, scene)
+    assert fake.url in await loss(sink)
+    assert scene.store.cursor("influxdb", "telemetry") == 0
+    await until_delivered(sink, scene)
+    assert fake.writes[0].raw == fake.writes[1].raw
+
+
+async def test_nobody_there_is_a_loss(scene: Scene) -> None:
+    await read(scene, readings(1, 1))
+    assert "127.0.0.1" in await loss(sink_to(f"http://127.0.0.1:{free_port()}", scene))
+
+
+CANARY = "canary-7f3a"
+
+
+@pytest.mark.parametrize(
+    ("settings", "header"),
+    [
+        ({"token": Secret(env="CANARY")}, f"Token {CANARY}"),
+        (
+            {"api": "v1", "user": "gateway", "password": Secret(env="CANARY")},
+            "Basic Z2F0ZXdheTpjYW5hcnktN2YzYQ==",
+        ),
+    ],
+)
+async def test_the_secret_goes_to_the_database_and_nowhere_else(
+    fake: Database,
+    scene: Scene,
+    settings: dict[str, object],
+    header: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("CANARY", CANARY)
+    await read(scene, readings(1, 10))
+    sink = sink_to(fake.url, scene, **settings)
+    fake.answers = [saying(401), saying(500), saying(200), v2_oss]
+    said = [await loss(sink) for _ in range(3)]
+    await until_delivered(sink, scene)
+    assert fake.writes[0].request.headers["Authorization"] == header
+    everything = f"{said} {caplog.text} {sink!r} {vars(sink)}"
+    assert CANARY not in everything
+    assert header not in everything
+
+
+async def test_a_secret_that_is_not_there_is_a_loss_that_says_where(scene: Scene) -> None:
+    text = await loss(sink_to("http://127.0.0.1:9", scene, token=Secret(env="NO_SUCH_VARIABLE")))
+    assert "NO_SUCH_VARIABLE" in text
+
+
+async def test_tls_is_checked_against_the_given_ca(scene: Scene, tmp_path: Path) -> None:
+    ca = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    await read(scene, readings(1, 10))
+    async with database(context) as fake:
+        assert "certificate" in (await loss(sink_to(fake.url, scene))).lower()
+        assert not fake.writes
+        await until_delivered(sink_to(fake.url, scene, ca_file=tmp_path / "ca.pem"), scene)
+        assert fake.accepted == readings(1, 10)
+    assert "no.pem" in await loss(sink_to(fake.url, scene, ca_file=tmp_path / "no.pem"))
+
+
+@dataclass
+class Named:
+    refused: TooLarge | Poison | PartlyWritten
+    dead: list[bytes] | None
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Named(Poison("w"), None),
+        Named(TooLarge("w"), None),
+        Named(PartlyWritten("w", 1), None),
+        Named(PartlyWritten("w", 0, (b"b",)), [b"b"]),
+        Named(PartlyWritten("w", None, (b"a", b"c")), [b"a", b"c"]),
+        Named(PartlyWritten("w", 2, (b"b",)), None),
+        Named(PartlyWritten("w", 1, (b"x",)), None),
+    ],
+)
+def test_who_is_to_blame_is_known_only_when_all_are_named(case: Named) -> None:
+    found = culprits([b"a", b"b", b"c"], case.refused)
+    assert (None if found is None else list(found)) == case.dead
+    assert culprits([b"a"], case.refused) == [b"a"]
+
+
+def test_lines_come_out_of_joined_members_as_they_went_in() -> None:
+    assert split(compress([b"a", b"b"]) + compress([b"c"])) == [b"a", b"b", b"c"]
+
+
+def test_a_url_is_shown_without_what_may_be_secret_in_it() -> None:
+    assert where("https://me:word@db.example:8086/x?token=y") == "https://db.example:8086"
+
+
+@pytest.mark.real
+async def test_influxdb_keeps_every_value_and_millisecond(
+    influxdb16: InfluxDB, scene: Scene
+) -> None:
+    influxdb16.create("delivery")
+    lines = [*readings(1, 500), POISON, *readings(501, 1000)]
+    await read(scene, lines, ticks=10)
+    await scene.happen((HIGH, State.UNACKNOWLEDGED), (HIGH, State.NORMAL))
+    sink = sink_to(influxdb16.url, scene, api="v1", database="delivery")
+    await until_delivered(sink, scene)
+    rows = influxdb16.query("SELECT co2, scan FROM incubator", "delivery")
+    assert [(row["time"], row["co2"], row["scan"]) for row in rows] == [
+        ((NOON_MS + scan) * MS, round(5 + scan / 1000, 3), scan) for scan in range(1, 1001)
+    ]
+    events = influxdb16.query('SELECT seq, "to" FROM alarm_event', "delivery")
+    assert [(row["seq"], row["to"]) for row in events] == [(1, "unacknowledged"), (2, "normal")]
+    assert await dead_letters(scene) == 1
+
+
+@pytest.mark.real
+async def test_influxdb_drops_a_point_that_conflicts_and_we_know_which(
+    influxdb16: InfluxDB, scene: Scene
+) -> None:
+    influxdb16.create("conflicts")
+    conflict = b'incubator,equipment=incubator-0 co2="high" %d' % (NOON_MS + 700)
+    await read(scene, [*readings(1, 60), conflict, *readings(61, 100)])
+    sink = sink_to(influxdb16.url, scene, api="v1", database="conflicts")
+    await until_delivered(sink, scene)
+    rows = influxdb16.query("SELECT co2 FROM incubator", "conflicts")
+    assert len(rows) == 100
+    assert await dead_letters(scene) == 1
+
+
+@pytest.mark.real
+async def test_a_missing_database_keeps_everything(influxdb16: InfluxDB, scene: Scene) -> None:
+    await read(scene, readings(1, 10))
+    sink = sink_to(influxdb16.url, scene, api="v1", database="later")
+    assert "database not found" in await loss(sink)
+    influxdb16.create("later")
+    await until_delivered(sink, scene)
+    assert len(influxdb16.query("SELECT co2 FROM incubator", "later")) == 10
+
+
+@pytest.mark.real
+async def test_the_v2_address_is_understood(
+    victoria_metrics: VictoriaMetrics, scene: Scene
+) -> None:
+    await read(scene, [reading(scan, site="v2-delivery") for scan in range(1, 101)], ticks=3)
+    await until_delivered(sink_to(victoria_metrics.url, scene), scene)
+    ((_, points),) = victoria_metrics.export('incubator_co2{site="v2-delivery"}')
+    assert sorted(points) == [(NOON_MS + scan, 5 + scan / 1000) for scan in range(1, 101)]
