@@ -16,8 +16,9 @@ from zlib import crc32
 from drivers.base import Clock
 
 MILLISECOND = 10**6
+SECOND = 10**9
 SLOT = 20 * MILLISECOND
-SPREAD = 2000 * MILLISECOND
+SPREAD = 2 * SECOND
 """Phases lie within this time: what is read once an hour is first read soon after the start."""
 EARLY = MILLISECOND
 """Timers have no finer grain, and uvloop's fire up to this much too soon."""
@@ -50,14 +51,25 @@ class Punctuality(NamedTuple):
 class _Entry:
     """One key's points and what is called at each."""
 
-    __slots__ = ("call", "failed", "key", "period", "phase")
+    __slots__ = ("call", "failed", "key", "offset", "period", "phase")
 
-    def __init__(self, period: int, phase: int, key: str, call: Callable[[], None]) -> None:
+    def __init__(self, period: int, offset: int, key: str, call: Callable[[], None]) -> None:
         self.period = period
-        self.phase = phase
+        self.offset = offset
+        self.phase = 0
         self.key = key
         self.call = call
         self.failed = False
+
+    def set_off(self, now: int) -> int:
+        """Return the first point of all, soon after ``now`` however long the period is.
+
+        Slots are those of whole seconds, so that all entries share them, whenever they set off.
+        """
+        first = now - now % SECOND + self.offset
+        step = min(self.period, SECOND)
+        self.phase = first + max(0, (now - first) // step + 1) * step
+        return self.phase
 
     def after(self, now: int) -> int:
         """Return the first point later than ``now``."""
@@ -87,9 +99,7 @@ class Grid:
         if period <= 0:
             raise ValueError(f"the period of {key} must be positive, not {period} ns")
         slots = max(1, min(period, SPREAD) // self._slot)
-        self._insert(
-            _Entry(period, self._origin() + crc32(key.encode()) % slots * self._slot, key, call)
-        )
+        self._insert(_Entry(period, crc32(key.encode()) % slots * self._slot, key, call))
 
     def every(self, period: int, call: Callable[[], None]) -> None:
         """Call ``call`` every ``period`` ns; for sweepers, which share the others' wake-ups.
@@ -98,7 +108,7 @@ class Grid:
         """
         if period <= 0:
             raise ValueError(f"a period must be positive, not {period} ns")
-        self._insert(_Entry(period, self._origin(), getattr(call, "__qualname__", "sweeper"), call))
+        self._insert(_Entry(period, 0, getattr(call, "__qualname__", "sweeper"), call))
 
     async def run(self) -> None:
         """Turn the wheel until cancelled."""
@@ -115,11 +125,6 @@ class Grid:
         """Return how well the grid was kept so far."""
         return Punctuality(sum(self._bins), self._skipped, self._worst, tuple(self._bins))
 
-    def _origin(self) -> int:
-        """The start of this second: so all entries' slots coincide, whenever they are added."""
-        now = self._clock().boot
-        return now - now % (1000 * MILLISECOND)
-
     def _set_off(self) -> None:
         """Begin with the points that are to come; those since ``add`` were nobody's."""
         entries = [entry for waiting in self._wheel.values() for entry in waiting]
@@ -127,10 +132,10 @@ class Grid:
         self._instants.clear()
         now = self._clock().boot
         for entry in entries:
-            self._put(entry, entry.after(now))
+            self._put(entry, entry.set_off(now))
 
     def _insert(self, entry: _Entry) -> None:
-        self._put(entry, entry.after(self._clock().boot))
+        self._put(entry, entry.set_off(self._clock().boot))
         if self._running:
             self._arm()
 
