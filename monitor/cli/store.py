@@ -54,6 +54,8 @@ def verify(file: Path | None, head: str, as_json: bool, socket_path: Path) -> No
         verdict = gone_through(path, head)
     except StoreError as error:
         raise Failure(str(error), IO_ERROR) from error
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--head") from error
     if as_json:
         click.echo(json.dumps({"schema": "cytowatch.verdict.v1", **asdict(verdict)}))
     else:

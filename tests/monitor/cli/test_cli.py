@@ -110,3 +110,16 @@ def test_a_reader_that_leaves_ends_it_quietly(gateway: Gateway) -> None:
         assert tail.wait(10) == 141
         assert tail.stderr
         assert tail.stderr.read() == ""
+
+
+def test_completion_is_clicks_own() -> None:
+    words = {"COMP_WORDS": "cytowatch st", "COMP_CWORD": "1"}
+    environ = os.environ | words | {"_CYTOWATCH_COMPLETE": "bash_complete"}
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor.cli"],
+        capture_output=True,
+        text=True,
+        env=environ,
+        check=False,  # Completion ends with 1.
+    )
+    assert done.stdout.splitlines() == ["plain,status", "plain,store"]

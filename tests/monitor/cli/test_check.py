@@ -1,0 +1,59 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from monitor.cli import main
+
+GOOD = Path("config/examples/site.yaml")
+BAD = """\
+site: les-ulis
+gateway: gw-1
+lines:
+  - {name: bus, modbuss: {host: 10.0.0.1}}
+equipment: []
+"""
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text(BAD)
+    return path
+
+
+def test_every_problem_is_told_at_once(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(bad)]) == 78
+    told = capsys.readouterr()
+    assert f"{bad}:4:17: lines.0.modbuss: unknown key 'modbuss'; did you mean 'modbus'?" in told.out
+    assert len(told.out.splitlines()) == 3
+    assert told.err == f"3 problems in {bad}\n"
+
+
+def test_problems_as_json(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", str(bad)]) == 78
+    problems = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {problem["schema"] for problem in problems} == {"cytowatch.problem.v1"}
+    assert [(problem["line"], problem["column"]) for problem in problems][1] == (4, 17)
+
+
+def test_run_refuses_a_bad_file(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--config", str(bad)]) == 78
+    assert "did you mean 'modbus'" in capsys.readouterr().err
+
+
+def test_run_takes_settings_by_name(bad: Path) -> None:
+    assert main(["run", "--config", str(bad), "--set", "nothing"]) == 2
+
+
+def test_a_good_file_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json", str(GOOD)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["schema"] == "cytowatch.check.v1"
+    assert facts["channels"] > facts["equipments"] > 0
+    assert facts["rules"] > 0
+    assert facts["requests_per_second"] > 0
+    # 8 GiB of some ten readings a second: about a year, and no lifetime.
+    assert 200 < facts["days_until_quota_about"] < 3650
+    assert main(["check", str(GOOD)]) == 0
+    assert f"channels                {facts['channels']}" in capsys.readouterr().out

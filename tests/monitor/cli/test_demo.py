@@ -1,0 +1,60 @@
+"""The demo, whole: plant, broker, daemon and store in one process, and what it says of them."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.cli import main
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "monitor.cli", "demo", "--for", "20s", "--json"]
+    return subprocess.run(
+        [*command, "--keep", str(tmp_path)], capture_output=True, text=True, check=True, timeout=90
+    )
+
+
+def test_a_minute_in_short(
+    shown: "subprocess.CompletedProcess[str]", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [line] = shown.stdout.splitlines()
+    summary = json.loads(line)
+    assert summary["schema"] == "cytowatch.demo.v1"
+    readings = sum(summary["readings"].values())
+    assert summary["readings_stored"] == readings > 0
+    assert summary["scans"] > 0
+    assert summary["alarms"]["raised"] >= 1
+    assert summary["alarms"]["acknowledged"] == 1
+    assert "by " in shown.stderr
+    assert "(as demo operator)" in shown.stderr
+    # What the broker handed out is what the record holds, each once.
+    store = str(tmp_path / "state" / "cytowatch.db")
+    main(["export", "--file", store, "--from", "1h", "--what", "events", "--json"])
+    kinds = [json.loads(text)["kind"] for text in capsys.readouterr().out.splitlines()]
+    assert summary["events_published"] == kinds.count("alarm") > 0
+    assert main(["store", "verify", store]) == 0
+
+
+def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "monitor.cli", "demo", "--json", "--keep", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr
+        for line in demo.stderr:
+            if "START" in line:
+                break
+            if found := re.search(r"socket  (\S+)", line):
+                assert Path(found[1]).is_socket()
+        demo.send_signal(signal.SIGINT)
+        out, _ = demo.communicate(timeout=30)
+    assert json.loads(out)["schema"] == "cytowatch.demo.v1"
+    assert demo.returncode == 0
