@@ -36,6 +36,8 @@ ASKING = 10.0
 PATIENCE = 30.0
 """Seconds in which a reader must take something."""
 
+TURN = 50
+"""Lines after which others have their turn: a millisecond or two of work."""
 LINGER = 1.0
 """Seconds that are left to take the last of an answer."""
 
@@ -164,10 +166,15 @@ class Visitor:
 
     async def _tell(self, request: Request) -> None:
         actor = await who(self.writer)
-        told = answer(request, self.office.desk, actor, pause=self.office.pause)
-        async with aclosing(told) as lines:
+        answers = answer(request, self.office.desk, actor, pause=self.office.pause)
+        async with aclosing(answers) as lines:
+            told = 0
             async for text in lines:
                 await self._send(text.encode() + b"\n")
+                told += 1
+                if told % TURN == 0:
+                    # Sending does not wait while there is room: a long answer must.
+                    await asyncio.sleep(0)
 
     async def _send(self, data: bytes) -> None:
         self.writer.write(data)

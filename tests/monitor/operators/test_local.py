@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 
 from drivers.reading import Fault, Origin, Quality, Reason, Scan
-from monitor.operators.address import SocketError, to_ask, to_open
-from monitor.operators.local import LONGEST_REQUEST, Office, open_office, serve
+from monitor.operators.address import SocketError
+from monitor.operators.local import (
+    LONGEST_REQUEST,
+    TURN,
+    Office,
+    Visitor,
+    open_office,
+    serve,
+)
 from monitor.store.points import Point
 from tests.support.desk import NOON, SECOND, FakeDesk, alarm_event, noted, recorded, standing
 from tests.support.waiting import eventually
@@ -320,6 +327,40 @@ async def test_a_reader_that_takes_nothing_is_dropped_and_told_so(
         await slow.abort()
 
 
+async def test_a_slow_reader_that_comes_back_reads_why(desk: FakeDesk, path: Path) -> None:
+    desk.store.add(*(noted(n, "line", "bus", text="x" * 5000) for n in range(1, 1001)))
+    async with open_office(path, Office(desk, patience=0.01)):
+        slow = await Client.ask(path, '{"request": "tail", "after": 0, "store_id": "s1"}')
+        slow.reader._transport.pause_reading()  # type: ignore[attr-defined]  # stands for a stopped terminal
+        await asyncio.sleep(0.1)
+        slow.reader._transport.resume_reading()  # type: ignore[attr-defined]
+        answers = await slow.rest()
+        await slow.close()
+    assert answers[-1]["word"] == "too_slow"
+    assert [answer["number"] for answer in answers[:-1]] == list(range(1, len(answers)))
+
+
+async def test_a_long_answer_leaves_others_their_turn(
+    served: Path, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.alarms = {str(n): standing(alarm_event(1)) for n in range(3 * TURN)}
+    turns: list[int] = []
+    sent = 0
+    send = Visitor._send
+
+    async def counted(visitor: Visitor, data: bytes) -> None:
+        nonlocal sent
+        sent += 1
+        await send(visitor, data)
+        if sent % TURN == 1:
+            asyncio.get_running_loop().call_soon(lambda: turns.append(sent))
+
+    monkeypatch.setattr(Visitor, "_send", counted)
+    assert len(await ask(served, request="alarms")) == 3 * TURN + 1
+    # What was due at the first line of each turn came before the next turn began.
+    assert turns[:3] == [TURN, 2 * TURN, 3 * TURN]
+
+
 async def test_a_fault_of_ours_is_told_and_logged_and_ends_nothing(
     desk: FakeDesk,
     served: Path,
@@ -373,24 +414,6 @@ async def test_a_folder_that_is_not_there_is_told(desk: FakeDesk, tmp_path: Path
     with pytest.raises(SocketError, match="cannot be opened"):
         async with serve(tmp_path / "no" / "such.sock", desk):
             pass
-
-
-def test_a_path_that_is_too_long_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(SocketError, match="107"):
-        to_open(tmp_path / ("x" * 107), {})
-
-
-@pytest.mark.parametrize(
-    ("environ", "opened", "asked"),
-    [
-        ({}, "/state/cytowatch.sock", "state/cytowatch.sock"),
-        ({"RUNTIME_DIRECTORY": "/run/c:/run/d"}, "/run/c/cytowatch.sock", "/run/c/cytowatch.sock"),
-        ({"CYTOWATCH_SOCKET": "/x.sock", "RUNTIME_DIRECTORY": "/r"}, "/x.sock", "/x.sock"),
-    ],
-)
-def test_where_the_socket_is(environ: dict[str, str], opened: str, asked: str) -> None:
-    assert to_open(Path("/state"), environ) == Path(opened)
-    assert to_ask(environ) == Path(asked)
 
 
 async def test_a_daemon_that_stops_says_so(desk: FakeDesk, path: Path) -> None:
