@@ -21,6 +21,7 @@ PREFIX = 6
 """Bytes of a TCP frame before those that its length field counts."""
 SHORTEST, LONGEST = 3, 254
 """What the length field of a reply may say: unit, function, 1 to 252 bytes."""
+CRC = 2
 REFUSAL_RTU = 5
 """Bytes of an RTU exception: unit, function, code, CRC."""
 
@@ -157,6 +158,92 @@ class TcpFramer:
         head, size = self._head, self._size
         self.give_up()
         return _judge(frame[PREFIX:], head[PREFIX:], size - PREFIX)
+
+
+class RtuFramer:
+    """Frames of Modbus RTU, as some gateways take them over TCP.
+
+    Nothing in a reply tells which request it answers. So whoever uses this must keep silent after
+    a time-out or a ``Malformed`` until nothing can be under way any more.
+    """
+
+    __slots__ = ("_buffer", "_head", "_size", "late", "late_unit")
+
+    numbered = False
+    """A late reply looks like one to the next request."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._size = 0
+        self._buffer = b""
+        self.late = 0
+        """Pieces that arrived while no request was under way."""
+        self.late_unit = 0
+        """The unit that sent the last of them, if that was the beginning of a reply."""
+
+    @staticmethod
+    def prepare(request: Request) -> Prepared:
+        """Return what of the request's frames is the same each time: all of it."""
+        head = request.reply_head
+        pdu = request.pdu
+        return Prepared(pdu + crc16(pdu), head, len(head) + request.payload + CRC)
+
+    def ask(self, request: Prepared) -> bytes:
+        """Return the bytes to send; from now on the answer to this request is awaited."""
+        self._buffer = b""
+        self._head = request.head
+        self._size = request.size
+        return request.sent
+
+    def give_up(self) -> None:
+        """Await no answer any more, and forget what came of it."""
+        self._buffer = b""
+        self._size = 0
+
+    def feed(self, data: bytes) -> Answer | None:
+        """Take bytes; return the answer as soon as it is whole.
+
+        Raises Malformed.
+        """
+        if not self._size:
+            self.late += 1
+            self.late_unit = data[0] if data else 0
+            return None
+        self._buffer += data
+        frame = self._buffer
+        if len(frame) < REFUSAL_RTU:
+            return None
+        size = REFUSAL_RTU if frame[1] == self._head[1] | EXCEPTION else self._size
+        if len(frame) < size and frame.startswith(self._head):
+            return None
+        return self._answer(frame)
+
+    def _answer(self, frame: bytes) -> Answer:
+        head, size = self._head, self._size
+        self.give_up()
+        if crc16(frame[:-CRC]) != frame[-CRC:]:
+            raise Malformed(f"{len(frame)} bytes that are no reply: the CRC is wrong")
+        return _judge(frame[:-CRC], head, size - CRC)
+
+
+Framer = TcpFramer | RtuFramer
+
+
+def _crc_of(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0xA001 if byte & 1 else 0)
+    return byte
+
+
+_CRC_TABLE = tuple(map(_crc_of, range(256)))
+
+
+def crc16(data: bytes) -> bytes:
+    """Return the check of an RTU frame, as it is sent (low byte first)."""
+    crc = 0xFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc.to_bytes(2, "little")
 
 
 def _judge(body: bytes, head: bytes, size: int) -> Answer:

@@ -5,9 +5,10 @@ task, future or timer of its own. One request is under way at a time, visits wai
 order in which they came. What has no answer in time is found by one sweeper for all lines.
 
 A silent unit leaves the connection to the others, since transaction ids tell its late replies
-apart. The connection is dropped when it carries what is no Modbus, and when nothing has answered
-for every unit several times in a row. A connection on which nothing was ever answered proves
-nothing: until then, silence is put down to the line.
+apart; under RTU framing, which has none, the line is silent after a time-out until what may still
+come has come. The connection is dropped when it carries what is no Modbus, and when nothing has
+answered for every unit several times in a row. A connection on which nothing was ever answered
+proves nothing: until then, silence is put down to the line.
 """
 
 import asyncio
@@ -16,11 +17,12 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from config.lines import ModbusLine as LineSettings
 from config.plant import Source
 from drivers.base import Clock, Emit, LineLost
-from drivers.modbus.frame import Malformed, Prepared, Refused, TcpFramer
+from drivers.modbus.frame import Framer, Malformed, Prepared, Refused, RtuFramer, TcpFramer
 from drivers.modbus.poll import SECOND, Part, Poll, Unit
 from drivers.reading import Cause, Moment, Reason
 from drivers.resolve import Resolver
@@ -33,6 +35,8 @@ BUSY_CODES = frozenset({5, 6})
 """Acknowledge and server busy: it will answer another time."""
 SILENT_CODES = frozenset({10, 11})
 """A gateway has no path to the unit, or got no answer from it."""
+SETTLE = 0.05
+"""Seconds without a byte after which a bus, on which something came late, counts as silent."""
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 10, 5, 3
 """Seconds, seconds, number: a peer that has vanished is noticed even between rare visits."""
 USER_TIMEOUT = 15_000
@@ -103,7 +107,7 @@ class ModbusLine(asyncio.Protocol):
         self._quiet: asyncio.TimerHandle | None = None
         """The silence that the server wants before the next request."""
         self._transport: asyncio.WriteTransport | None = None
-        self._framer = TcpFramer()
+        self._framer = _framer(settings)
         self._late = 0
         self._proven = False
         """Whether anything was ever answered on this connection."""
@@ -162,7 +166,7 @@ class ModbusLine(asyncio.Protocol):
 
     def _open(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
-        self._framer = TcpFramer()
+        self._framer = _framer(self._settings)
         self._late = 0
         self._proven = False
         self._unanswered = 0
@@ -309,16 +313,15 @@ class ModbusLine(asyncio.Protocol):
         if poll is not None:
             self._queue.appendleft(poll)
         if self._pause:
-            self._quiet = self._loop.call_later(self._pause, self._end_quiet)
+            self._hush(self._pause)
 
     def _end_quiet(self) -> None:
         self._quiet = None
         self._advance()
 
     def _refused(self, poll: Poll, code: int, moment: Moment) -> None:
-        now = self._loop.time()
         if code in SILENT_CODES:
-            self._give_up(poll, Reason.BUSY, now)
+            self._give_up(poll, Reason.BUSY, Cause.SOURCE)
             self._go_on(None)
             return
         if poll.unit.failures:
@@ -326,7 +329,7 @@ class ModbusLine(asyncio.Protocol):
         if code in BUSY_CODES:
             poll.put_off(moment)
         else:
-            part = poll.refuse(moment, now)
+            part = poll.refuse(moment, self._loop.time())
             if part is not None and part.failures == 1:
                 self._tell_refused(part, code)
         self._go_on(poll)
@@ -345,6 +348,8 @@ class ModbusLine(asyncio.Protocol):
         """A unit that answers late is there, and may need all of its time."""
         if self._framer.late != self._late:
             self._late = self._framer.late
+            if self._quiet is not None and not self._framer.numbered:
+                self._hush(SETTLE)
             unit = self._units.get(self._framer.late_unit)
             if unit is not None:
                 unit.late = True
@@ -357,29 +362,47 @@ class ModbusLine(asyncio.Protocol):
         if poll is None:
             return
         self._framer.give_up()
+        self._go_without(poll, Reason.TIMED_OUT)
+
+    def _go_without(self, poll: Poll, reason: Reason) -> None:
+        """End a visit that got no answer; go on with the others, if there is hope for them."""
         self._unanswered += 1
         self._unheard.add(poll.unit.number)
-        self._give_up(poll, Reason.TIMED_OUT, self._loop.time())
+        self._give_up(poll, reason, self._silence())
         if self._unanswered >= UNANSWERED and len(self._unheard) == len(self._units):
-            self._drop("no answer from any unit", Reason.TIMED_OUT)
-        else:
-            self._advance()
+            self._drop("no answer from any unit", reason)
+            return
+        if not self._framer.numbered:
+            self._hush(poll.timeout)
+        self._advance()
 
     def _malformed(self, why: str) -> None:
+        """Where frames are numbered, one that is wrong means that no later one can be trusted."""
         poll, self._current = self._current, None
-        unit = ""
+        self._sweeper.forget(self)
+        if poll is not None and not self._framer.numbered:
+            self._go_without(poll, Reason.MALFORMED)
+            return
         if poll is not None:
-            unit = f" (request to unit {poll.unit.number})"
-            self._give_up(poll, Reason.MALFORMED, self._loop.time(), Cause.LINE)
-        self._drop(f"{why}{unit}", Reason.MALFORMED)
+            why += f" (request to unit {poll.unit.number})"
+            self._give_up(poll, Reason.MALFORMED, Cause.LINE)
+        self._drop(why, Reason.MALFORMED)
 
-    def _give_up(self, poll: Poll, reason: Reason, now: float, cause: Cause | None = None) -> None:
+    def _hush(self, seconds: float) -> None:
+        """Keep silent, at least so long from now: what still comes belongs to no one."""
+        until = self._loop.time() + seconds
+        if self._quiet is not None:
+            until = max(until, self._quiet.when())
+            self._quiet.cancel()
+        self._quiet = self._loop.call_at(until, self._end_quiet)
+
+    def _give_up(self, poll: Poll, reason: Reason, cause: Cause) -> None:
         """End a visit that got no good answer, and let rest who is to blame."""
         failures = poll.unit.failures
-        poll.give_up(reason, now)
+        poll.give_up(reason, self._loop.time())
         if poll.unit.failures and not failures:
             log.warning("%s: unit %d does not answer (%s)", self.name, poll.unit.number, reason)
-        self._emit(poll.scan(self._silence() if cause is None else cause))
+        self._emit(poll.scan(cause))
 
     def _speaks(self, unit: Unit) -> None:
         log.info("%s: unit %d answers again", self.name, unit.number)
@@ -397,6 +420,16 @@ class ModbusLine(asyncio.Protocol):
             where,
             code,
         )
+
+
+def _framer(settings: LineSettings) -> Framer:
+    match settings.modbus.framing:
+        case "tcp":
+            return TcpFramer()
+        case "rtu-over-tcp":
+            return RtuFramer()
+        case framing:
+            assert_never(framing)
 
 
 def precision(sources: Sequence[Source]) -> float:

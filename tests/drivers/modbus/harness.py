@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
+from typing import Literal, Self
 
 from config.lines import Modbus
 from config.lines import ModbusLine as Settings
@@ -61,11 +61,18 @@ def source(
 class Held(AbstractAsyncContextManager["Held"]):
     """A line that is held again at once after each loss, and the scans that it gave."""
 
-    def __init__(self, port: int, *sources: Source, pause: float = 0) -> None:
+    def __init__(
+        self,
+        port: int,
+        *sources: Source,
+        pause: float = 0,
+        framing: Literal["tcp", "rtu-over-tcp"] = "tcp",
+    ) -> None:
         modbus = Modbus(
             host="127.0.0.1",
             port=port,
             connect_timeout=500 * MILLISECOND,
+            framing=framing,
             pause=round(pause * MILLISECOND),
         )
         self.sources = sources

@@ -13,6 +13,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from pymodbus.framer import FramerRTU
+
 from tests.support.waiting import eventually
 
 
@@ -57,6 +59,12 @@ class Asked:
         body += payload
         length = len(body) if length is None else length
         return struct.pack(">HHH", self.tid if tid is None else tid, protocol, length) + body
+
+    def rtu(self, function: int | None = None, payload: bytes | None = None) -> bytes:
+        """Return the reply as an RTU frame."""
+        payload = bytes((len(self.payload),)) + self.payload if payload is None else payload
+        body = bytes((self.unit, self.function if function is None else function)) + payload
+        return body + FramerRTU.compute_CRC(body).to_bytes(2, "big")
 
     def exception(self, code: int) -> bytes:
         return struct.pack(">HHHBBB", self.tid, 0, 3, self.unit, self.function | 0x80, code)
@@ -151,16 +159,17 @@ class Hostile(AbstractAsyncContextManager["Hostile"]):
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            request = await reader.readexactly(12)
-            tid, protocol, length, unit, function, address, count = struct.unpack(
-                ">HHHBBHH", request
-            )
-            assert (protocol, length) == (0, 6)
-            asked = Asked(tid, unit, function, address, count)
+            asked = await self._hear(reader)
             self.asked.append(asked)
             behaviour = self.script.popleft() if self.script else self.usual
             for action in behaviour(asked):
                 await self._do(action, writer)
+
+    async def _hear(self, reader: asyncio.StreamReader) -> Asked:
+        request = await reader.readexactly(12)
+        tid, protocol, length, *rest = struct.unpack(">HHHBBHH", request)
+        assert (protocol, length) == (0, 6)
+        return Asked(tid, *rest)
 
     async def _do(self, action: Action, writer: asyncio.StreamWriter) -> None:
         match action:
@@ -175,3 +184,12 @@ class Hostile(AbstractAsyncContextManager["Hostile"]):
             case Reset():
                 writer.transport.abort()
                 raise ConnectionAbortedError
+
+
+class HostileBus(Hostile):
+    """The same under RTU framing; behaviours answer with ``Asked.rtu``."""
+
+    async def _hear(self, reader: asyncio.StreamReader) -> Asked:
+        request = await reader.readexactly(8)
+        assert FramerRTU.compute_CRC(request[:6]).to_bytes(2, "big") == request[6:]
+        return Asked(0, *struct.unpack(">BBHH", request[:6]))

@@ -118,9 +118,9 @@ async def test_a_reply_that_comes_in_an_odd_way_is_good(hostile: Hostile, fault:
 
 async def test_a_late_reply_is_not_the_next_value(hostile: Hostile) -> None:
     def late(asked: Asked) -> Sequence[Action]:
-        return [Wait(0.08), asked.frame()]
+        return [hostile.asked[0].frame(), asked.frame()]
 
-    hostile.script.append(late)
+    hostile.script.extend([silent, late])
     async with Held(hostile.port, source(), source(1, words(50), unit=2)) as held:
         held.visit(0)
         second = await held.read(1)
@@ -288,7 +288,7 @@ async def test_a_slow_unit_that_once_was_late_is_given_its_whole_time_again(
         return [Wait(0.05), asked.frame()] if asked.unit == 2 else good(asked)
 
     hostile.usual = slow
-    hostile.script.append(lambda asked: [Wait(0.13), asked.frame()])
+    hostile.script.append(lambda asked: [Wait(0.4), asked.frame()])
     quick, late = source(0, period=40), source(1, unit=2, timeout=100, period=40)
     async with Held(hostile.port, quick, late) as held:
         assert reasons(await held.read(1)) == [Reason.TIMED_OUT] * 3
