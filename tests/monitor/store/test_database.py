@@ -40,6 +40,7 @@ class Model:
     facts: dict[str, str] = field(default_factory=dict)
     replies: dict[str, str] = field(default_factory=dict)
     cursors: dict[tuple[str, Lane], int] = field(default_factory=dict)
+    at: int = 0
     heads: list[str] = field(default_factory=list)
 
 
@@ -63,9 +64,15 @@ class StoreAndModel(RuleBasedStateMachine):
         kinds=st.lists(st.sampled_from(["alarm", "act", "start"]), max_size=3),
         facts=st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "{}", '{"v":1}'])),
         request=st.none() | st.sampled_from(["r1", "r2"]),
+        later=st.integers(-2, 2),
     )
     def commit(
-        self, scans: list[int], kinds: list[str], facts: dict[str, str], request: str | None
+        self,
+        scans: list[int],
+        kinds: list[str],
+        facts: dict[str, str],
+        request: str | None,
+        later: int,
     ) -> None:
         model, tick = self.model, Tick(facts=facts)
         told = [self._line(number, equipment) for number, equipment in enumerate(scans, 1)]
@@ -74,7 +81,7 @@ class StoreAndModel(RuleBasedStateMachine):
             model.lines += tick.lines[self.groups[group]]
             model.blobs += 1
         tick.first_scan, tick.last_scan = model.scan + 1, model.scan + len(scans)
-        tick.first_at, tick.last_at = NOON, NOON + 10**9
+        tick.first_at, tick.last_at = NOON, NOON + later * 10**9
         model.scan += len(scans)
         for kind in kinds:
             tick.events.append(self._event(kind))
@@ -82,6 +89,8 @@ class StoreAndModel(RuleBasedStateMachine):
             tick.replies[request] = json.dumps(len(model.events))
         self.database.commit(tick, self.confirmed, None)
         model.events += tick.events
+        times = [NOON] * bool(kinds) + [tick.last_at] * bool(scans)
+        model.at = max(times, default=model.at)
         model.facts = {k: v for k, v in (model.facts | facts).items() if v}
         model.replies |= tick.replies
         self._confirmations_are_written()
@@ -152,6 +161,8 @@ class StoreAndModel(RuleBasedStateMachine):
         assert len({event.ms for event in events}) == len(events)
         last = database.ends.last
         assert (last.scan, last.event, last.seq) == (model.scan, len(model.events), model.seq)
+        assert last.at == model.at
+        assert not model.heads or last.head == model.heads[-1]
         assert database.facts() == model.facts
         assert {key: database.reply_to(key) for key in model.replies} == model.replies
 
@@ -169,7 +180,7 @@ class StoreAndModel(RuleBasedStateMachine):
 
 
 TestStoreAndModel = StoreAndModel.TestCase
-TestStoreAndModel.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestStoreAndModel.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 
 
 def test_a_lowered_quota_is_reached_in_steps(tmp_path: Path) -> None:

@@ -56,6 +56,19 @@ async def test_what_is_committed_is_there_after_opening_again(path: Path) -> Non
         assert await store.groups([("incubator-1",), ("incubator-2",)]) == [groups[1], 3]
 
 
+async def test_the_newest_time_is_that_of_the_newest_entry_of_either_kind(path: Path) -> None:
+    """After a step back of the clock, what comes last counts, and not what is largest."""
+    readings, events = tick_of([1], 1), Tick(events=[event(1, at=NOON - SECOND)])
+    for ticks, newest in [((readings, events), NOON - SECOND), ((readings,), readings.last_at)]:
+        async with Store.open(path, quota=QUOTA) as store:
+            await store.groups([("incubator-0",)])
+            for tick in ticks:
+                await store.commit(tick)
+            assert store.last.at == newest
+        async with Store.open(path, quota=QUOTA) as store:
+            assert store.last.at == newest
+
+
 async def test_a_file_is_for_its_user_only(store: Store) -> None:
     assert store.path.stat().st_mode & 0o777 == 0o600
     assert store.path.parent.stat().st_mode & 0o777 == 0o700
