@@ -1,6 +1,7 @@
 """A daemon's local socket in a thread of its own, so that commands can ask as from outside."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from monitor.cli import cli
 from monitor.operators.local import Office, open_office
 from monitor.store.events import Event
 from tests.support.desk import FakeDesk
+
+LOW = "incubator-07/co2/low"
 
 
 @dataclass
@@ -78,3 +81,9 @@ class Gateway:
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
     with Gateway(FakeDesk(tmp_path), tmp_path / "cytowatch.sock") as gateway:
         yield gateway
+
+
+def lines(output: str) -> list[dict[str, object]]:
+    found = [json.loads(line) for line in output.splitlines()]
+    assert all(line["schema"].startswith("cytowatch.") for line in found)
+    return found

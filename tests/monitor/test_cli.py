@@ -1,18 +1,14 @@
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from monitor import VERSION
 from monitor.cli import COMMANDS, cli, main
-from tests.monitor.cli.conftest import Gateway
-from tests.support.desk import alarm_event, recorded
 
 HEAVY = ("pydantic", "aiohttp", "aiomqtt", "rich", "asyncio", "sqlite3", "yaml", "amqtt")
 
@@ -81,35 +77,6 @@ def test_the_module_is_the_command() -> None:
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["type"] == "object"
-
-
-def _tail(path: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "monitor.cli", "tail", "--socket", str(path)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
-
-
-def test_ctrl_c_ends_with_130(gateway: Gateway) -> None:
-    gateway.add(recorded(alarm_event(1)))
-    with _tail(gateway.path) as tail:
-        assert tail.stdout
-        assert "RAISED" in tail.stdout.readline()
-        tail.send_signal(signal.SIGINT)
-        _, said = tail.communicate(timeout=10)
-    assert (tail.returncode, said.strip()) == (130, "")
-
-
-def test_a_reader_that_leaves_ends_it_quietly(gateway: Gateway) -> None:
-    gateway.add(recorded(alarm_event(1)))
-    with _tail(gateway.path) as tail:
-        assert tail.stdout
-        tail.stdout.readline()
-        tail.stdout.close()
-        gateway.add(recorded(alarm_event(2)))
-        assert tail.wait(10) == 141
-        assert tail.stderr
-        assert tail.stderr.read() == ""
 
 
 def test_completion_is_clicks_own() -> None:
