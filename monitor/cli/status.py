@@ -72,5 +72,5 @@ def _more(link: "LineStatus | SinkStatus") -> str:
 
     behind = ""
     if isinstance(link, SinkStatus) and (link.telemetry_behind or link.events_behind):
-        behind = f"behind by {link.telemetry_behind} scans, {link.events_behind} events"
+        behind = f"behind by {link.telemetry_behind} blobs, {link.events_behind} events"
     return "; ".join(part for part in (link.text, behind) if part)

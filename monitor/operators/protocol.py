@@ -197,7 +197,7 @@ class SinkStatus(Message):
     since: str | None
     text: str = ""
     telemetry_behind: int = 0
-    """Scans committed and not yet delivered."""
+    """Blobs (a tick's readings of a group of equipment) committed and not yet delivered."""
     events_behind: int = 0
 
 
