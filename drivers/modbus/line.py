@@ -171,7 +171,10 @@ class ModbusLine(asyncio.Protocol):
         self._proven = False
         self._unanswered = 0
         self._unheard.clear()
-        _harden(transport.get_extra_info("socket"))
+        try:
+            _harden(transport.get_extra_info("socket"))
+        except OSError as error:  # It was taken and reset before we came to look at it.
+            raise LineLost(f"{self._where()}: the server closed the connection") from error
 
     def _drop(self, why: str, reason: Reason) -> None:
         """Give the connection up; the request under way is bad for this reason."""

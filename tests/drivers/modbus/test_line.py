@@ -1,5 +1,7 @@
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -194,6 +196,25 @@ async def test_a_connection_limit_is_no_held_line(hostile: Hostile) -> None:
         hostile.most = 1
         await held.read_good()
         assert held.held == 1
+
+
+async def test_a_server_that_resets_what_it_takes_is_a_lost_line_each_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        reset = struct.pack("ii", 1, 0)
+
+        def take() -> None:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            connection.close()
+
+        listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(listener, take)
+        async with Held(port, source()) as held:
+            await held.until(lambda: len(held.losses) > 10)
+            assert reasons(await held.read()) == [Reason.LINE_DOWN] * 3
+        asyncio.get_running_loop().remove_reader(listener)
+    assert held.held == 0
 
 
 async def test_a_server_that_never_answers_is_a_lost_line(
