@@ -11,7 +11,6 @@ ceases does so after it, so that an alarm whose condition is gone is not annunci
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
 from types import MappingProxyType
@@ -370,7 +369,7 @@ class Board:
             return
         stands = alarm.state is not State.NORMAL and rule_of(alarm.rule) != watched.rule
         version = alarm.version + 1 if stands else alarm.version
-        after = replace(alarm, rule=watched.rest.rule, version=version)
+        after = alarm._replace(rule=watched.rest.rule, version=version)
         if stands:
             state = after.state
             event = AlarmEvent(watched.name, Change.CHANGED, state, state, turn.now, after)

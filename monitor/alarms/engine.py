@@ -10,7 +10,6 @@ Leaving supersession does not: who acknowledged the milder level in this occurre
 and one that was raised underneath the worse level never was acknowledged.
 """
 
-from dataclasses import replace
 from enum import Enum
 from math import isnan
 from typing import assert_never
@@ -91,8 +90,7 @@ def gate(alarm: Alarm, suppressed_by: str, superseded_by: str) -> Alarm:
     if alarm.suppressed_by == suppressed_by and alarm.superseded_by == superseded_by:
         return alarm
     anew = alarm.active and alarm.suppressed_by != "" and suppressed_by == ""
-    after = replace(
-        alarm,
+    after = alarm._replace(
         suppressed_by=suppressed_by,
         superseded_by=superseded_by,
         acknowledged=alarm.acknowledged and not anew,
@@ -220,12 +218,12 @@ def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
         case Verdict.BEYOND | Verdict.WITHIN:
             if alarm.condition and alarm.inside_since is None:
                 return alarm
-            return replace(alarm, condition=True, inside_since=None)
+            return alarm._replace(condition=True, inside_since=None)
         case Verdict.CLEAR:
             since = alarm.inside_since or now
-            return replace(alarm, condition=False, inside_since=since, source_time=None)
+            return alarm._replace(condition=False, inside_since=since, source_time=None)
         case Verdict.UNKNOWN:
-            return replace(alarm, inside_since=None) if alarm.inside_since else alarm
+            return alarm._replace(inside_since=None) if alarm.inside_since else alarm
         case _:
             assert_never(said)
 
@@ -235,12 +233,12 @@ def _observe_inactive(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
     match said:
         case Verdict.BEYOND:
             if pending is None:
-                return replace(alarm, condition=True, pending=Pending(now), bridged=False)
+                return alarm._replace(condition=True, pending=Pending(now), bridged=False)
             return _doubting(alarm, pending, doubtful=False)
         case Verdict.WITHIN | Verdict.CLEAR:
             if pending is None:
                 return alarm
-            return replace(alarm, condition=False, pending=None, source_time=None)
+            return alarm._replace(condition=False, pending=None, source_time=None)
         case Verdict.UNKNOWN:
             return alarm if pending is None else _doubting(alarm, pending, doubtful=True)
         case _:
@@ -250,7 +248,7 @@ def _observe_inactive(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
 def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
     if pending.doubtful is doubtful:
         return alarm
-    return replace(alarm, pending=pending._replace(doubtful=doubtful))
+    return alarm._replace(pending=pending._replace(doubtful=doubtful))
 
 
 def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
@@ -261,7 +259,7 @@ def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> 
         case Stale():
             if alarm.source_time == observation.source_time:
                 return alarm
-            return replace(alarm, source_time=observation.source_time)
+            return alarm._replace(source_time=observation.source_time)
         case Unreadable() | Silent():
             return alarm
         case _:
@@ -276,8 +274,8 @@ def _peaked(rule: High | Low, alarm: Alarm, value: Value | None, now: Moment) ->
     if last is not None and not (value > last if isinstance(rule, High) else value < last):
         return alarm
     if pending is None:
-        return replace(alarm, peak=float(value), peak_at=now.at)
-    return replace(alarm, pending=pending._replace(peak=float(value), peak_at=now.at))
+        return alarm._replace(peak=float(value), peak_at=now.at)
+    return alarm._replace(pending=pending._replace(peak=float(value), peak_at=now.at))
 
 
 def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
@@ -288,13 +286,12 @@ def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
         return _raised(alarm, pending, now) if due else alarm
     inside = alarm.inside_since
     if inside is not None and now.boot - inside.boot >= rule.off_delay:
-        return replace(alarm, active=False, inside_since=None, latched=rule.latching)
+        return alarm._replace(active=False, inside_since=None, latched=rule.latching)
     return alarm
 
 
 def _raised(alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
-    return replace(
-        alarm,
+    return alarm._replace(
         pending=None,
         condition_start=pending.since,
         active=True,
@@ -310,18 +307,18 @@ def _raised(alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
 
 def _valued(alarm: Alarm, stimulus: Observation | Condition) -> Alarm:
     if isinstance(stimulus, Observation) and usable(stimulus):
-        return replace(alarm, value=stimulus.value)
+        return alarm._replace(value=stimulus.value)
     return alarm
 
 
 def _acted(alarm: Alarm, act: Act, now: Moment) -> Alarm:
     match act:
         case Acknowledge():
-            return replace(alarm, acknowledged=True)
+            return alarm._replace(acknowledged=True)
         case Reset():
-            return replace(alarm, latched=False)
+            return alarm._replace(latched=False)
         case Shelve(duration):
-            return replace(alarm, shelved_until=now.boot + duration)
+            return alarm._replace(shelved_until=now.boot + duration)
         case Unshelve():
             return _unshelved(alarm)
         case _:
@@ -329,7 +326,7 @@ def _acted(alarm: Alarm, act: Act, now: Moment) -> Alarm:
 
 
 def _unshelved(alarm: Alarm) -> Alarm:
-    return replace(alarm, shelved_until=None, acknowledged=alarm.acknowledged and not alarm.active)
+    return alarm._replace(shelved_until=None, acknowledged=alarm.acknowledged and not alarm.active)
 
 
 def _refuse_acknowledge(alarm: Alarm) -> Refusal | None:
@@ -363,13 +360,13 @@ def _counted(before: Alarm, after: Alarm) -> Alarm:
     if after is before or _change(before, after) is None:
         return after
     quiet = _quiet(after)
-    return replace(quiet, version=before.version + 1)
+    return quiet._replace(version=before.version + 1)
 
 
 def _quiet(alarm: Alarm) -> Alarm:
     gated = alarm.suppressed_by or alarm.superseded_by
     if gated and alarm.unsuppressed_state is State.NORMAL:
-        return replace(alarm, suppressed_by="", superseded_by="")
+        return alarm._replace(suppressed_by="", superseded_by="")
     return alarm
 
 

@@ -5,7 +5,6 @@ them, and an event is the difference between two states.
 Durations run on ``Moment.boot``; ``Moment.at`` is for the record.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -70,8 +69,7 @@ class Pending(NamedTuple):
     """The last reading could not be used: time counts on, but only a usable one may raise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(NamedTuple):
     """Where one alarm stands."""
 
     condition: bool = False

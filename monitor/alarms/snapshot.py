@@ -6,14 +6,13 @@ up to the saving is kept and record time bridges what lies between, and ``Alarm.
 """
 
 import json
-from dataclasses import fields, replace
 
 from drivers.reading import Moment
 from monitor.alarms.facts import Alarm, Pending
 
 VERSION = 1
 _MOMENTS = ("condition_start", "inside_since", "alarm_time")
-_PLAIN = tuple(f.name for f in fields(Alarm) if f.name not in {*_MOMENTS, "pending"})
+_PLAIN = tuple(name for name in Alarm._fields if name not in {*_MOMENTS, "pending"})
 _USUAL = Alarm()
 
 
@@ -75,8 +74,7 @@ def _bridged(alarm: Alarm, saved: Moment, now: Moment) -> Alarm:
     away = max(0, now.at - saved.at)
     shift = now.boot - away - saved.boot
     pending, shelved = alarm.pending, alarm.shelved_until
-    return replace(
-        alarm,
+    return alarm._replace(
         pending=pending and pending._replace(since=_shifted(pending.since, shift)),
         condition_start=alarm.condition_start and _shifted(alarm.condition_start, shift),
         inside_since=alarm.inside_since and _shifted(alarm.inside_since, shift),

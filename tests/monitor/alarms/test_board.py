@@ -1,7 +1,6 @@
 """The board as a whole: one cause is one alarm, worse speaks for milder, and every scan counts."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -565,7 +564,7 @@ def test_a_normal_alarm_takes_a_changed_rule_in_silence() -> None:
 
 
 def test_facts_of_a_rule_that_no_release_can_read_still_end_with_an_event() -> None:
-    facts = {name: replace(alarm, rule="{}") for name, alarm in facts_after(HOT).items()}
+    facts = {name: alarm._replace(rule="{}") for name, alarm in facts_after(HOT).items()}
     board = Board(changed_plant(UNREADABLE), facts)
     assert short(board.reconcile(moment(9))) == [f"{H} ended -> ended", f"{HH} ended -> ended"]
 
