@@ -111,7 +111,7 @@ class Scan(NamedTuple):
     source: int
     """Index into ``Plant.sources``."""
     at: int
-    """Record time (ns, UTC) of the reply's last byte; of the grid point where there was no reply."""
+    """Record time (ns, UTC): of the reply's last byte; of the grid point where none came."""
     boot: int
     """The same instant by CLOCK_BOOTTIME (ns)."""
     values: tuple[Value | None, ...]
