@@ -32,7 +32,7 @@ MOST_READ = 100
 """Events taken from the record at once."""
 LATELY = 1000
 """Alarm events whose states are told again on a new connection, though nothing stands of them."""
-MOST_RESENT = 1000
+MOST_RESENT = 10_000
 """Events published again for one request."""
 _SECOND = 10**9
 
@@ -185,10 +185,13 @@ class MqttSink:
     async def _resend(self, broker: Broker, wanted: Resend) -> int:
         """Publish a range of events once more, at most ``MOST_RESENT``; return how many."""
         first = max(wanted.first, 1)
-        last = min(wanted.last, first + MOST_RESENT - 1)
-        events = await self._outbox.events_by_seq(first, last)
-        await self._send(broker, [topics.event(event) for event in events])
-        return len(events)
+        last = min(wanted.last, first + MOST_RESENT - 1, self._outbox.last.seq)
+        count = 0
+        for start in range(first, last + 1, MOST_READ):
+            events = await self._outbox.events_by_seq(start, min(start + MOST_READ - 1, last))
+            await self._send(broker, [topics.event(event) for event in events])
+            count += len(events)
+        return count
 
     async def _send(
         self, broker: Broker, publications: Sequence[Publication], *, echoed: bool = False

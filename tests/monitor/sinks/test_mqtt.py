@@ -343,20 +343,46 @@ async def test_requests_are_not_heard_unless_enabled(mosquitto: Mosquitto, scene
     assert not asked
 
 
-async def test_a_range_of_events_is_published_again(mosquitto: Mosquitto, scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("first", "last", "seqs"),
+    [(2, 4, [2, 3, 4]), (-5, 2, [1, 2]), (249, 10**12, [249, 250]), (300, 400, []), (4, 2, [])],
+)
+async def test_a_range_of_events_is_published_again(
+    mosquitto: Mosquitto, scene: Scene, first: int, last: int, seqs: list[int]
+) -> None:
     async def on_command(*_: object) -> Resend:
-        return Resend(2, 4, lambda count: b'{"resent":%d}' % count)
+        return Resend(first, last, lambda count: b'{"resent":%d}' % count)
 
-    states = [State.UNACKNOWLEDGED, State.NORMAL] * 3
+    states = [State.UNACKNOWLEDGED, State.NORMAL] * 125
     await scene.happen(*((HIGH, state) for state in states))
-    sink = commanded(mosquitto.port, scene, on_command)
-    async with holding(sink):
-        await eventually(lambda: delivered(scene))
-        async with hearing(mosquitto.port, EVENTS, f"{SITE}/reply/+") as heard:
-            await ask(mosquitto.port, "resend", b"{}")
-            await eventually(lambda: len(heard) == 4)
-    assert [one["seq"] for one in on(heard, f"{HIGH_TOPIC}/event")] == [2, 3, 4]
-    assert on(heard, f"{SITE}/reply/anna") == [{"resent": 3}]
+    scene.store.confirm("mqtt", "events", 250)
+    reply = f"{SITE}/reply/anna"
+    async with (
+        hearing(mosquitto.port, DIGEST, EVENTS, reply) as heard,
+        holding(commanded(mosquitto.port, scene, on_command)),
+    ):
+        await eventually(lambda: bool(on(heard, DIGEST)))
+        await ask(mosquitto.port, "resend", b"{}")
+        await eventually(lambda: bool(on(heard, reply)))
+    assert [one["seq"] for one in on(heard, f"{HIGH_TOPIC}/event")] == seqs
+    assert on(heard, reply) == [{"resent": len(seqs)}]
+
+
+class SmallMosquitto(Mosquitto):
+    """A broker that takes small messages only."""
+
+    def settings(self) -> str:
+        return super().settings() + "max_packet_size 600\n"
+
+
+async def test_a_message_that_the_broker_would_hang_up_for_is_not_sent(
+    scene: Scene, tmp_path: Path
+) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    with SmallMosquitto(tmp_path / "small") as broker:
+        text = await loss(sink_to(broker.port, scene))
+    assert f"takes at most 600 bytes a message: {HIGH_TOPIC}/event" in text
+    assert scene.store.cursor("mqtt", "events") == 0
 
 
 async def test_a_second_client_of_our_name_is_a_loss(mosquitto: Mosquitto, scene: Scene) -> None:
