@@ -62,7 +62,8 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
     grid = Grid(clock)
     directory = state_directory(plant)
     names = sink_names(plant)
-    async with Store.open(directory / FILE, quota=plant.store.quota, sinks=names) as store:
+    opened = Store.open(directory / FILE, quota=plant.store.quota, sinks=reading_sinks(plant))
+    async with opened as store:
         recorder = await Recorder.start(plant, store, clock)
         lines = open_lines(plant, clock, recorder.accept)
         line_outages = {line.name: _outage(recorder, "line", line.name) for line in lines}
@@ -128,6 +129,11 @@ def sink_names(plant: Plant) -> list[str]:
     """Return the names under which the configured sinks have their cursors."""
     settings = {"influxdb": plant.influxdb, "mqtt": plant.mqtt}
     return [name for name, given in settings.items() if given is not None]
+
+
+def reading_sinks(plant: Plant) -> list[str]:
+    """Return those of them that take readings: readings wait for them, and for no others."""
+    return [name for name in sink_names(plant) if name == "influxdb"]
 
 
 def open_sinks(plant: Plant, recorder: Recorder, desk: Desk) -> list[Sink]:
