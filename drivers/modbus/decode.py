@@ -8,10 +8,11 @@ The four orders of the bytes 1234 of a 32-bit value: ABCD as they are; DCBA litt
 the two bytes of every register swapped first, CDAB is little-endian and BADC big-endian.
 """
 
+import sys
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
-from operator import add, ge, itemgetter, le, mul, truediv
+from operator import add, itemgetter, mul, truediv
 from struct import Struct
 from typing import NamedTuple, assert_never
 
@@ -34,6 +35,8 @@ SIGNED = {Encoding.INT16: 16, Encoding.INT32: 32, Encoding.INT64: 64}
 """Bits of the encodings whose sentinels may be written as their unsigned pattern (0x8000)."""
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 INFINITY = float("inf")
+_LARGEST = sys.float_info.max
+"""Beyond it lie only the infinities, and NaN lies nowhere."""
 
 Raw = float | int | bytes
 Decoded = tuple[tuple[Value | None, ...], Mapping[int, Fault]]
@@ -50,34 +53,40 @@ def bad(reason: Reason) -> Fault:
 class Decoder:
     """Decodes the payloads of one block."""
 
-    __slots__ = ("_channels", "_fast", "_indices", "_raw", "_sentinels")
+    __slots__ = ("_channels", "_indices", "_numbers", "_raw", "_sentinels")
 
     def __init__(self, block: Block, channels: Sequence[Channel]) -> None:
         self._indices = block.channels
         self._channels = tuple(channels[index] for index in block.channels)
         self._raw = _reader(block, [channel.address for channel in self._channels])
         self._sentinels = tuple(_sentinels(channel.address) for channel in self._channels)
-        self._fast = _all_good(self._channels)
+        plain = all(_is_number(channel) for channel in self._channels)
+        self._numbers = _Numbers(self._channels) if plain else None
 
     def decode(self, payload: bytes) -> Decoded:
         """Return what the payload says; it must be as long as the block asks for."""
         raw = self._raw(payload)
-        values = self._fast(raw) if self._fast else None
-        if values is not None:
+        if self._numbers is None:
+            return self._judged(raw, [None] * len(self._indices), range(len(self._indices)))
+        values, doubtful = self._numbers.convert(raw)
+        if not doubtful:
             return values, NO_FAULTS
-        return self._one_by_one(raw)
+        return self._judged(raw, values, doubtful)
 
-    def _one_by_one(self, raw: Iterable[Raw]) -> Decoded:
-        judged = map(_judge, self._channels, raw, self._sentinels)
-        values: list[Value | None] = []
+    def _judged(
+        self, raw: Sequence[Raw], values: Sequence[Value | None], places: Iterable[int]
+    ) -> Decoded:
+        """Look at the values at these places one by one; the others are good as they are."""
+        judged = list(values)
         faults: dict[int, Fault] = {}
-        for index, verdict in zip(self._indices, judged, strict=True):
+        for place in places:
+            verdict = _judge(self._channels[place], raw[place], self._sentinels[place])
             if isinstance(verdict, Reason):
-                faults[index] = _BAD[verdict]
-                values.append(None)
+                faults[self._indices[place]] = _BAD[verdict]
+                judged[place] = None
             else:
-                values.append(verdict)
-        return tuple(values), faults
+                judged[place] = verdict
+        return tuple(judged), faults
 
 
 # From bytes to raw values
@@ -194,29 +203,37 @@ def _reordered(
 # From raw values to values, all at once
 
 
-def _all_good(
-    channels: Sequence[Channel],
-) -> Callable[[Sequence[Raw]], tuple[float, ...] | None] | None:
-    """Return a function that gives all values if every one is good, else None.
+class _Numbers:
+    """Channels that are all measured in numbers: a block at a time."""
 
-    None instead of a function where the channels are not all measured in numbers.
-    """
-    registers = [channel.address for channel in channels]
-    if not all(_is_number(channel) for channel in channels):
-        return None
-    steps = _steps(registers)
-    sentinels = frozenset[float]().union(*map(_sentinels, registers))
-    within = _within(registers)
+    __slots__ = ("_highest", "_limited", "_lowest", "_sentinels", "_steps")
 
-    def judge(raw: Sequence[Raw]) -> tuple[float, ...] | None:
-        if sentinels and not sentinels.isdisjoint(raw):
-            return None
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        registers = [channel.address for channel in channels]
+        self._steps = _steps(registers)
+        self._sentinels = frozenset[float]().union(*map(_sentinels, registers))
+        self._lowest = [_or(register.valid_min, -_LARGEST) for register in registers]
+        self._highest = [_or(register.valid_max, _LARGEST) for register in registers]
+        self._limited = any(r.valid_min is not None or r.valid_max is not None for r in registers)
+
+    def convert(self, raw: Sequence[Raw]) -> tuple[tuple[float, ...], Sequence[int]]:
+        """Return all values, and the places of those that may not be good."""
         values: tuple[float, ...] = raw  # type: ignore[assignment]  # strings are no numbers
-        for operation, operands in steps:
+        for operation, operands in self._steps:
             values = tuple(map(operation, values, operands))
-        return values if isfinite(sum(values)) and within(values) else None
+        if not self._limited and not self._sentinels and isfinite(sum(values)):
+            return values, ()
+        return values, self._doubtful(raw, values)
 
-    return judge
+    def _doubtful(self, raw: Sequence[Raw], values: Sequence[float]) -> Sequence[int]:
+        """Places where a raw value is some register's sentinel, or a value is not in its range."""
+        sentinels = self._sentinels
+        spans = zip(range(len(raw)), raw, values, self._lowest, self._highest, strict=True)
+        return [
+            place
+            for place, word, value, low, high in spans
+            if not low <= value <= high or word in sentinels
+        ]
 
 
 def _is_number(channel: Channel) -> bool:
@@ -249,14 +266,6 @@ def _steps(registers: Sequence[Register]) -> list[_Step]:
     ):
         steps.append((add, offsets))
     return steps
-
-
-def _within(registers: Sequence[Register]) -> Callable[[tuple[float, ...]], bool]:
-    lows = tuple(_or(register.valid_min, -INFINITY) for register in registers)
-    highs = tuple(_or(register.valid_max, INFINITY) for register in registers)
-    if all(low == -INFINITY for low in lows) and all(high == INFINITY for high in highs):
-        return lambda _: True
-    return lambda values: all(map(le, lows, values)) and all(map(ge, highs, values))
 
 
 def _or(limit: float | None, default: float) -> float:

@@ -278,6 +278,8 @@ class Board:
     ) -> bool:
         """Take one alarm one stimulus further; return whether any fact of it changed."""
         before = self._facts.get(watched.name, watched.rest)
+        if gates is _OPEN and before.annunciated and stimulus is not None:
+            return self._step(watched, before, stimulus, turn)
         gated = engine.gate(
             before,
             gates.suppressed_by or before.suppressed_by,
@@ -294,6 +296,16 @@ class Board:
         for earlier, later in pairwise((before, gated, judged, freed, lapsed)):
             if event := engine.transition(watched.name, earlier, later, turn.now):
                 turn.events.append(event)
+        self._keep(watched.name, after, watched.rest)
+        return True
+
+    def _step(self, watched: Watched, before: Alarm, stimulus: Stimulus, turn: _Turn) -> bool:
+        """``_advance`` where nobody speaks for the alarm and no shelf can end: one step, one event."""
+        after = engine.step(watched.rule, before, stimulus, turn.now)
+        if after is before or after == before:
+            return False
+        if event := engine.transition(watched.name, before, after, turn.now):
+            turn.events.append(event)
         self._keep(watched.name, after, watched.rest)
         return True
 
@@ -331,9 +343,9 @@ class Board:
 
     def _settle(self, source: _Source, channel: int) -> None:
         """Find anew a channel's band, and whether it must be looked at on every scan."""
-        rules = [(one.rule, self.alarm(one.name)) for one in source.channels[channel]]
-        _mark(source.restless, channel, on=any(restless(rule, alarm) for rule, alarm in rules))
-        _mark(source.awake, channel, on=any(awake(alarm) for _, alarm in rules))
+        rules = [(one.rule, self._facts.get(one.name, one.rest)) for one in source.channels[channel]]
+        _mark(source.restless, channel, on=any([restless(rule, alarm) for rule, alarm in rules]))
+        _mark(source.awake, channel, on=any([awake(alarm) for _, alarm in rules]))
         if channel in source.levels:
             place = source.levels.index(channel)
             lowest, highest = narrowest(band(rule, alarm) for rule, alarm in rules)
@@ -408,13 +420,13 @@ def _touched(source: _Source, scan: Scan) -> set[int]:
     touched = source.restless - _CAUSES
     touched.update(scan.faults)
     values = scan.values if source.pick is None else source.pick(scan.values)
-    bands = zip(source.levels, values, source.lowest, source.highest, strict=True)
-    touched.update(
-        channel
-        for channel, value, lowest, highest in bands
-        if value is not None and not lowest <= value <= highest  # type: ignore[operator]  # no text is picked
-    )
-    touched.update(c for c in source.timed if _stands_still(source, scan, c))
+    place = 0
+    for value, lowest, highest in zip(values, source.lowest, source.highest, strict=True):
+        if value is not None and not lowest <= value <= highest:  # type: ignore[operator]  # no text is picked
+            touched.add(source.levels[place])
+        place += 1  # noqa: SIM113 - enumerate would make a tuple for each of all channels
+    if source.timed:
+        touched.update(c for c in source.timed if _stands_still(source, scan, c))
     return touched
 
 

@@ -10,7 +10,7 @@ https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple, assert_never
 
@@ -83,25 +83,48 @@ class Template:
         )
         self._heads = {origin: _head(plant, source, origin) for origin in Origin}
         self._tail = b"config=" + quoted(plant.digest[:8]) + b",scan=%di %d"
-        good = b"".join(
+        self._parts = [
             b"%b=%b,%b_quality=0i," % (_literal(name), place, _literal(name))
             for name, _, place, _ in self._fields
-        )
+        ]
+        self._faulty: dict[tuple[int, Fault], bytes] = {}
+        """What stands in the place of a part when its reading is not good."""
         self._good = {
-            origin: _literal(head) + good + self._tail for origin, head in self._heads.items()
+            origin: _literal(head) + b"".join(self._parts) + self._tail
+            for origin, head in self._heads.items()
         }
 
     def encode(self, scan: Scan, number: int, ms: int) -> bytes:
         """Return the line, without a newline, of the scan with that number at ``ms`` (UTC)."""
-        if scan.faults or scan.source_times or scan.missed or scan.spoke is not None:
+        if scan.source_times or scan.missed or scan.spoke is not None:
             return self._slowly(scan, number, ms)
         values: Sequence[Value | bytes | None] = scan.values
         if self._written:
             values = self._with_words(scan.values)
-        line = self._good[scan.origin] % (*values, number, ms)
+        if scan.faults:
+            line = self._with_faults(scan) % (*_present(scan, values), number, ms)
+        else:
+            line = self._good[scan.origin] % (*values, number, ms)
         if b"=nan" in line or b"inf," in line or b"=None" in line:
             return self._slowly(scan, number, ms)
         return line
+
+    def _with_faults(self, scan: Scan) -> bytes:
+        """Return the template of a scan of which some readings are not good."""
+        parts = self._parts.copy()
+        for index, fault in scan.faults.items():
+            part = self._faulty.get((index, fault))
+            if part is None:
+                part = self._faulty[index, fault] = self._faulty_part(index, fault)
+            parts[index] = part
+        return b"".join((_literal(self._heads[scan.origin]), *parts, self._tail))
+
+    def _faulty_part(self, index: int, fault: Fault) -> bytes:
+        field = self._fields[index]
+        name = _literal(field.name)
+        value = b"" if fault.quality is Quality.BAD else b"%b=%b," % (name, field.place)
+        said = name, fault.quality, name, _literal(_REASONS[fault.reason])
+        return value + b"%b_quality=%di,%b_reason=%b," % said
 
     def _with_words(self, values: Sequence[Value | None]) -> list[Value | bytes | None]:
         """Write what a template cannot: states, counters and texts."""
@@ -124,6 +147,15 @@ class Template:
             parts.append(b"missed=%di," % scan.missed)
         parts.append(self._tail % (number, ms))
         return b"".join(parts)
+
+
+def _present(scan: Scan, values: Sequence[Value | bytes | None]) -> Iterator[Value | bytes | None]:
+    """Give the values that are written: all but those of bad readings."""
+    faults = scan.faults
+    for index, value in enumerate(values):
+        fault = faults.get(index)
+        if fault is None or fault.quality is not Quality.BAD:
+            yield value
 
 
 def alarm_event(event: Event) -> bytes:
