@@ -35,6 +35,8 @@ BUSY_CODES = frozenset({5, 6})
 """Acknowledge and server busy: it will answer another time."""
 SILENT_CODES = frozenset({10, 11})
 """A gateway has no path to the unit, or got no answer from it."""
+BUFFER = 1024
+"""Bytes read at once; the longest frame has 260."""
 SETTLE = 0.05
 """Seconds without a byte after which a bus, on which something came late, counts as silent."""
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 10, 5, 3
@@ -80,7 +82,7 @@ class Sweeper:
             self._arm(loop)
 
 
-class ModbusLine(asyncio.Protocol):
+class ModbusLine(asyncio.BufferedProtocol):
     """One Modbus server and the units behind it (a ``drivers.base.Line``)."""
 
     def __init__(
@@ -101,6 +103,7 @@ class ModbusLine(asyncio.Protocol):
         self._polls = {s.index: Poll(s, self._units[s.unit]) for s in sources}
         self._probe_timeout = _probe_timeout(sources)
         self._prepared: dict[Part, Prepared] = {}
+        self._buffer = bytearray(BUFFER)
         self._queue: deque[Poll] = deque()
         self._current: Poll | None = None
         """Whose request is under way."""
@@ -278,10 +281,14 @@ class ModbusLine(asyncio.Protocol):
 
     # Answers
 
-    def data_received(self, data: bytes) -> None:
-        """Asyncio calls this with what has arrived."""
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - it is always -1
+        """Asyncio reads into this: a plain Protocol is given 256 KiB anew for each reply."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Asyncio calls this when so much has arrived."""
         try:
-            answer = self._framer.feed(data)
+            answer = self._framer.feed(bytes(self._buffer[:nbytes]))
         except Malformed as error:
             self._malformed(str(error))
             return
