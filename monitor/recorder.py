@@ -49,8 +49,8 @@ class Recorder:
         """The newest scan of each source, by its index."""
         self.scans = 0
         """Accepted since the start."""
-        self.readings: Counter[Quality] = Counter()
-        """Accepted since the start, by quality."""
+        self._all_readings = 0
+        self._readings: Counter[Quality] = Counter()
         self.changes: Counter[str] = Counter()
         """Alarm transitions since the start, by the word of the change."""
         self._describer = Describer(plant, store.store_id)
@@ -84,6 +84,12 @@ class Recorder:
         await recorder._take_up(before, step, now)
         return recorder
 
+    @property
+    def readings(self) -> Mapping[Quality, int]:
+        """Accepted since the start, by quality."""
+        faulty = self._readings[Quality.UNCERTAIN], self._readings[Quality.BAD]
+        return dict(zip(Quality, (self._all_readings - sum(faulty), *faulty), strict=True))
+
     def accept(self, scan: Scan) -> None:
         """Judge and record one scan; the ``Emit`` of every driver."""
         source = scan.source
@@ -94,7 +100,9 @@ class Recorder:
         line = self._templates[source].encode(scan, self._scan, ms)
         self._tick.add(self._groups[source], line, self._scan, ms * MILLISECOND)
         self.latest[source] = scan
-        self._count(scan)
+        self._all_readings += len(scan.values) if scan.spoke is None else len(scan.spoke)
+        for fault in scan.faults.values():
+            self._readings[fault.quality] += 1
         if self._unseen:
             self._seen(scan)
         events = self.board.observe(scan)
@@ -234,12 +242,6 @@ class Recorder:
         self._event += 1
         seq = self._seq if kind == "alarm" else None
         self._tick.events.append(Event(self._event, seq, kind, now.at, now.boot, subject, body))
-
-    def _count(self, scan: Scan) -> None:
-        spoke = len(scan.values) if scan.spoke is None else len(scan.spoke)
-        for fault in scan.faults.values():
-            self.readings[fault.quality] += 1
-        self.readings[Quality.GOOD] += spoke - len(scan.faults)
 
     def _seen(self, scan: Scan) -> None:
         """End the unmonitored interval of an equipment with its first scan."""

@@ -79,9 +79,6 @@ class _Source:
         self.line = watched[line_alarm(source.line)]
         self.silent = watched[source_alarm(source)]
         self.channels: list[tuple[Watched, ...]] = [() for _ in source.channels]
-        for one in watched.values():
-            if one.source == source.index and one.channel_index is not None:
-                self.channels[one.channel_index] += (one,)
         self.levels = _levels(source)
         """Indices of the channels that have a band, in the order of ``lowest`` and ``highest``."""
         self.pick = None if len(self.levels) == len(source.channels) else _pick(self.levels)
@@ -110,6 +107,9 @@ class Board:
         self._facts = {name: alarm for name, alarm in facts.items() if not alarm.at_rest}
         self._changed: dict[str, Alarm] = {}
         self._sources = [_Source(source, self.watched) for source in plant.sources]
+        for one in self.watched.values():
+            if one.source is not None and one.channel_index is not None:
+                self._sources[one.source].channels[one.channel_index] += (one,)
         for source in self._sources:
             self._restore(source)
 
@@ -300,7 +300,7 @@ class Board:
         return True
 
     def _step(self, watched: Watched, before: Alarm, stimulus: Stimulus, turn: _Turn) -> bool:
-        """``_advance`` where nobody speaks for the alarm and no shelf can end: one step, one event."""
+        """``_advance`` where nobody speaks for the alarm and no shelf can end: one event at most."""
         after = engine.step(watched.rule, before, stimulus, turn.now)
         if after is before or after == before:
             return False
@@ -343,9 +343,11 @@ class Board:
 
     def _settle(self, source: _Source, channel: int) -> None:
         """Find anew a channel's band, and whether it must be looked at on every scan."""
-        rules = [(one.rule, self._facts.get(one.name, one.rest)) for one in source.channels[channel]]
-        _mark(source.restless, channel, on=any([restless(rule, alarm) for rule, alarm in rules]))
-        _mark(source.awake, channel, on=any([awake(alarm) for _, alarm in rules]))
+        rules = [
+            (one.rule, self._facts.get(one.name, one.rest)) for one in source.channels[channel]
+        ]
+        _mark(source.restless, channel, on=any(restless(rule, alarm) for rule, alarm in rules))
+        _mark(source.awake, channel, on=any(awake(alarm) for _, alarm in rules))
         if channel in source.levels:
             place = source.levels.index(channel)
             lowest, highest = narrowest(band(rule, alarm) for rule, alarm in rules)
