@@ -50,7 +50,8 @@ async def test_points_never_drift(period: int) -> None:
         time.turn(grid, time.boot + 50 * period)
     assert len(starts) in {50, 51}
     assert {(start - starts[0]) % period for start in starts} == {0}
-    assert starts[0] % min(SLOT, period) == 0
+    if period % SLOT == 0:
+        assert starts[0] % SLOT == 0
 
 
 @pytest.mark.parametrize("period", [333 * MILLISECOND, 7 * MILLISECOND, 1_234_567])
@@ -69,7 +70,7 @@ async def test_many_keys_share_few_wake_ups_and_spread_over_them() -> None:
     for number in range(400):
         grid.add(SECOND, f"equipment-{number}/source", lambda: None)
     assert len(grid._instants) == SECOND // SLOT
-    assert max(map(len, grid._wheel.values())) < 25
+    assert max(map(len, grid._wheel.values())) < 1.5 * 400 / (SECOND // SLOT)
 
 
 async def test_the_phase_of_a_key_is_its_own_and_always_the_same() -> None:
