@@ -13,7 +13,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,7 @@ FILE = "cytowatch.db"
 log = logging.getLogger(__name__)
 
 Sink = InfluxSink | MqttSink
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
             await recorder.close()
 
 
-def main(plant: Plant) -> int:
-    """Run until SIGTERM or SIGINT; return 0."""
-    asyncio.run(_until_stopped(plant))
+def main(plant: Plant, new_loop: NewLoop = asyncio.new_event_loop) -> int:
+    """Run until SIGTERM or SIGINT on an event loop that ``new_loop`` makes; return 0."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_until_stopped(plant))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import click
 
@@ -10,6 +10,7 @@ from monitor.cli.exits import CONFIG, IO_ERROR, UNAVAILABLE, Failure
 
 if TYPE_CHECKING:
     from config.plant import Plant
+    from monitor.app import NewLoop
 
 
 @click.command()
@@ -21,15 +22,26 @@ if TYPE_CHECKING:
     "--set", "settings", multiple=True, metavar="NAME=VALUE",
     help="Over file and environment, such as mqtt.port=1884; may be given again.",
 )  # fmt: skip
+@click.option(
+    "--loop", type=click.Choice(["asyncio", "uvloop"]), default="asyncio", show_default=True,
+    help="What turns the event loop; uvloop is an extra to be installed, and costs less CPU.",
+)  # fmt: skip
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
 @click.pass_context
-def run(ctx: click.Context, file: Path, settings: tuple[str, ...], verbose: bool) -> None:
+def run(
+    ctx: click.Context,
+    file: Path,
+    settings: tuple[str, ...],
+    loop: Literal["asyncio", "uvloop"],
+    verbose: bool,
+) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; it logs to stderr."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    ctx.exit(_run(load_plant(file, settings)))
+    new_loop = _new_loop(loop)
+    ctx.exit(_run(load_plant(file, settings), new_loop))
 
 
 def load_plant(file: Path, settings: tuple[str, ...] = ()) -> "Plant":
@@ -50,14 +62,33 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _run(plant: "Plant") -> int:
+def _new_loop(name: Literal["asyncio", "uvloop"]) -> "NewLoop":
+    match name:
+        case "asyncio":
+            import asyncio
+
+            return asyncio.new_event_loop
+        case "uvloop":
+            try:
+                import uvloop
+            except ImportError as error:
+                raise Failure(
+                    "uvloop is not installed; pip install 'cytowatch[fast]', or leave out --loop",
+                    UNAVAILABLE,
+                ) from error
+            return uvloop.new_event_loop
+        case _:
+            assert_never(name)
+
+
+def _run(plant: "Plant", new_loop: "NewLoop") -> int:
     from config.problems import ConfigError
     from monitor import app
     from monitor.operators.address import SocketError
     from monitor.store.errors import StoreError
 
     try:
-        return app.main(plant)
+        return app.main(plant, new_loop)
     except ConfigError as error:
         raise Failure(str(error), CONFIG) from error
     except SocketError as error:
