@@ -108,11 +108,9 @@ class Desk:
 
         A request id that was answered before is answered the same, and nothing is done.
         """
-        if reply := await self.answered(request.request_id):
-            return reply
         task = self._answering.get(request.request_id)
         if task is None:
-            task = asyncio.ensure_future(self._act(request))
+            task = asyncio.ensure_future(self._answer(request))
             self._answering[request.request_id] = task
             task.add_done_callback(lambda _: self._answering.pop(request.request_id, None))
         return await asyncio.shield(task)
@@ -188,6 +186,9 @@ class Desk:
             deviation_ms_p99=kept.percentile(0.99) / MILLISECOND,
             deviation_ms_worst=kept.worst / MILLISECOND,
         )
+
+    async def _answer(self, request: ActRequest) -> ActReply:
+        return await self.answered(request.request_id) or await self._act(request)
 
     async def _act(self, request: ActRequest) -> ActReply:
         recorder = self._recorder

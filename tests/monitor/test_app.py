@@ -1,0 +1,160 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from config.lines import Modbus, ModbusLine
+from config.plant import Plant
+from config.site import InfluxDb, Mqtt, StoreSettings
+from drivers.reading import Quality
+from monitor.app import open_sinks, reading_sinks, running, sink_names, state_directory
+from monitor.cli.client import NoDaemon, ask_for
+from monitor.operators.protocol import StatusMessage, StatusRequest
+from monitor.store import Store, StoreError
+from monitor.store.reader import Reader
+from tests.drivers.modbus.hostile import Hostile
+from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
+from tests.support.servers import HOST, free_port
+from tests.support.waiting import eventually
+
+INFLUXDB = InfluxDb(url=f"http://{HOST}:1")
+MQTT = Mqtt(host=HOST, port=1)
+
+
+def on(folder: Path, port: int, *, influxdb: bool = False, mqtt: bool = False) -> Plant:
+    """An incubator on a host at that port, five times a second."""
+    one = replace(
+        source(0, "incubator-7", "probe", "bus", [channel("co2")]), unit=1, period=SECOND // 5
+    )
+    modbus = Modbus(host=HOST, port=port)
+    return replace(
+        plant(one),
+        lines={"bus": ModbusLine(name="bus", modbus=modbus)},
+        store=StoreSettings(directory=folder / "state", tick=SECOND // 5),
+        influxdb=INFLUXDB if influxdb else None,
+        mqtt=MQTT if mqtt else None,
+    )
+
+
+@pytest.fixture(autouse=True)
+def short_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "s"
+    monkeypatch.setenv("CYTOWATCH_SOCKET", str(path))
+    return path
+
+
+@asynccontextmanager
+async def host() -> AsyncIterator[Hostile]:
+    async with Hostile() as server:
+        yield server
+
+
+async def test_it_watches_records_and_answers_until_it_is_left(
+    tmp_path: Path, short_socket: Path
+) -> None:
+    async with host() as server:
+        of = on(tmp_path, server.port)
+        async with running(of) as daemon:
+            assert daemon.sinks == []
+            await eventually(lambda: daemon.recorder.store.last.scan > 2)
+            [status] = await asyncio.to_thread(
+                ask_for, short_socket, StatusRequest(), StatusMessage
+            )
+            assert status.last_scan > 2
+            assert [(line.name, line.state) for line in status.lines] == [("bus", "up")]
+            assert status.grid.visits > 2
+            accepted = daemon.recorder
+    with pytest.raises(NoDaemon, match="No such file"):
+        ask_for(short_socket, StatusRequest(), StatusMessage)
+    with Reader(tmp_path / "state" / "cytowatch.db") as reader:
+        points = list(reader.readings(0, 2**63 - 1))
+        kinds = [event.kind for event in reader.events(0, 2**63 - 1)]
+    assert len(points) == accepted.scans, "the last tick too"
+    assert kinds == ["start", "config", "stop"]
+
+
+async def test_an_outage_of_a_line_is_told_when_it_begins_and_when_it_ends(
+    tmp_path: Path,
+) -> None:
+    server = Hostile()
+    server.port = free_port()
+    async with running(on(tmp_path, server.port)) as daemon:
+        await eventually(lambda: daemon.recorder.store.last.event >= 3)
+        await server.listen()
+        await eventually(lambda: daemon.recorder.readings[Quality.GOOD] > 0)
+        await server.stop()
+    with Reader(tmp_path / "state" / "cytowatch.db") as reader:
+        told = [e for e in reader.events(0, 2**63 - 1) if e.kind == "outage"]
+    assert {event.subject for event in told} == {"line/bus"}
+    phases = [json.loads(event.body)["phase"] for event in told]
+    assert phases[0] == "begin"
+    assert "end" in phases
+
+
+async def test_a_second_daemon_on_one_record_is_refused(tmp_path: Path) -> None:
+    async with host() as server:
+        of = on(tmp_path, server.port)
+        async with running(of) as daemon:
+            with pytest.raises(StoreError, match="another"):
+                async with running(of):
+                    pass
+            scans = daemon.recorder.scans
+            await eventually(lambda: daemon.recorder.scans > scans)
+
+
+async def test_a_disk_that_fails_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(store: Store, tick: object) -> None:
+        raise StoreError(f"{store.path}: no space left on device: {tick is None}")
+
+    async with host() as server:
+        with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 - it is left by itself
+            async with running(on(tmp_path, server.port)) as daemon:
+                monkeypatch.setattr(Store, "commit", full)
+                daemon.recorder.note("outage", "line/bus", {})
+                await asyncio.sleep(60)
+    assert caught.group_contains(StoreError, match="no space left")
+
+
+def test_the_record_lies_where_the_file_says_or_else_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = on(tmp_path, 1)
+    unnamed = replace(named, store=StoreSettings())
+    assert state_directory(named) == tmp_path / "state"
+    assert state_directory(unnamed) == Path("state")
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/cytowatch:/var/lib/other")
+    assert state_directory(unnamed) == Path("/var/lib/cytowatch")
+    assert state_directory(named) == tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("influxdb", "mqtt", "all_of_them", "readings"),
+    [
+        (False, False, [], []),
+        (True, False, ["influxdb"], ["influxdb"]),
+        (False, True, ["mqtt"], []),
+        (True, True, ["influxdb", "mqtt"], ["influxdb"]),
+    ],
+)
+def test_readings_wait_for_the_database_and_not_for_the_broker(
+    tmp_path: Path, influxdb: bool, mqtt: bool, all_of_them: list[str], readings: list[str]
+) -> None:
+    of = on(tmp_path, 1, influxdb=influxdb, mqtt=mqtt)
+    assert sink_names(of) == all_of_them
+    assert reading_sinks(of) == readings
+
+
+async def test_each_sink_bears_the_name_of_its_place_in_the_record(tmp_path: Path) -> None:
+    of = on(tmp_path, free_port(), influxdb=True, mqtt=True)
+    async with running(of) as daemon:
+        assert [sink.name for sink in daemon.sinks] == sink_names(of)
+        assert [s.name for s in open_sinks(of, daemon.recorder, daemon.desk)] == sink_names(of)
+        status = await daemon.desk.status()
+        assert [sink.name for sink in status.sinks] == sink_names(of)
+        lanes = {(lane.sink, lane.lane) for lane in (await daemon.recorder.store.status()).lanes}
+        assert ("mqtt", "telemetry") not in lanes
+        assert ("influxdb", "telemetry") in lanes

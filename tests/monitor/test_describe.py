@@ -1,0 +1,192 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from config.rules import High, Priority, Silent
+from drivers.reading import Moment
+from monitor.alarms.facts import Alarm, AlarmEvent, Change, State
+from monitor.alarms.watch import watch
+from monitor.describe import Describer, Told, standing_part
+from monitor.messages import Actor, AlarmEventMessage, AlarmMessage
+from tests.monitor.alarms.small_plant import SECOND, channel, moment, plant, source
+
+RULE = High(name="high-high", limit=6.0, priority=Priority.CRITICAL, response="Move the culture")
+PLANT = replace(
+    plant(source(0, "incubator-7", "probe", "bus", [channel("co2", RULE)])), digest="0123456789ab"
+)
+NAME = "incubator-7/co2/high-high"
+WATCHED = watch(PLANT, {"sink-mqtt": Silent(name="sink-mqtt", response="Wait")})
+RAISED = Alarm(
+    condition=True,
+    condition_start=moment(-120),
+    active=True,
+    alarm_time=moment(0),
+    acknowledged=False,
+    occurrence=3,
+    peak=6.8,
+    peak_at=moment(-1).at,
+    value=6.5,
+    version=7,
+)
+
+
+def told(
+    alarm: Alarm, change: Change = Change.RAISED, name: str = NAME, **given: object
+) -> AlarmEventMessage:
+    now = moment(0)
+    event = AlarmEvent(name, change, State.NORMAL, alarm.state, now, alarm)
+    fields: dict[str, object] = {"seq": 12, "scan": 99} | given
+    return Describer(PLANT, "s1").event(WATCHED[name], event, Told(**fields))  # type: ignore[arg-type]  # its own fields
+
+
+def test_an_event_tells_all_that_is_known() -> None:
+    message = told(RAISED).model_dump(by_alias=True, mode="json")
+    assert message == {
+        "schema": "cytowatch.alarm_event.v1",
+        "site": "les-ulis",
+        "gateway": "gw-1",
+        "area": "suite-a",
+        "equipment": "incubator-7",
+        "kind": "incubator",
+        "channel": "co2",
+        "rule": "high-high",
+        "alarm": NAME,
+        "event_id": "s1-12",
+        "seq": 12,
+        "store_id": "s1",
+        "owner_epoch": 1,
+        "version": 7,
+        "occurrence": f"s1/{NAME}/3",
+        "state": "unacknowledged",
+        "active_state": True,
+        "acked_state": False,
+        "latched_state": False,
+        "shelving_state": "Unshelved",
+        "suppressed_state": False,
+        "suppressed_or_shelved": False,
+        "retain": True,
+        "annunciated": True,
+        "suppressed_by": "",
+        "superseded_by": "",
+        "shelved_until": None,
+        "priority": "critical",
+        "severity": 950,
+        "value": 6.5,
+        "unit": "%",
+        "limit": 6.0,
+        "peak": 6.8,
+        "peak_time": "2026-02-02T02:39:59.000Z",
+        "condition_start": "2026-02-02T02:38:00.000Z",
+        "alarm_time": "2026-02-02T02:40:00.000Z",
+        "time": "2026-02-02T02:40:00.000Z",
+        "response": "Move the culture",
+        "config": "01234567",
+        "change": "raised",
+        "before": "normal",
+        "after": "unacknowledged",
+        "scan": 99,
+        "actor": "",
+        "claimed": "",
+        "via": "",
+        "comment": "",
+    }
+
+
+def test_an_act_tells_who_and_why() -> None:
+    anna = Actor(user="anna", claimed="Anna B.", role="nurse", via="mqtt")
+    message = told(RAISED, Change.ACKNOWLEDGED, actor=anna, comment="seen", scan=0)
+    assert (message.actor, message.claimed, message.via) == ("anna", "Anna B.", "mqtt")
+    assert (message.comment, message.scan) == ("seen", 0)
+
+
+def changed(**facts: Any) -> Alarm:  # noqa: ANN401 - its own fields
+    return RAISED._replace(**facts)
+
+
+SHELF = moment(1800).boot
+
+
+@pytest.mark.parametrize(
+    ("alarm", "expected"),
+    [
+        (
+            changed(shelved_until=SHELF),
+            {
+                "state": State.SHELVED,
+                "shelving_state": "TimedShelved",
+                "shelved_until": "2026-02-02T03:10:00.000Z",
+                "suppressed_state": False,
+                "suppressed_or_shelved": True,
+                "annunciated": False,
+                "retain": True,
+            },
+        ),
+        (
+            changed(suppressed_by="gateway/_/line-bus"),
+            {
+                "state": State.SUPPRESSED,
+                "suppressed_by": "gateway/_/line-bus",
+                "suppressed_state": True,
+                "suppressed_or_shelved": True,
+                "annunciated": False,
+                "retain": True,
+            },
+        ),
+        (
+            changed(superseded_by="incubator-7/co2/worse"),
+            {"superseded_by": "incubator-7/co2/worse", "suppressed_state": True},
+        ),
+        (
+            changed(active=False, latched=True),
+            {"state": State.LATCHED_UNACKNOWLEDGED, "latched_state": True, "retain": True},
+        ),
+        (changed(active=False), {"state": State.RETURNED, "retain": True}),
+        (
+            changed(active=False, acknowledged=True),
+            {"state": State.NORMAL, "retain": False, "acked_state": True},
+        ),
+        (
+            Alarm(),
+            {"occurrence": "", "peak_time": None, "condition_start": None, "alarm_time": None},
+        ),
+    ],
+)
+def test_facts_become_words(alarm: Alarm, expected: dict[str, object]) -> None:
+    message = told(alarm)
+    assert {name: getattr(message, name) for name in expected} == expected
+
+
+def test_an_alarm_that_ended_is_of_no_interest_any_more() -> None:
+    event = AlarmEvent(NAME, Change.ENDED, State.RETURNED, State.ENDED, moment(0), Alarm(version=8))
+    message = Describer(PLANT, "s1").event(WATCHED[NAME], event, Told(1))
+    assert (message.state, message.after, message.retain) == (State.ENDED, State.ENDED, False)
+
+
+def test_an_alarm_of_the_gateway_is_of_no_area() -> None:
+    message = told(RAISED, name="gateway/_/sink-mqtt")
+    said = (message.equipment, message.channel, message.rule, message.area, message.limit)
+    assert said == ("gateway", "_", "sink-mqtt", "", None)
+    assert message.response == "Wait"
+
+
+def test_what_stands_is_the_event_without_what_happened() -> None:
+    event = told(RAISED)
+    standing = standing_part(event)
+    assert type(standing) is AlarmMessage
+    assert standing.schema_ == "cytowatch.alarm.v1"
+    whole = event.model_dump(by_alias=True) | {"schema": "cytowatch.alarm.v1"}
+    said = standing.model_dump(by_alias=True)
+    assert said.items() <= whole.items()
+    assert whole.keys() - said.keys() == {
+        *("change", "before", "after", "scan", "actor", "claimed", "via", "comment"),
+    }
+
+
+def test_a_shelf_is_told_in_record_time() -> None:
+    """It is kept in elapsed time; whoever reads has a wall clock."""
+    now = Moment(moment(0).at + 3600 * SECOND, moment(0).boot)  # The wall clock was put forward.
+    alarm = changed(shelved_until=now.boot + 60 * SECOND)
+    event = AlarmEvent(NAME, Change.SHELVED, State.NORMAL, alarm.state, now, alarm)
+    message = Describer(PLANT, "s1").event(WATCHED[NAME], event, Told(1))
+    assert message.shelved_until == "2026-02-02T03:41:00.000Z"
