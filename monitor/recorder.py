@@ -29,7 +29,7 @@ from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
 from monitor.store import Event, Store, StoreError, Template, Tick
 
 MILLISECOND = 10**6
-GROUP = 25
+GROUP = 50
 """Equipments that share a gzip member: enough to compress well, few enough to read one alone."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""

@@ -5,7 +5,6 @@ it is, so one comparison stands for all of its rules. Whatever waits for time or
 reading (``restless``) is looked at on every scan instead, wherever its value lies.
 """
 
-from collections.abc import Iterable
 from math import inf
 
 from config.rules import High, Low, Rule
@@ -29,12 +28,9 @@ def band(rule: Rule, alarm: Alarm) -> Band:
             return EVERYWHERE
 
 
-def narrowest(bands: Iterable[Band]) -> Band:
-    """Return the band that lies inside all of them."""
-    low, high = EVERYWHERE
-    for lowest, highest in bands:
-        low, high = max(low, lowest), min(high, highest)
-    return low, high
+def narrower(one: Band, other: Band) -> Band:
+    """Return the band that lies inside both."""
+    return max(one[0], other[0]), min(one[1], other[1])
 
 
 def restless(rule: Rule, alarm: Alarm) -> bool:

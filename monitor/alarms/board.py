@@ -20,7 +20,7 @@ from config.plant import ChannelType, Plant, Source
 from config.rules import Rule, Stale
 from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
 from monitor.alarms import engine
-from monitor.alarms.bands import awake, band, narrowest, restless
+from monitor.alarms.bands import EVERYWHERE, awake, band, narrower, restless
 from monitor.alarms.facts import (
     NORMAL,
     Act,
@@ -71,8 +71,8 @@ class _Source:
     """What one source's scans are held against."""
 
     __slots__ = (
-        "awake", "channels", "gate", "highest", "levels", "line", "lowest", "pick", "restless",
-        "silent", "timed", "times",
+        "awake", "channels", "gate", "highest", "levels", "line", "lowest", "pick", "places",
+        "restless", "silent", "timed", "times",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -81,6 +81,7 @@ class _Source:
         self.channels: list[tuple[Watched, ...]] = [() for _ in source.channels]
         self.levels = _levels(source)
         """Indices of the channels that have a band, in the order of ``lowest`` and ``highest``."""
+        self.places = {channel: place for place, channel in enumerate(self.levels)}
         self.pick = None if len(self.levels) == len(source.channels) else _pick(self.levels)
         self.lowest = [0.0] * len(self.levels)
         self.highest = [0.0] * len(self.levels)
@@ -300,7 +301,7 @@ class Board:
         return True
 
     def _step(self, watched: Watched, before: Alarm, stimulus: Stimulus, turn: _Turn) -> bool:
-        """``_advance`` where nobody speaks for the alarm and no shelf can end: one event at most."""
+        """``_advance`` where nobody speaks for the alarm and no shelf ends: at most one event."""
         after = engine.step(watched.rule, before, stimulus, turn.now)
         if after is before or after == before:
             return False
@@ -343,15 +344,19 @@ class Board:
 
     def _settle(self, source: _Source, channel: int) -> None:
         """Find anew a channel's band, and whether it must be looked at on every scan."""
-        rules = [
-            (one.rule, self._facts.get(one.name, one.rest)) for one in source.channels[channel]
-        ]
-        _mark(source.restless, channel, on=any(restless(rule, alarm) for rule, alarm in rules))
-        _mark(source.awake, channel, on=any(awake(alarm) for _, alarm in rules))
-        if channel in source.levels:
-            place = source.levels.index(channel)
-            lowest, highest = narrowest(band(rule, alarm) for rule, alarm in rules)
-            source.lowest[place], source.highest[place] = lowest, highest
+        waits = stirs = False
+        rest = EVERYWHERE
+        for one in source.channels[channel]:
+            alarm = self._facts.get(one.name)
+            if alarm is not None:  # One at rest waits for nothing.
+                waits = waits or restless(one.rule, alarm)
+                stirs = stirs or awake(alarm)
+            rest = narrower(rest, band(one.rule, alarm or one.rest))
+        _mark(source.restless, channel, on=waits)
+        _mark(source.awake, channel, on=stirs)
+        if channel in source.places:
+            place = source.places[channel]
+            source.lowest[place], source.highest[place] = rest
 
     def _restore(self, source: _Source) -> None:
         """Derive from the facts all that is kept beside them to be quick."""

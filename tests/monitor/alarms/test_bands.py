@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from config.rules import High, Low, Rule, Unreadable
 from drivers.reading import Quality
 from monitor.alarms import engine
-from monitor.alarms.bands import Band, band, narrowest, restless
+from monitor.alarms.bands import EVERYWHERE, Band, band, narrower, restless
 from monitor.alarms.facts import NORMAL, Alarm, Observation, Shelve
 from tests.monitor.alarms.small_plant import MINUTE, minute
 
@@ -40,8 +40,8 @@ def test_band(rule: Rule, alarm: Alarm, expected: Band) -> None:
 
 
 def test_the_band_of_a_channel_lies_inside_those_of_all_its_rules() -> None:
-    assert narrowest([band(HIGH, NORMAL), band(LOW, NORMAL)]) == (4.5, 37.5)
-    assert narrowest([]) == (-inf, inf)
+    assert narrower(band(HIGH, NORMAL), band(LOW, NORMAL)) == (4.5, 37.5)
+    assert narrower(EVERYWHERE, band(LOW, NORMAL)) == (4.5, inf)
 
 
 def test_a_timer_or_a_gate_is_looked_at_on_every_scan() -> None:
