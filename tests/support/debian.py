@@ -112,7 +112,7 @@ def _update_lists() -> None:
     try:
         _apt_get("update")
     except subprocess.CalledProcessError as error:  # One dead source does not spoil the others.
-        print(f"debian.py: {_reason(error)}", file=sys.stderr)  # noqa: T201 - told as it happens.
+        print(f"debian.py: {_reason(error)}", file=sys.stderr)
 
 
 def _missing(package: str) -> list[str]:
