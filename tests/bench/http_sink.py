@@ -1,21 +1,26 @@
 """An InfluxDB that only counts: takes writes, gunzips them, answers 204, and tells what it saw.
 
-``GET /count`` gives the counts as JSON: requests, lines, bytes, and bodies that came twice.
+``GET /count`` gives the counts as JSON: requests, bytes, bodies that came twice, and the lines of
+each measurement.
 """
 
 import argparse
 import asyncio
 import hashlib
 import zlib
+from collections import Counter
 
 from aiohttp import web
 
+GZIP = b"\x1f\x8b"
 
-class Counter:
+
+class Database:
     """What was written."""
 
     def __init__(self) -> None:
-        self.requests = self.lines = self.bytes = self.repeated = 0
+        self.requests = self.bytes = self.repeated = 0
+        self.lines: Counter[bytes] = Counter()
         self.seen: set[bytes] = set()
 
     async def write(self, request: web.Request) -> web.Response:
@@ -26,9 +31,8 @@ class Counter:
         self.seen.add(digest)
         self.requests += 1
         self.bytes += len(body)
-        self.lines += (
-            gunzip(body).count(b"\n") if body[:2] == b"\x1f\x8b" else body.count(b"\n") + 1
-        )
+        content = gunzip(body) if body.startswith(GZIP) else body
+        self.lines.update(line.split(b",", 1)[0] for line in content.splitlines())
         return web.Response(status=204)
 
     async def count(self, _: web.Request) -> web.Response:
@@ -36,9 +40,9 @@ class Counter:
         return web.json_response(
             {
                 "requests": self.requests,
-                "lines": self.lines,
                 "bytes": self.bytes,
                 "repeated": self.repeated,
+                "lines": {measurement.decode(): n for measurement, n in self.lines.items()},
             }
         )
 
@@ -58,21 +62,19 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    counter = Counter()
+    database = Database()
     app = web.Application(client_max_size=2**30)
     app.add_routes(
         [
-            web.post("/api/v2/write", counter.write),
-            web.post("/write", counter.write),
-            web.get("/count", counter.count),
+            web.post("/api/v2/write", database.write),
+            web.post("/write", database.write),
+            web.get("/count", database.count),
         ]
     )
     runner = web.AppRunner(app, handle_signals=True, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", options.port)
-    await site.start()
-    assert site._server is not None  # aiohttp tells its port nowhere else
-    print(site._server.sockets[0].getsockname()[1], flush=True)  # type: ignore[attr-defined]
+    await web.TCPSite(runner, "127.0.0.1", options.port).start()
+    print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 
 

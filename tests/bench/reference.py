@@ -14,6 +14,7 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Sequence
 
 import paho.mqtt.client as mqtt
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
@@ -27,9 +28,8 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 class Script:
     """All of it: devices, points on their way, alarms that stand."""
 
-    def __init__(self, limit: float, channels: int, broker: mqtt.Client) -> None:
-        self.limit = limit
-        self.channels = channels
+    def __init__(self, limits: Sequence[float], broker: mqtt.Client) -> None:
+        self.limits = limits
         self.broker = broker
         self.points: list[Point] = []
         self.standing: set[tuple[int, int]] = set()
@@ -43,7 +43,7 @@ class Script:
         while True:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due += 1.0
-            reply = await client.read_holding_registers(0, count=2 * self.channels)
+            reply = await client.read_holding_registers(0, count=2 * len(self.limits))
             if not reply.isError():
                 self.take(number, client, list(reply.registers))
 
@@ -64,8 +64,8 @@ class Script:
         self.readings += len(values)
 
     def judge(self, number: int, channel: int, value: float) -> None:
-        """Publish a crossing of the limit, either way."""
-        beyond, known = value > self.limit, (number, channel) in self.standing
+        """Publish a crossing of the channel's limit, either way."""
+        beyond, known = value > self.limits[channel], (number, channel) in self.standing
         if beyond == known:
             return
         (self.standing.add if beyond else self.standing.discard)((number, channel))
@@ -86,15 +86,14 @@ async def main() -> None:
     """Run until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--ports", required=True, help="a JSON list")
-    parser.add_argument("--channels", type=int, default=25)
-    parser.add_argument("--limit", type=float, required=True)
+    parser.add_argument("--limits", required=True, help="a JSON list: of each channel its own")
     parser.add_argument("--influx", required=True)
     parser.add_argument("--mqtt-port", type=int, required=True)
     options = parser.parse_args()
     broker = mqtt.Client(CallbackAPIVersion.VERSION2)
     broker.connect("127.0.0.1", options.mqtt_port)
     broker.loop_start()
-    script = Script(options.limit, options.channels, broker)
+    script = Script(json.loads(options.limits), broker)
     ports = json.loads(options.ports)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(script.write(options.influx))]
