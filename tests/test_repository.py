@@ -124,15 +124,18 @@ def test_each_test_file_stands_where_its_module_does() -> None:
         named(test)
         for test in here.rglob("test_*.py")
         if test.relative_to(here).parts[0] not in ACROSS | ABOUT_FILES
-        and not mirrored(test.relative_to(here)).exists()
+        and not mirrored(test.relative_to(here))
     ]
     assert astray == []
 
 
-def mirrored(test: Path) -> Path:
-    """The module, or package, that a test file is about."""
-    module = ROOT / test.with_name(test.name.removeprefix("test_"))
-    return module if module.exists() else module.with_suffix("") / "__init__.py"
+def mirrored(test: Path) -> bool:
+    """Whether the file or package is there that ``test_<name>[_<what>].py`` tests."""
+    folder = ROOT / test.parent
+    words = test.stem.removeprefix("test_").split("_")
+    names = {"_".join(words[:count]) for count in range(1, len(words) + 1)}
+    names |= {"__init__"} if words == ["init"] else set()
+    return any(path.stem in names for path in folder.iterdir())
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_a_step_of_the_wall_clock(
 
 
 def test_a_clock_that_is_a_second_behind_is_met_in_ten_seconds_and_told_once() -> None:
-    anchor, told, last = RUNNING, [], NOON
+    anchor, told, last, boot = RUNNING, list[str](), NOON, RUNNING.boot
     for second in range(1, 13):
         boot = RUNNING.boot + second * SECOND
         anchor, step = follow(anchor, NOON + (second - 1) * SECOND, boot)
