@@ -54,10 +54,15 @@ class Daemon:
             "CYTOWATCH_SOCKET": str(self.socket),
         }
 
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        """A command of the command line, for `subprocess`."""
+        return [sys.executable, "-m", "monitor.cli", *arguments]
+
     def start(self) -> None:
         """Start it; ``ready`` waits until it answers."""
         assert self._process is None
-        command = [sys.executable, "-m", "monitor.cli", "run", "--config", str(self.file)]
+        command = self.command("run", "--config", str(self.file))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -114,10 +119,7 @@ class Daemon:
     async def run(self, *arguments: str) -> "Ran":
         """Run a command of the command line beside the daemon."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "monitor.cli",
-            *arguments,
+            *self.command(*arguments),
             env=self.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
