@@ -74,13 +74,13 @@ class Recorder:
     async def start(cls, plant: Plant, store: Store, clock: RecordClock) -> "Recorder":
         """Take the record up where it was left, and put the start itself on it.
 
-        Raises ``StoreError`` when that cannot be written.
+        Raises ``StoreError`` when that cannot be written, or a later release wrote the record.
         """
         before = await Before.read(store)
         step = clock.resume(store.last.at, before.clock_epoch)
         now = clock()
-        facts = {n: snapshot.load(text, clock.boot_id, now) for n, text in store.facts.items()}
-        recorder = cls(plant, store, Board(plant, facts, gateway_rules(plant)), clock)
+        board = Board(plant, _facts(store, clock.boot_id, now), gateway_rules(plant))
+        recorder = cls(plant, store, board, clock)
         await recorder._take_up(before, step, now)
         return recorder
 
@@ -312,6 +312,16 @@ class Recorder:
             if event := await self.store.newest("alarm", name):
                 stood[name] = AlarmEventMessage.model_validate_json(event.body)
         return stood
+
+
+def _facts(store: Store, boot_id: str, now: Moment) -> dict[str, Alarm]:
+    """Return where each alarm stands by the record."""
+    try:
+        return {name: snapshot.load(text, boot_id, now) for name, text in store.facts.items()}
+    except snapshot.SnapshotError as error:
+        raise StoreError(
+            f"{store.path}: {error}; start the release that wrote it, or move the file away"
+        ) from error
 
 
 class Before(NamedTuple):

@@ -389,6 +389,21 @@ async def test_a_rule_that_is_gone_ends_its_alarm(tmp_path: Path, hand: HandTime
     )
 
 
+async def test_facts_of_a_later_release_are_refused_with_words(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with recording(tmp_path) as recorder:
+        recorder.accept(scan(hand.now, 6.5))
+        await recorder.commit()
+        recorder.accept(scan(hand.now, 6.9))  # A new peak is a fact, and no event.
+        tick, _, _ = recorder._open_next()
+        tick.facts = {HIGH: tick.facts[HIGH].replace('"v":1', '"v":2')}
+        await recorder.store.commit(tick)
+    with pytest.raises(StoreError, match=r"cytowatch\.db: .*later release.*move the file away"):
+        async with recording(tmp_path):
+            pass
+
+
 def with_sinks(of: Plant) -> Plant:
     return replace(of, influxdb=InfluxDb(url="http://127.0.0.1:1"), mqtt=Mqtt(host="127.0.0.1"))
 
