@@ -87,7 +87,10 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
                     held = keep_running(sink.hold, sink_outages[sink.name], SinkLost)
                     tasks.append(group.create_task(held, name=sink.name))
                 tasks.append(group.create_task(grid.run(), name="grid"))
-                yield Daemon(recorder, desk, grid, sinks, socket)
+                try:
+                    yield Daemon(recorder, desk, grid, sinks, socket)
+                finally:
+                    recorder.end()
                 for task in tasks:
                     task.cancel()
         finally:

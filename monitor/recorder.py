@@ -68,6 +68,7 @@ class Recorder:
         self._urgent = asyncio.Event()
         self._committing = asyncio.Lock()
         self._failed = False
+        self._ended = False
         self._watchers: list[Callable[[Scan], None]] = []
 
     @classmethod
@@ -92,6 +93,8 @@ class Recorder:
 
     def accept(self, scan: Scan) -> None:
         """Judge and record one scan; the ``Emit`` of every driver."""
+        if self._ended:
+            return
         source = scan.source
         self.scans += 1
         self._scan += 1
@@ -199,6 +202,10 @@ class Recorder:
     def active(self) -> list[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""
         return [standing_part(event) for event in self._standing.values()]
+
+    def end(self) -> None:
+        """Accept nothing more: what a line says as we let it go is not what its devices said."""
+        self._ended = True
 
     async def close(self) -> None:
         """Commit what is left, with the fact that the daemon was stopped; not on a failed disk."""

@@ -16,7 +16,7 @@ from monitor.cli.client import NoDaemon, ask_for
 from monitor.operators.protocol import StatusMessage, StatusRequest
 from monitor.store import Store, StoreError
 from monitor.store.reader import Reader
-from tests.drivers.modbus.hostile import Hostile
+from tests.drivers.modbus.hostile import Hostile, silent
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
 from tests.support.servers import HOST, free_port
 from tests.support.waiting import eventually
@@ -93,6 +93,19 @@ async def test_an_outage_of_a_line_is_told_when_it_begins_and_when_it_ends(
     phases = [json.loads(event.body)["phase"] for event in told]
     assert phases[0] == "begin"
     assert "end" in phases
+
+
+async def test_what_is_under_way_in_the_end_is_no_bad_reading(tmp_path: Path) -> None:
+    """It would say that the line was down, and its delay would run on until the next start."""
+    async with host() as server:
+        async with running(on(tmp_path, server.port)) as daemon:
+            await eventually(lambda: daemon.recorder.readings[Quality.GOOD] > 2)
+            server.usual = silent
+            asked = len(server.asked)
+            await eventually(lambda: len(server.asked) > asked)
+        assert daemon.recorder.readings[Quality.BAD] == 0
+    with Reader(tmp_path / "state" / "cytowatch.db") as reader:
+        assert {point.quality for point in reader.readings(0, 2**63 - 1)} == {Quality.GOOD}
 
 
 async def test_a_second_daemon_on_one_record_is_refused(tmp_path: Path) -> None:
