@@ -134,7 +134,7 @@ async def retained(broker: SecureMosquitto, topic: str) -> dict[str, Payload]:
 
 
 def envelope(seen: Payload, user: str, **given: object) -> dict[str, object]:
-    """A whole request about an alarm, bound to it as it was seen."""
+    """A whole request about an alarm, bound to it as it was seen; without one, about none."""
     expiry = datetime.now(UTC) + timedelta(minutes=5)
     return {
         "request_id": uuid.uuid4().hex,
@@ -143,10 +143,9 @@ def envelope(seen: Payload, user: str, **given: object) -> dict[str, object]:
         "reason": "looked into it",
         "expiry": expiry.isoformat(),
         "nonce": uuid.uuid4().hex,
-        "alarm": seen["alarm"],
-        "occurrence": seen["occurrence"],
-        "version": seen["version"],
-    } | given
+        **{key: seen[key] for key in ("alarm", "occurrence", "version") if key in seen},
+        **given,
+    }
 
 
 Ask = Callable[[str, Mapping[str, object]], Awaitable[Payload]]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.store.verify import verify
 from tests.support.servers import InfluxDB, SecureMosquitto
 from tests.support.waiting import eventually
 from tests.whole.daemon import GENEROUS
-from tests.whole.ears import SITE, Payload, envelope, operator, retained
+from tests.whole.ears import SITE, Ask, Payload, envelope, operator, retained
 from tests.whole.rig import EQUIPMENT, Rig, alarm, believable, rig
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -55,6 +56,7 @@ async def an_excursion_is_told_acknowledged_and_over(rig: Rig) -> None:
         reply = await anna("ack", request)
         assert (reply["result"], reply["word"], reply["state"]) == ("done", "done", "acknowledged")
         assert await anna("ack", request) == reply, "asked again, answered again"
+        await what_was_missed_is_told_again(rig, anna)
     acknowledged = await rig.ears.until_changed(HIGH, "raised", "acknowledged")
     assert (acknowledged["actor"], acknowledged["via"], acknowledged["comment"]) == (
         "anna",
@@ -66,6 +68,16 @@ async def an_excursion_is_told_acknowledged_and_over(rig: Rig) -> None:
     await rig.ears.until_changed(HIGH, "raised", "acknowledged", "cleared")
     await a_late_subscriber_sees_it_as_it_stands(rig, "normal")
     told_at_the_scan_at_which_it_was_due(rig, raised)
+
+
+async def what_was_missed_is_told_again(rig: Rig, anna: Ask) -> None:
+    before = len(rig.ears.of("alarm_event"))
+    request = envelope({}, "anna", gateway="gw-1", first=1, last=9)
+    reply = await anna("resend", request)
+    assert (reply["result"], reply["text"]) == ("done", "2 events are published again")
+    await rig.ears.until(lambda: len(rig.ears.of("alarm_event")) == before + 2)
+    again = rig.ears.of("alarm_event")[-2:]
+    assert again == rig.ears.events()[:2], "just as they were told before"
 
 
 async def the_wrong_are_refused(rig: Rig, raised: Payload) -> None:
@@ -163,6 +175,13 @@ def all_that_is_recorded_is_told(rig: Rig) -> None:
     ]
     digest = rig.ears.of("digest")[-1]
     assert digest["last_seq"] == len(events)
+    last = {event["alarm"]: event for event in told}
+    assert sorted(digest["active"]) == sorted(
+        [name, event["state"], event["version"], event["event_id"]]
+        for name, event in last.items()
+        if event["retain"]
+    )
+    assert verify(rig.daemon.store, digest["head"]).whole
     kinds = {event.kind for event in rig.events()}
     assert {"start", "config", "alarm", "act", "refusal", "outage", "stop"} <= kinds
 
