@@ -9,7 +9,6 @@ It reports; with ``--check`` a budget that is missed is exit 1.
 import argparse
 import json
 import signal
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,13 +17,9 @@ from pathlib import Path
 
 from tests.bench import budget, gauges, spy
 from tests.bench.budget import Row
-from tests.bench.latency import percentile
+from tests.bench.rows import Measured, all_rows
 from tests.bench.runs import (
-    Commands,
-    DaemonRun,
-    ReferenceRun,
     Span,
-    SteppedRun,
     commands,
     daemon_run,
     reference_run,
@@ -53,24 +48,6 @@ class Options:
     check: bool
     profile: Path | None
     folder: Path | None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """All that was measured."""
-
-    machine: gauges.Machine
-    before: ReferenceRun
-    plain: DaemonRun
-    after: ReferenceRun
-    fast: DaemonRun
-    steps: SteppedRun
-    commands: Commands
-
-    @property
-    def reference_us(self) -> float:
-        """Microseconds a reading of the script: machines drift, so before and after."""
-        return statistics.mean((self.before.window.us, self.after.window.us))
 
 
 def main() -> int:
@@ -103,209 +80,32 @@ def run(options: Options, folder: Path) -> int:
 def measure(options: Options, folder: Path) -> Measured:
     """Run one after the other; the script on both sides of the run it is compared with."""
     size, span = options.size, options.span
-    half = Span(span.warm_up, span.seconds / 2)
+    third = Span(span.warm_up, span.seconds / 3)
     short = Span(span.warm_up, min(span.seconds, LONGEST_STEPPED))
     machine = gauges.machine(folder)
     if machine.busy:
         say(f"others are at work here (load average {machine.load:.1f}): figures will be worse")
     say("the script beside us")
-    before = reference_run(size, half, folder / "before")
+    before = reference_run(size, third, folder / "before")
     say("the daemon on asyncio")
     plain = daemon_run(size, span, folder / "asyncio", "asyncio")
     say("the script again")
-    after = reference_run(size, half, folder / "after")
+    between = reference_run(size, third, folder / "between")
     say("the daemon on uvloop")
     fast = daemon_run(size, span, folder / "uvloop", "uvloop")
+    say("the script once more")
+    after = reference_run(size, third, folder / "after")
     say("the daemon with every step of its loop timed")
     steps = stepped_run(size, short, folder / "steps")
     say("the command line")
     called = commands(size, folder / "commands", CLI_TIMES)
-    return Measured(machine, before, plain, after, fast, steps, called)
+    return Measured(machine, (before, between, after), plain, fast, steps, called)
 
 
 def profiled(options: Options, file: Path, folder: Path) -> Profile:
     """Look at where the CPU goes; the stacks stay in ``file``."""
     say(f"the daemon under py-spy; its stacks go to {file}")
     return spied_run(options.size, options.span, folder / "spied", "asyncio", file)
-
-
-def all_rows(measured: Measured) -> list[Row]:
-    """Every row of the table, in its order."""
-    return [
-        *reference_rows(measured),
-        *cpu_rows("asyncio", measured.plain, measured.reference_us),
-        *cpu_rows("uvloop", measured.fast, measured.reference_us),
-        *step_rows(measured.steps),
-        *quality_rows("asyncio", measured.plain),
-        *quality_rows("uvloop", measured.fast),
-        *start_and_end_rows(measured),
-        *store_rows(measured),
-    ]
-
-
-def reference_rows(measured: Measured) -> list[Row]:
-    """What the script takes."""
-    before, after = measured.before, measured.after
-    spread = f"{before.window.us:.2f} before, {after.window.us:.2f} after"
-    return [
-        Row(
-            "reference_cpu_us",
-            "the script: CPU per reading",
-            measured.reference_us,
-            "µs",
-            None,
-            spread,
-        ),
-        Row("reference_share", "  of the readings due, acknowledged", _share(before), "%"),
-        Row("reference_memory_mb", "  memory", after.memory.most, "MB"),
-        Row("reference_published", "  crossings told to the broker", before.published, ""),
-    ]
-
-
-def cpu_rows(loop: str, run_: DaemonRun, reference_us: float) -> list[Row]:
-    """What the daemon takes."""
-    window = run_.window
-    kernel = 100 * window.system_ns / window.cpu_ns
-    percent = window.cpu_ns / window.seconds / 1e7
-    return [
-        Row(f"cpu_us_{loop}", f"{loop}: CPU per reading, wire to acknowledged", window.us, "µs"),
-        Row(
-            f"cpu_ratio_{loop}",
-            "  ratio to the script",
-            window.us / reference_us,
-            "",
-            budget.CPU_RATIO,
-        ),
-        Row(f"cpu_percent_{loop}", "  of one core", percent, "%"),
-        Row(f"cpu_kernel_{loop}", "  of it in the kernel", kernel, "%"),
-        Row(f"share_{loop}", "  of the readings due, acknowledged", _share(run_), "%"),
-    ]
-
-
-def step_rows(steps: SteppedRun) -> list[Row]:
-    """What the event loop did (asyncio)."""
-    seen = steps.figures
-
-    def row(key: str, what: str, note: str = "", at_most: float | None = None) -> Row:
-        return Row(f"loop_{key}_ms", what, seen[key] / 1e6, "ms", at_most, note)
-
-    cpu = f"{seen['longest_cpu'] / 1e6:.1f} ms of it on a CPU; {seen['longest_is']}"
-    return [
-        row("longest", "longest step of the event loop", cpu, budget.STEP_MS),
-        row("most_cpu", "  most CPU in a step", seen["most_cpu_is"]),
-        row("longest_turn", "  longest turn (steps between two looks at sockets)"),
-        row("longest_collection", "  longest garbage collection"),
-        Row("loop_slow", "  steps of 5 ms and more", seen["slow"], "", None, f"of {seen['steps']}"),
-    ]
-
-
-def quality_rows(loop: str, run_: DaemonRun) -> list[Row]:
-    """How well the daemon did under load."""
-    grid, memory, late = run_.grid, run_.memory, run_.delays
-    worst = late.ms[-1] if late.ms else None
-    events = f"of {len(late.ms)} events"
-    return [
-        Row(
-            f"memory_mb_{loop}",
-            f"{loop}: memory, at most",
-            memory.most,
-            "MB",
-            budget.MEMORY_MB,
-            f"{memory.now:.0f} at the end",
-        ),
-        Row(
-            f"latency_p50_ms_{loop}",
-            "  reply sent to alarm event, p50",
-            _percentile(late.ms, 0.5),
-            "ms",
-        ),
-        Row(
-            f"latency_p99_ms_{loop}",
-            "  the same, p99",
-            _percentile(late.ms, 0.99),
-            "ms",
-            budget.LATENCY_MS,
-            events,
-        ),
-        Row(f"latency_worst_ms_{loop}", "  the same, worst", worst, "ms"),
-        Row(f"unheard_{loop}", "  crossings without their event", late.unheard, "", budget.NONE),
-        Row(
-            f"deviation_p99_ms_{loop}",
-            "  a poll's start off its grid, p99",
-            grid.deviation_ms_p99,
-            "ms",
-            budget.DEVIATION_MS,
-        ),
-        Row(
-            f"deviation_worst_ms_{loop}",
-            "  the same, worst, start included",
-            grid.deviation_ms_worst,
-            "ms",
-        ),
-        Row(
-            f"skipped_{loop}", "  polls missed", grid.skipped, "", budget.NONE, f"of {grid.visits}"
-        ),
-    ]
-
-
-def start_and_end_rows(measured: Measured) -> list[Row]:
-    """What those wait for who start and stop it."""
-    plain, fast, called = measured.plain, measured.fast, measured.commands
-    first_poll = f"first poll after {plain.start.first_poll:.2f} s"
-    return [
-        Row(
-            "start_s",
-            "start to first scan on the disk, asyncio",
-            plain.start.first_scan,
-            "s",
-            budget.START_S,
-            first_poll,
-        ),
-        Row("start_s_uvloop", "  uvloop", fast.start.first_scan, "s", budget.START_S),
-        Row("check_s", "check of that file", called.check, "s", budget.CHECK_S),
-        Row(
-            "exit_s",
-            "SIGTERM to exit, devices and broker gone, asyncio",
-            plain.exit,
-            "s",
-            budget.EXIT_S,
-        ),
-        Row("exit_s_uvloop", "  uvloop", fast.exit, "s", budget.EXIT_S),
-        Row(
-            "exit_hung_s",
-            "  asyncio, devices and broker that hang",
-            measured.steps.exit,
-            "s",
-            budget.EXIT_S,
-        ),
-        Row("cli_ms", "tail --help", called.tail_help * 1000, "ms", budget.CLI_MS),
-    ]
-
-
-def store_rows(measured: Measured) -> list[Row]:
-    """What goes to disk and database."""
-    window, seen = measured.plain.window, measured.steps.figures
-    repeated = measured.plain.window.repeated + measured.fast.window.repeated
-    return [
-        Row(
-            "stored_bytes",
-            "store: compressed bytes kept per reading",
-            measured.plain.stored_bytes,
-            "B",
-        ),
-        Row(
-            "written_bytes",
-            "  bytes written to the disk per reading",
-            window.written_bytes / window.readings,
-            "B",
-        ),
-        Row(
-            "commits", "  commits (one fsync each) a second", seen["commits"] / seen["seconds"], ""
-        ),
-        Row("requests", "database: requests a second", window.requests / window.seconds, ""),
-        Row("sent_bytes", "  bytes sent per reading", window.sent_bytes / window.readings, "B"),
-        Row("repeated", "  bodies sent twice", repeated, "", budget.NONE),
-    ]
 
 
 def report(
@@ -343,14 +143,6 @@ def tell(
             print()
             for name, share in list(shares.items())[:TOLD_FUNCTIONS]:
                 print(f"{100 * share:5.1f} %  {name}")
-
-
-def _share(run_: ReferenceRun | DaemonRun) -> float:
-    return 100 * run_.window.readings / run_.window.due
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    return percentile(ordered, share) if ordered else None
 
 
 def say(what: str) -> None:

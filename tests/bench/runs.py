@@ -102,7 +102,9 @@ class DaemonRun:
 class SteppedRun:
     """What the event loop did; see ``steps.Figures``."""
 
-    figures: dict[str, Any]
+    load: dict[str, Any]
+    silence: dict[str, Any]
+    """While nobody answered any more."""
     exit: float
     """Seconds from SIGTERM on, with devices and broker that hang."""
 
@@ -179,10 +181,12 @@ def stepped_run(size: Size, span: Span, folder: Path) -> SteppedRun:
         time.sleep(span.warm_up)
         os.kill(ours.pid, signal.SIGUSR1)
         time.sleep(span.seconds)
+        os.kill(ours.pid, signal.SIGUSR1)
         around.freeze_devices_and_broker()
         stopped = exit_after(ours)
         assert ours.process.stdout is not None
-        return SteppedRun(json.loads(ours.process.stdout.read()), stopped)
+        _, load, silence = json.loads(ours.process.stdout.read())
+        return SteppedRun(load, silence, stopped)
 
 
 def spied_run(size: Size, span: Span, folder: Path, loop: Loop, file: Path) -> spy.Profile:

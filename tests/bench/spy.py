@@ -1,7 +1,7 @@
 """Where the CPU goes: py-spy looks at the daemon, and its stacks are added up.
 
 A sample belongs to the event loop when its innermost frame is asyncio's (the system calls that
-read, send and wait are in there), else to the innermost of our own files on the stack, else to the
+read and send are in there), else to the innermost of our own files on the stack, else to the
 library it is in. Functions written in C count for the Python function that calls them.
 """
 
@@ -18,8 +18,12 @@ from tests.bench.scene import BenchError, environment
 
 RATE = 400
 """Samples a second; each stops the daemon for some tenths of a millisecond."""
-WAITING = ("_worker (concurrent/futures/thread.py", "Worker._work (monitor/store/thread.py")
-"""Threads that wait for work; py-spy does not always see that they sleep."""
+WAITING = (
+    "EpollSelector.select (selectors.py",
+    "Worker._work (monitor/store/thread.py",
+    "_worker (concurrent/futures/thread.py",
+)
+"""Where threads wait; py-spy does not always see that they sleep, so these are left out."""
 OURS = ("drivers/", "monitor/", "config/")
 PARTS: Mapping[str, Sequence[str]] = {
     "event loop": ("asyncio/", "selectors.py"),

@@ -1,8 +1,9 @@
 """The daemon on an event loop of which every step is timed: ``python steps.py SITE_FILE``.
 
 A step is one callback, or one stretch of a task between two awaits; a turn is all of them from one
-look at the sockets to the next, so that what arrives meanwhile waits for it. Timing begins anew at
-SIGUSR1, so that the start is left out; at the end the figures are told as a line of JSON.
+look at the sockets to the next, so that what arrives meanwhile waits for it. At SIGUSR1 the
+figures so far are put aside and timing begins anew; at the end all of them are told as a JSON
+list, oldest first.
 Timing costs CPU, so nothing else is measured in such a run.
 """
 
@@ -28,7 +29,7 @@ SLOW = 5 * MILLISECOND
 
 @dataclass
 class Figures:
-    """What was seen since the last reset; times in ns."""
+    """What was seen in one stretch of time; times in ns."""
 
     steps: int = 0
     slow: int = 0
@@ -46,7 +47,8 @@ class Figures:
     """Of the garbage collector; part of the step in which it falls."""
     commits: int = 0
     """Each is one fsync of the store's log."""
-    since: int = field(default_factory=time.monotonic_ns)
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
 
     def step(self, handle: asyncio.Handle, wall: int, cpu: int) -> None:
         """Count one step."""
@@ -56,6 +58,10 @@ class Figures:
             self.longest, self.longest_cpu, self.longest_is = wall, cpu, name(handle)
         if cpu > self.most_cpu:
             self.most_cpu, self.most_cpu_is = cpu, name(handle)
+
+    def end(self) -> None:
+        """Note how long the stretch was."""
+        self.seconds = time.monotonic() - self.began
 
     def turn(self, wall: int) -> None:
         """Count one turn."""
@@ -77,11 +83,14 @@ class Watch:
 
     def __init__(self) -> None:
         self.figures = Figures()
+        self.stretches = [self.figures]
         self._collecting = 0
 
-    def reset(self, _number: int, _frame: FrameType | None) -> None:
-        """Begin anew; what SIGUSR1 does."""
+    def begin_anew(self, _number: int, _frame: FrameType | None) -> None:
+        """Begin the next stretch; what SIGUSR1 does."""
+        self.figures.end()
         self.figures = Figures()
+        self.stretches.append(self.figures)
 
     def timed(self, run: Callable[[asyncio.Handle], None]) -> Callable[[asyncio.Handle], None]:
         """Wrap ``asyncio.Handle._run``."""
@@ -134,7 +143,7 @@ class Selector(selectors.EpollSelector):
 def main() -> None:
     """Run until SIGTERM, then tell the figures."""
     watch = Watch()
-    signal.signal(signal.SIGUSR1, watch.reset)
+    signal.signal(signal.SIGUSR1, watch.begin_anew)
     gc.callbacks.append(watch.collection)
     for owner, method, wrap in (
         (asyncio.Handle, "_run", watch.timed),
@@ -142,8 +151,8 @@ def main() -> None:
     ):
         setattr(owner, method, wrap(getattr(owner, method)))
     app.main(load(Path(sys.argv[1])), watch.new_loop)
-    seconds = (time.monotonic_ns() - watch.figures.since) / 10**9
-    print(json.dumps({**asdict(watch.figures), "seconds": seconds}), flush=True)
+    watch.figures.end()
+    print(json.dumps([asdict(figures) for figures in watch.stretches]), flush=True)
 
 
 if __name__ == "__main__":
