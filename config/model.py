@@ -53,6 +53,17 @@ def spell(duration: int) -> str:
     return f"{whole}.{rest:06}".rstrip("0").rstrip(".") + "ms"
 
 
+def between(least: int, most: int) -> AfterValidator:
+    """Return what holds a duration to these bounds (ns), both included."""
+
+    def held(value: int) -> int:
+        if not least <= value <= most:
+            raise ValueError(f"should be from {spell(least)} to {spell(most)}")
+        return value
+
+    return AfterValidator(held)
+
+
 def _bounded(value: int) -> int:
     if value < 0:
         raise ValueError("a duration cannot be negative")

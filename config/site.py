@@ -5,9 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.model import Duration, Flag, Model, Whole
+from config.model import Duration, Flag, Model, Whole, between
 
 GIB = 2**30
+SECOND = 10**9
+
+Patience = Annotated[Duration, between(10**6, 600 * SECOND)]
+"""How long an answer is waited for (ns)."""
 
 
 class Secret(Model):
@@ -24,10 +28,11 @@ class StoreSettings(Model):
 
     directory: Path | None = None
     """Where it lies; ``$STATE_DIRECTORY`` (systemd), else ``./state``, when not given."""
-    tick: Duration = 10**9
+    tick: Annotated[Duration, between(SECOND // 10, 60 * SECOND)] = SECOND
     """How often readings are committed (ns): the loss window of a crash."""
-    quota: Annotated[Whole, Field(ge=2**20)] = 8 * GIB
-    """Bytes of readings kept; the oldest delivered ones go first."""
+    quota: Annotated[Whole, Field(ge=2**20)] | None = None
+    """Bytes of readings kept; the oldest delivered ones go first. 8 GiB when not given, or a fifth
+    of the disk where that is less."""
 
 
 class InfluxDb(Model):
@@ -45,7 +50,7 @@ class InfluxDb(Model):
     user: str = ""
     password: Secret | None = None
     ca_file: Path | None = None
-    timeout: Duration = 10 * 10**9
+    timeout: Patience = 10 * SECOND
 
 
 class Tls(Model):
@@ -67,7 +72,8 @@ class Mqtt(Model):
     tls: Tls | None = None
     commands: Flag = False
     """Whether acknowledgements and shelving are taken over MQTT."""
-    digest: Duration = 30 * 10**9
+    digest: Annotated[Duration, between(10**7, 3600 * SECOND)] = 30 * SECOND
     """How often the digest and the heartbeat go out (ns)."""
-    keepalive: Duration = 10 * 10**9
-    timeout: Duration = 5 * 10**9
+    keepalive: Annotated[Duration, between(SECOND, 65_535 * SECOND)] = 10 * SECOND
+    """MQTT has sixteen bits for its seconds."""
+    timeout: Patience = 5 * SECOND

@@ -46,6 +46,30 @@ FAULTS = {
             )
         ],
     ),
+    "a tick of nothing": (
+        "gateway: gw-1",
+        "gateway: gw-1\nstore: {tick: 0s}",
+        ["3:15: store.tick: should be from 100ms to 1m"],
+    ),
+    "a tick of days": (
+        "gateway: gw-1",
+        "gateway: gw-1\nstore: {tick: 2d}",
+        ["3:15: store.tick: should be from 100ms to 1m"],
+    ),
+    "no time for a broker": (
+        "user: me,",
+        "user: me, timeout: 0s, keepalive: 20h, digest: 0s,",
+        [
+            "3:44: mqtt.timeout: should be from 1ms to 10m",
+            "3:59: mqtt.keepalive: should be from 1s to 65535s",
+            "3:72: mqtt.digest: should be from 10ms to 1h",
+        ],
+    ),
+    "no time for a database": (
+        "bucket: b,",
+        "bucket: b, timeout: 0s,",
+        ["4:62: influxdb.timeout: should be from 1ms to 10m"],
+    ),
     "too fast": (
         "every: 1s",
         "every: 5ms",

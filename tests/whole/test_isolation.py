@@ -192,7 +192,7 @@ async def test_it_ends_at_once_and_keeps_everything_though_nobody_answers(tmp_pa
             equipment = {name: (name, 1, PLAIN) for name in lines if name != "io"}
             equipment |= {"well": ("io", 1, CHANNELS)}
             text = site(tmp_path / "daemon" / "state", lines, equipment)
-            text = text.replace("tick: 200ms", "tick: 1h")  # So that only the end commits it.
+            text = text.replace("tick: 200ms", "tick: 1m")  # So that only the end commits it.
             text += f"mqtt: {{host: {HOST}, port: {broker}}}\n"
             text += f'influxdb: {{url: "http://{HOST}:{database}", bucket: b, org: o}}\n'
             with Daemon(tmp_path / "daemon", text) as daemon:
