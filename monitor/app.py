@@ -25,6 +25,7 @@ from drivers.base import LineLost
 from drivers.grid import Grid
 from monitor.clock import RecordClock
 from monitor.desk import Desk
+from monitor.health import Health
 from monitor.operators import address, local
 from monitor.recorder import Recorder
 from monitor.sinks.base import Gateway, SinkLost
@@ -75,11 +76,15 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
             for source in (s for s in plant.sources if s.line == line.name):
                 grid.add(source.period, source.key, partial(line.visit, source.index))
         grid.every(SECOND, recorder.follow_clock)
-        grid.every(SECOND, partial(_report_sinks, recorder, sink_outages))
+        health = Health(recorder, desk, list(sink_outages.values()))
+        grid.every(SECOND, health.look)
         socket = address.to_open(directory)
         try:
             async with local.serve(socket, desk), asyncio.TaskGroup() as group:
-                tasks = [group.create_task(recorder.commit_ticks(), name="commit")]
+                tasks = [
+                    group.create_task(recorder.commit_ticks(), name="commit"),
+                    group.create_task(health.keep_telling(), name="health"),
+                ]
                 for line in lines:
                     held = keep_running(line.hold, line_outages[line.name], LineLost)
                     tasks.append(group.create_task(held, name=line.name))
@@ -163,8 +168,3 @@ def _outage(recorder: Recorder, kind: str, name: str) -> Outage:
 
 
 _LEVELS = {"begin": logging.WARNING, "change": logging.WARNING, "end": logging.INFO}
-
-
-def _report_sinks(recorder: Recorder, outages: dict[str, Outage]) -> None:
-    for name, outage in outages.items():
-        recorder.report(f"sink-{name}", holds=not outage.held)

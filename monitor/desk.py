@@ -293,11 +293,13 @@ def _how(outage: Outage) -> dict[str, Any]:
 
 
 def _sink(outage: Outage, store: StoreStatus) -> SinkStatus:
-    behind = {lane.lane: lane.behind for lane in store.lanes if lane.sink == outage.name}
+    lanes = {lane.lane: lane for lane in store.lanes if lane.sink == outage.name}
+    telemetry, events = lanes.get("telemetry"), lanes.get("events")
     return SinkStatus(
         **_how(outage),
-        telemetry_behind=behind.get("telemetry", 0),
-        events_behind=behind.get("events", 0),
+        telemetry_behind=telemetry.behind if telemetry else 0,
+        telemetry_behind_bytes=telemetry.behind_bytes if telemetry else 0,
+        events_behind=events.behind if events else 0,
     )
 
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from config.plant import Plant
-from config.rules import Priority, Rule, Silent
 from drivers.reading import Moment, Quality, Scan
 from monitor import VERSION
 from monitor.alarms import snapshot
@@ -26,15 +25,16 @@ from monitor.alarms.unmonitored import unmonitored
 from monitor.clock import ClockStep, RecordClock
 from monitor.describe import Describer, Told, standing_part
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
-from monitor.store import Event, Store, StoreError, Template, Tick
+from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
+from monitor.troubles import gateway_rules
 
 MILLISECOND = 10**6
 GROUP = 50
 """Equipments that share a gzip member: enough to compress well, few enough to read one alone."""
+NO_EQUIPMENT = ()
+"""The group of the gateway's own points."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
-DELIVERY_DELAY = 60 * 10**9
-"""How long a database or broker may be away before that is an alarm (ns)."""
 
 
 class Recorder:
@@ -56,7 +56,9 @@ class Recorder:
         self._describer = Describer(plant, store.store_id)
         self._templates = [Template(plant, source) for source in plant.sources]
         self._groups: list[int] = []
+        self._own_group = 0
         self._last_ms = [0] * len(plant.sources)
+        self._last_health = 0
         last = store.last
         self._scan, self._event, self._seq = last.scan, last.event, last.seq
         self._unseen = dict(store.last_seen)
@@ -143,6 +145,12 @@ class Recorder:
         """Say whether one of the gateway's own troubles (``sink-mqtt`` …) is there just now."""
         if events := self.board.report(name, holds, self.clock()):
             self.tell(events)
+
+    def record_health(self, figures: Mapping[str, line_protocol.Figure]) -> None:
+        """Record how the gateway is: a point of its own, in the tick of the newest scans."""
+        ms = self._last_health = max(self.clock().at // MILLISECOND, self._last_health + 1)
+        line = line_protocol.health(figures, self.plant.site, self.plant.gateway, ms)
+        self._tick.add(self._own_group, line, self._scan, ms * MILLISECOND)
 
     def remember(self, request_id: str, reply: str) -> None:
         """Keep the answer to an operator's request, in the same commit as its effect."""
@@ -270,6 +278,7 @@ class Recorder:
     def _step(self, step: ClockStep) -> None:
         if step.kind == "backward":
             self._last_ms = [0] * len(self._last_ms)
+            self._last_health = 0
         self.note("clock_step", "", step.told())
         self.board.retake()
         self._urgent.set()
@@ -308,7 +317,7 @@ class Recorder:
     async def _group_sources(self) -> list[int]:
         names = [equipment.name for equipment in self.plant.equipment]
         parts = [tuple(names[at : at + GROUP]) for at in range(0, len(names), GROUP)]
-        ids = await self.store.groups(parts)
+        *ids, self._own_group = await self.store.groups([*parts, NO_EQUIPMENT])
         group_of = {name: id_ for part, id_ in zip(parts, ids, strict=True) for name in part}
         return [group_of[source.equipment] for source in self.plant.sources]
 
@@ -361,18 +370,3 @@ class Before(NamedTuple):
         if self.stopped:
             return "stopped"
         return "killed" if self.boot_id == boot_id else "host restarted"
-
-
-def gateway_rules(plant: Plant) -> dict[str, Rule]:
-    """Return the rules for the gateway's own troubles, by name."""
-    sinks = {"influxdb": plant.influxdb, "mqtt": plant.mqtt}
-    return {
-        f"sink-{name}": Silent(
-            name=f"sink-{name}",
-            on_delay=DELIVERY_DELAY,
-            priority=Priority.HIGH,
-            response="Nothing is lost: it waits on the gateway. See cytowatch status",
-        )
-        for name, settings in sinks.items()
-        if settings is not None
-    }

@@ -198,6 +198,8 @@ class SinkStatus(Message):
     text: str = ""
     telemetry_behind: int = 0
     """Blobs (a tick's readings of a group of equipment) committed and not yet delivered."""
+    telemetry_behind_bytes: int = 0
+    """Of those, compressed."""
     events_behind: int = 0
 
 

@@ -4,6 +4,7 @@ One line per scan: measurement = kind of equipment; tags in alphabetical order; 
 channel, in the order of its source, its value and ``<channel>_quality`` (and ``_reason``,
 ``_source`` where there is one), then ``missed`` when there were any, ``config`` and ``scan``.
 A bad reading has no value field; a scan without any value is still a line. Times are milliseconds.
+Transitions are points of ``alarm_event``, what else happens of ``event``, health of ``gateway``.
 Nearly every scan is whole and good: for it there is one %-template per source.
 https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
@@ -26,6 +27,8 @@ _INT64 = range(-(2**63), 2**63)
 _NAN = Fault(Quality.BAD, Reason.NOT_A_NUMBER)
 _BEYOND = Fault(Quality.BAD, Reason.OUT_OF_RANGE)
 
+Figure = bool | int | float | str | None
+"""What is told of the gateway's health; None where it is not known."""
 Write = Callable[[Value], bytes | None]
 """Writes a value as a field's value; None where line protocol has none for it."""
 
@@ -192,6 +195,12 @@ def event(event: Event, site: str, gateway: str) -> bytes:
     return _line("event", tags, fields, event.ms)
 
 
+def health(figures: Mapping[str, Figure], site: str, gateway: str, ms: int) -> bytes:
+    """Return the line, without a newline, of how the gateway is at ``ms`` (UTC)."""
+    fields = {name: _figure(figure) for name, figure in figures.items()}
+    return _line("gateway", {"gateway": gateway, "site": site}, fields, ms)
+
+
 _REASONS = {reason: quoted(reason.value) for reason in Reason}
 _ALARM_TEXTS = {
     "event_id": "event_id",
@@ -288,6 +297,22 @@ def _line(
 def _literal(text: bytes) -> bytes:
     """Return ``text`` so that a template leaves it as it is."""
     return text.replace(b"%", b"%%")
+
+
+def _figure(figure: Figure) -> bytes | None:
+    match figure:
+        case bool():
+            return _state(figure)
+        case int():
+            return _integer(figure)
+        case float():
+            return _double(figure)
+        case str():
+            return quoted(figure)
+        case None:
+            return None
+        case _:
+            assert_never(figure)
 
 
 def _text(value: object) -> bytes | None:

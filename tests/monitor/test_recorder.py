@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from config.plant import Plant
-from config.rules import Priority, Silent
 from config.site import InfluxDb, Mqtt
 from drivers.reading import Cause, Quality, Scan
 from monitor import recorder as recorder_module
 from monitor.alarms.facts import Acknowledge, Refusal, State
 from monitor.messages import Actor, AlarmEventMessage, rfc3339
-from monitor.recorder import gateway_rules
 from monitor.store import StoreError
 from monitor.store.verify import verify
 from tests.monitor.alarms.small_plant import SECOND, channel, lost, plant, source
@@ -406,15 +404,6 @@ async def test_facts_of_a_later_release_are_refused_with_words(
 
 def with_sinks(of: Plant) -> Plant:
     return replace(of, influxdb=InfluxDb(url="http://127.0.0.1:1"), mqtt=Mqtt(host="127.0.0.1"))
-
-
-def test_a_sink_that_is_away_for_long_is_an_alarm_of_the_gateway() -> None:
-    assert gateway_rules(small_plant()) == {}
-    rules = gateway_rules(with_sinks(small_plant()))
-    assert sorted(rules) == ["sink-influxdb", "sink-mqtt"]
-    for rule in rules.values():
-        assert isinstance(rule, Silent)
-        assert (rule.on_delay, rule.priority) == (60 * SECOND, Priority.HIGH)
 
 
 async def test_a_sink_that_is_away_is_told_after_a_minute(tmp_path: Path, hand: HandTime) -> None:

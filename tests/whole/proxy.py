@@ -33,12 +33,12 @@ class Batch:
     @property
     def scans(self) -> list[int]:
         """The numbers of the scans in it, as they come; none in a batch of events."""
-        found = (_SCAN.search(line) for line in self.lines if not _is_event(line))
+        found = (_SCAN.search(line) for line in self.lines if not _is_own(line))
         return [int(each[1]) for each in found if each]
 
 
-def _is_event(line: bytes) -> bool:
-    return line.startswith((b"alarm_event,", b"event,"))
+def _is_own(line: bytes) -> bool:
+    return line.startswith((b"alarm_event,", b"event,", b"gateway,"))
 
 
 @dataclass

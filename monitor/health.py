@@ -1,0 +1,114 @@
+"""The gateway's own health: its troubles become alarms, and how it is a point in the database.
+
+Once a second each trouble is reported to its alarm. Every ten seconds a point of the measurement
+``gateway`` goes among the readings: it is kept, delivered and chained as they are, and carries the
+head of the record's chain out of the gateway.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from monitor.desk import Desk
+from monitor.operators.protocol import SinkStatus, StatusMessage
+from monitor.recorder import Recorder
+from monitor.store.line_protocol import Figure
+from monitor.supervise import Outage
+from monitor.troubles import STORE_DAMAGED, STORE_FILLING, STORE_LOSING, sink_trouble
+
+PERIOD = 10.0
+"""Seconds between two points."""
+FILLING = 0.5
+"""The part of the quota that undelivered readings may take before that is an alarm."""
+
+
+class Health:
+    """Looks after the gateway itself while it runs."""
+
+    def __init__(self, recorder: Recorder, desk: Desk, sinks: Sequence[Outage]) -> None:
+        self._recorder = recorder
+        self._desk = desk
+        self._sinks = sinks
+        self._delivers_readings = recorder.plant.influxdb is not None
+        self._filling = False
+        self._lost = self._told_lost = recorder.store.lost_lines
+        self._losing = self._is_active(STORE_LOSING)
+
+    def look(self) -> None:
+        """Report every trouble to its alarm, as it is just now."""
+        for sink in self._sinks:
+            self._recorder.report(sink_trouble(sink.name), holds=not sink.held)
+        damaged = self._recorder.store.moved_aside is not None
+        self._recorder.report(STORE_DAMAGED, holds=damaged)
+        if self._delivers_readings:
+            self._recorder.report(STORE_FILLING, holds=self._filling)
+            self._look_for_losses()
+
+    async def keep_telling(self) -> None:
+        """Record how the gateway is, again and again; ends only by being cancelled.
+
+        Raises StoreError when the store cannot say how it is.
+        """
+        while True:
+            await asyncio.sleep(PERIOD)
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Record how the gateway is just now."""
+        status = await self._desk.status()
+        waiting = max((sink.telemetry_behind_bytes for sink in status.sinks), default=0)
+        self._filling = waiting > FILLING * self._recorder.store.quota
+        self._recorder.record_health(figures(status, self._recorder))
+
+    def _look_for_losses(self) -> None:
+        """Report readings that leave undelivered; count them on the record, first and last."""
+        lost = self._recorder.store.lost_lines
+        self._recorder.report(STORE_LOSING, holds=lost > self._lost)
+        self._lost = lost
+        losing = self._is_active(STORE_LOSING)
+        if losing != self._losing:
+            body = {"phase": "begin" if losing else "end", "scans": lost - self._told_lost}
+            self._recorder.note("loss", "store", body)
+            self._losing, self._told_lost = losing, lost
+
+    def _is_active(self, trouble: str) -> bool:
+        return self._recorder.board.alarm(f"gateway/_/{trouble}").active
+
+
+def figures(status: StatusMessage, recorder: Recorder) -> Mapping[str, Figure]:
+    """Return the fields of a point: what a dashboard shows, and what an auditor compares."""
+    store, readings = status.store, recorder.readings
+    return {
+        "version": status.version,
+        "config": status.config,
+        "clock_synchronised": status.clock_synchronised,
+        "clock_epoch": recorder.clock.epoch,
+        "store_id": store.store_id,
+        "last_scan": store.last_scan,
+        "last_event": store.last_event,
+        "last_seq": store.last_seq,
+        "head": store.chain_head,
+        "scans": recorder.scans,
+        **{f"readings_{quality.name.lower()}": count for quality, count in readings.items()},
+        "alarms_standing": status.alarms_standing,
+        "alarms_unacknowledged": status.alarms_unacknowledged,
+        "lines": len(status.lines),
+        "lines_up": sum(line.state == "up" for line in status.lines),
+        "visits": status.grid.visits,
+        "visits_skipped": status.grid.skipped,
+        "deviation_ms_p99": status.grid.deviation_ms_p99,
+        **_of_store(store.figures),
+        **{name: figure for sink in status.sinks for name, figure in _of_sink(sink).items()},
+    }
+
+
+def _of_store(known: Mapping[str, object]) -> Mapping[str, Figure]:
+    names = ("file_bytes", "telemetry_bytes", "quota", "lost_lines")
+    return {f"store_{name}": figure for name in names if isinstance(figure := known[name], int)}
+
+
+def _of_sink(sink: SinkStatus) -> Mapping[str, Figure]:
+    return {
+        f"{sink.name}_up": sink.state == "up",
+        f"{sink.name}_telemetry_behind_bytes": sink.telemetry_behind_bytes,
+        f"{sink.name}_events_behind": sink.events_behind,
+    }

@@ -1,0 +1,55 @@
+"""The gateway's own troubles that are alarms, and the rules by which they are: pure data.
+
+Each is ``gateway/_/{name}``. A lost line is one too; its rule stands with the line in the file.
+"""
+
+from config.plant import Plant
+from config.rules import Priority, Rule, Silent
+
+MINUTE = 60 * 10**9
+STORE_DAMAGED = "store-damaged"
+STORE_FILLING = "store-filling"
+STORE_LOSING = "store-losing"
+
+
+def sink_trouble(sink: str) -> str:
+    """Return the name of the trouble that a database or broker is away."""
+    return f"sink-{sink}"
+
+
+def gateway_rules(plant: Plant) -> dict[str, Rule]:
+    """Return the rules for the gateway's own troubles, by name."""
+    rules = [_DAMAGED]
+    if plant.influxdb is not None:
+        rules += [_away("influxdb"), _FILLING, _LOSING]
+    if plant.mqtt is not None:
+        rules.append(_away("mqtt"))
+    return {rule.name: rule for rule in rules}
+
+
+def _away(sink: str) -> Silent:
+    return Silent(
+        name=sink_trouble(sink),
+        on_delay=MINUTE,
+        priority=Priority.HIGH,
+        response="Nothing is lost: it waits on the gateway. See cytowatch status",
+    )
+
+
+_DAMAGED = Silent(
+    name=STORE_DAMAGED,
+    priority=Priority.HIGH,
+    response="The record was damaged and begins anew; keep the file that cytowatch status names",
+)
+_FILLING = Silent(
+    name=STORE_FILLING,
+    off_delay=MINUTE,
+    priority=Priority.MEDIUM,
+    response="Bring the database back, or raise the quota, before undelivered readings must leave",
+)
+_LOSING = Silent(
+    name=STORE_LOSING,
+    off_delay=MINUTE,
+    priority=Priority.HIGH,
+    response="Readings leave the gateway undelivered: bring the database back, or raise the quota",
+)

@@ -1,0 +1,148 @@
+"""The gateway's own troubles are told, and how it is stands in the database."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from config.plant import Plant
+from config.site import InfluxDb
+from drivers.grid import Grid
+from monitor.clock import RecordClock
+from monitor.desk import Desk
+from monitor.health import Health
+from monitor.messages import AlarmEventMessage
+from monitor.recorder import Recorder
+from monitor.store import Store
+from monitor.supervise import Outage
+from tests.monitor.hand import FILE, HandTime, bodies, events, scan, small_plant, times
+
+QUOTA = 2000
+"""Bytes: some ten ticks of a scan each."""
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> HandTime:
+    return HandTime(monkeypatch)
+
+
+def delivering() -> Plant:
+    return replace(small_plant(), influxdb=InfluxDb(url="http://127.0.0.1:1"))
+
+
+@asynccontextmanager
+async def healthy(
+    folder: Path, *, quota: int = QUOTA
+) -> AsyncIterator[tuple[Recorder, Health, Outage]]:
+    """A gateway on a small quota, and what its one database is known to be."""
+    plant = delivering()
+    async with Store.open(folder / FILE, quota=quota, sinks=["influxdb"]) as store:
+        recorder = await Recorder.start(plant, store, RecordClock())
+        outage = Outage("influxdb", lambda _phase, _text: None, lambda: recorder.clock().at)
+        outage.regained()
+        desk = Desk(recorder, Grid(recorder.clock), [], [outage])
+        yield recorder, Health(recorder, desk, [outage]), outage
+
+
+async def live(recorder: Recorder, health: Health, hand: HandTime, *, seconds: int) -> None:
+    for _ in range(seconds):
+        recorder.accept(scan(hand.now, 5.0))
+        await recorder.commit()
+        await health.tell()
+        health.look()
+        await recorder.commit()
+        hand.pass_(1)
+
+
+def changes(folder: Path, alarm: str) -> list[str]:
+    told = [AlarmEventMessage.model_validate_json(event.body) for event in events(folder, "alarm")]
+    return [each.change.value for each in told if each.alarm == f"gateway/_/{alarm}"]
+
+
+async def test_undelivered_readings_are_an_alarm_long_before_any_of_them_leaves(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with healthy(tmp_path, quota=10 * QUOTA) as (recorder, health, _):
+        while not changes(tmp_path, "store-filling"):
+            await live(recorder, health, hand, seconds=1)
+        assert recorder.store.lost_lines == 0
+        assert (await recorder.store.status()).lanes[0].behind_bytes < 6 * QUOTA
+
+
+async def test_readings_that_leave_undelivered_are_counted_and_told(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with healthy(tmp_path) as (recorder, health, _):
+        await live(recorder, health, hand, seconds=40)
+        lost = recorder.store.lost_lines
+        assert lost > 0
+        assert changes(tmp_path, "store-losing") == ["raised"]
+        blobs = await recorder.store.telemetry(0, 2**20)
+        recorder.store.confirm("influxdb", "telemetry", blobs[-1].id)
+        for _ in range(62):
+            hand.pass_(1)
+            health.look()
+        await recorder.commit()
+    assert changes(tmp_path, "store-losing") == ["raised", "returned"]
+    begin, end = bodies(tmp_path, "loss")
+    assert (begin["phase"], end["phase"]) == ("begin", "end")
+    assert begin["scans"] + end["scans"] == lost
+
+
+async def test_a_loss_is_told_once_however_often_the_daemon_starts(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    for _ in range(3):
+        async with healthy(tmp_path) as (recorder, health, _):
+            await live(recorder, health, hand, seconds=20)
+    assert changes(tmp_path, "store-losing") == ["raised"]
+    assert [body["phase"] for body in bodies(tmp_path, "loss")] == ["begin"]
+
+
+@pytest.mark.usefixtures("hand")
+async def test_a_damaged_record_is_told_until_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all" * 1000)
+    for _ in range(2):
+        async with healthy(tmp_path) as (recorder, health, _):
+            health.look()
+            await recorder.commit()
+    assert changes(tmp_path, "store-damaged") == ["raised", "returned"]
+    assert len(bodies(tmp_path, "store")) == 1
+
+
+async def test_a_database_that_is_away_is_told_after_a_minute(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with healthy(tmp_path) as (recorder, health, outage):
+        outage.lost("no answer")
+        for seconds in (0, 59, 1):
+            await recorder.commit()
+            assert changes(tmp_path, "sink-influxdb") == []
+            hand.pass_(seconds)
+            health.look()
+        await recorder.commit()
+    assert changes(tmp_path, "sink-influxdb") == ["raised"]
+
+
+async def test_how_the_gateway_is_stands_among_the_readings(tmp_path: Path, hand: HandTime) -> None:
+    async with healthy(tmp_path) as (recorder, health, _):
+        recorder.accept(scan(hand.now, 6.5))
+        await recorder.commit()
+        head, before = recorder.store.last.head, len(await recorder.store.telemetry(0, 2**20))
+        await health.tell()
+        await health.tell()
+        await recorder.commit()
+        [blob] = (await recorder.store.telemetry(0, 2**20))[before:]
+        first, second = gzip.decompress(blob.body).decode().splitlines()
+        assert recorder.store.last.scan == 1, "it is no scan"
+    assert first.startswith("gateway,gateway=gw-1,site=les-ulis version=")
+    assert f'head="{head}"' in first
+    for field in ("last_scan=1i", "last_seq=1i", "readings_good=1i", "influxdb_up=true"):
+        assert f",{field}" in first
+    assert int(second.rpartition(" ")[2]) == int(first.rpartition(" ")[2]) + 1, "strictly later"
+    assert len(times(tmp_path, "incubator-7")) == 1, "and no reading"
+    assert json.loads(events(tmp_path, "start")[0].body)["away"] == "first start"

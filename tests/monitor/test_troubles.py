@@ -1,0 +1,33 @@
+from dataclasses import replace
+
+from config.rules import Priority, Silent
+from config.site import InfluxDb, Mqtt
+from monitor.troubles import MINUTE, gateway_rules
+from tests.monitor.hand import small_plant
+
+INFLUXDB = InfluxDb(url="http://127.0.0.1:1")
+MQTT = Mqtt(host="127.0.0.1")
+
+
+def test_a_gateway_that_delivers_nothing_can_only_find_its_store_damaged() -> None:
+    assert list(gateway_rules(small_plant())) == ["store-damaged"]
+
+
+def test_readings_wait_and_are_lost_only_where_a_database_is() -> None:
+    rules = gateway_rules(replace(small_plant(), mqtt=MQTT))
+    assert sorted(rules) == ["sink-mqtt", "store-damaged"]
+    rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB))
+    assert sorted(rules) == ["sink-influxdb", "store-damaged", "store-filling", "store-losing"]
+
+
+def test_a_sink_that_is_away_for_long_is_an_alarm_of_the_gateway() -> None:
+    rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB, mqtt=MQTT))
+    for name in ("sink-influxdb", "sink-mqtt"):
+        rule = rules[name]
+        assert isinstance(rule, Silent)
+        assert (rule.on_delay, rule.priority) == (MINUTE, Priority.HIGH)
+
+
+def test_every_trouble_says_what_to_do() -> None:
+    rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB, mqtt=MQTT))
+    assert all(rule.response and rule.name == name for name, rule in rules.items())
