@@ -7,7 +7,6 @@ from pydantic import Field
 
 from config.model import Duration, Flag, Model, Whole, between
 
-GIB = 2**30
 SECOND = 10**9
 
 Patience = Annotated[Duration, between(10**6, 600 * SECOND)]

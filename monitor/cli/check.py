@@ -49,7 +49,10 @@ def check(file: Path, as_json: bool) -> None:
 
 def summary(plant: "Plant") -> dict[str, str | int | float]:
     """Return what a plant comes to; rates are per second."""
+    from monitor.store.opening import USUAL_QUOTA
+
     sources = plant.sources
+    quota = plant.store.quota or USUAL_QUOTA
     readings = sum(len(source.channels) / source.period for source in sources) * 10**9
     return {
         "site": plant.site,
@@ -62,7 +65,7 @@ def summary(plant: "Plant") -> dict[str, str | int | float]:
         "rules": sum(len(channel.rules) for source in sources for channel in source.channels),
         "requests_per_second": round(_requests(plant), 1),
         "readings_per_second": round(readings, 1),
-        "days_until_quota_about": round(plant.store.quota / _bytes_per_day(plant), 1),
+        "days_until_quota_about": round(quota / _bytes_per_day(plant), 1),
     }
 
 

@@ -91,16 +91,16 @@ def compress(lines: Sequence[bytes]) -> bytes:
 class Database:
     """The open file. Every method may raise StoreError, and then all that follow do."""
 
-    def __init__(self, path: Path, quota: int) -> None:
+    def __init__(self, path: Path, quota: int | None) -> None:
         """Lock the directory, open or make the file, and load where everything ends."""
         self.path = path
-        self._quota = quota
         self._failure = ""
         self.ends = Ends()
         self._since_checkpoint = 0
         self._bytes_at_checkpoint = 0
         self._lock = opening.lock(path)
         try:
+            self.quota = opening.usual_quota(path) if quota is None else quota
             self._db, self.moved_aside = opening.open_file(path)
         except BaseException:
             os.close(self._lock)
@@ -254,7 +254,7 @@ class Database:
                 last=ends.last,
                 file_bytes=_size(self.path) + _size(self.path.with_name(self.path.name + "-wal")),
                 telemetry_bytes=ends.total - ends.gone.total,
-                quota=self._quota,
+                quota=self.quota,
                 blobs=ends.blob - ends.gone.id,
                 oldest_at=self._blob_at(ends.gone.id),
                 lost_lines=ends.gone.lost_lines,
@@ -356,7 +356,7 @@ class Database:
         The oldest are the delivered ones as long as there are any, as sinks confirm in order.
         """
         gone = ends.gone
-        if ends.total - gone.total <= self._quota:
+        if ends.total - gone.total <= self.quota:
             return ends
         rows = self._db.execute(
             "SELECT id, head, total, lines FROM blob WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
@@ -365,7 +365,7 @@ class Database:
         for number, head, total, lines in rows:
             lost = 0 if delivered is None or number <= delivered else lines
             gone = Gone(number, head, total, gone.lost_lines + lost)
-            if ends.total - total <= self._quota:
+            if ends.total - total <= self.quota:
                 break
         self._db.execute("DELETE FROM blob WHERE id <= ?", (gone.id,))
         text = json.dumps([gone.id, gone.head.hex(), gone.total, gone.lost_lines])

@@ -6,6 +6,7 @@ only one of a newer cytowatch is refused, since it is well and somebody wants it
 
 import fcntl
 import os
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from monitor.store.errors import StoreError
 
 WHOLE_CHECK = 32 * 2**20
 """Bytes up to which the whole file is looked through at each start."""
+USUAL_QUOTA = 8 * 2**30
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -77,6 +79,11 @@ def open_file(path: Path) -> Opened:
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: cannot be opened: {error}; look at the disk") from error
     return Opened(connection, moved)
+
+
+def usual_quota(path: Path) -> int:
+    """Return the bytes of readings kept where nobody says: 8 GiB, or a fifth of a small disk."""
+    return min(USUAL_QUOTA, shutil.disk_usage(path.parent).total // 5)
 
 
 def mark_suspect(path: Path) -> None:

@@ -44,13 +44,13 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, quota: int, sinks: Collection[str] = ()
+        cls, path: Path, *, quota: int | None, sinks: Collection[str] = ()
     ) -> AsyncIterator[Self]:
         """Open the file ``path``, making its directory and itself where there is none.
 
-        ``quota`` is in bytes of compressed readings; ``sinks`` are those that readings are kept
-        for, beside those that ask for their cursor. When the block is left, everything that was
-        handed over is written first.
+        ``quota`` is in bytes of compressed readings (None: as the disk allows); ``sinks`` are those
+        that readings are kept for, beside those that ask for their cursor. When the block is left,
+        everything that was handed over is written first.
         Raises StoreError when another daemon has it, a newer one wrote it, or the disk fails; a
         damaged file is no error: it is moved to ``moved_aside``.
         """
@@ -84,6 +84,11 @@ class Store:
     def moved_aside(self) -> Path | None:
         """Where a damaged file lies that was found at the start; None when all was well."""
         return self._database.moved_aside
+
+    @property
+    def quota(self) -> int:
+        """Bytes of compressed readings that are kept."""
+        return self._database.quota
 
     @property
     def last(self) -> Last:

@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -151,3 +152,14 @@ async def test_a_name_that_is_a_directory_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         async with Store.open(tmp_path, quota=QUOTA):
             pass
+
+
+@pytest.mark.parametrize(
+    ("disk", "quota"), [(2**40, 8 * 2**30), (40 * 2**30, 8 * 2**30), (10 * 2**30, 2 * 2**30)]
+)
+def test_readings_take_a_fifth_of_a_small_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: int, quota: int
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(total=disk)
+    monkeypatch.setattr(shutil, "disk_usage", {tmp_path: usage}.__getitem__)
+    assert opening.usual_quota(tmp_path / "cytowatch.db") == quota
