@@ -175,6 +175,14 @@ def test_the_import_contracts_hold(copy: Path) -> None:
         ("config", "import socket"),
         ("drivers", "import monitor"),
         ("drivers/modbus", "import pymodbus"),
+        ("drivers/simulated", "import pymodbus"),
+        ("monitor", "import config"),  # A module without a floor.
+        ("monitor/store", "import monitor.recorder"),
+        ("monitor/sinks", "import monitor.desk"),
+        ("monitor/sinks", "import monitor.operators.base"),
+        ("monitor/sinks", "import aiomqtt"),
+        ("monitor/operators", "import aiohttp"),
+        ("monitor/operators", "import sqlite3"),
     ],
 )
 def test_an_import_contract_breaks_when_violated(copy: Path, package: str, line: str) -> None:

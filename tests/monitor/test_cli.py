@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from monitor import VERSION
 from monitor.cli import COMMANDS, cli, main
 
-HEAVY = ("pydantic", "aiohttp", "aiomqtt", "rich", "asyncio", "sqlite3", "yaml", "amqtt")
+HEAVY = ("pydantic", "aiohttp", "aiomqtt", "asyncio", "sqlite3", "yaml", "amqtt")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
