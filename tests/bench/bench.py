@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from monitor.cli.exits import Failure
 from tests.bench import budget, gauges, spy
 from tests.bench.budget import Row
 from tests.bench.rows import Measured, all_rows
@@ -60,7 +61,7 @@ def main() -> int:
             spy.program()
         with tempfile.TemporaryDirectory(prefix="cytobench-", dir=options.folder) as folder:
             return run(options, Path(folder))
-    except (UnavailableError, BenchError) as error:
+    except (UnavailableError, BenchError, Failure) as error:
         say(str(error))
         return UNAVAILABLE
 
