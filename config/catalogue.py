@@ -17,7 +17,8 @@ RESERVED_KINDS = frozenset({"gateway", "event", "alarm_event"})
 RESERVED_EQUIPMENT = frozenset({"gateway"})
 """The gateway's own alarms stand under this name."""
 RESERVED_CHANNELS = frozenset(
-    {"site", "area", "equipment", "source", "gateway", "origin", "time", "scan", "state", "config"}
+    {"site", "area", "equipment", "source", "gateway", "origin", "time"}
+    | {"scan", "missed", "state", "config"}
 )
 """Tags and fields of our own in every point."""
 RESERVED_ENDINGS = ("_quality", "_reason", "_source")

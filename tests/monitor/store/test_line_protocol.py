@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.catalogue import RESERVED_CHANNELS
 from config.plant import ChannelType
 from drivers.reading import Fault, Origin, Quality, Reason, Scan, Value
 from monitor.alarms.facts import Change, State
@@ -33,6 +34,11 @@ ALL_TYPES = plant_of(
 def encode(scan: Scan) -> str:
     template = Template(CO2_AND_DOOR, CO2_AND_DOOR.sources[0])
     return template.encode(scan, 7, MS).decode()
+
+
+def test_no_channel_can_have_the_name_of_a_tag_or_field_of_our_own() -> None:
+    point = parse(encode(scan_of(5.0, True)._replace(spoke=frozenset(), missed=3)).encode())
+    assert {*point.tags, *point.fields} <= RESERVED_CHANNELS
 
 
 def single(value: float) -> float:
