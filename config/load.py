@@ -123,7 +123,9 @@ def _no_secret(where: str, text: str) -> ConfigError:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a site's file, for editors."""
     schema = SiteFile.model_json_schema(by_alias=True)
-    _spell_durations(schema)
+    for part in _parts(schema):
+        _spell_duration(part)
+        _name_bounds(part)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -131,11 +133,25 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _spell_durations(schema: object) -> None:
-    """Write defaults as a file has them: ``1s`` and not nanoseconds."""
-    for part in _parts(schema):
-        if part.get("type") == "string" and isinstance(part.get("default"), int):
-            part["default"] = spell(part["default"]) if part["default"] else "0s"
+def _spell_duration(part: dict[str, Any]) -> None:
+    """Write a default as a file has it: ``1s`` and not nanoseconds."""
+    if part.get("type") == "string" and isinstance(part.get("default"), int):
+        part["default"] = spell(part["default"]) if part["default"] else "0s"
+
+
+def _name_bounds(part: dict[str, Any]) -> None:
+    """Name bounds as JSON Schema does: behind a validator of ours pydantic leaves its own words."""
+    for word, keyword in _BOUNDS.items():
+        if "type" in part and word in part:
+            part[keyword] = part.pop(word)
+
+
+_BOUNDS = {
+    "ge": "minimum",
+    "le": "maximum",
+    "gt": "exclusiveMinimum",
+    "lt": "exclusiveMaximum",
+}
 
 
 def _parts(schema: object) -> Iterator[dict[str, Any]]:

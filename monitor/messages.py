@@ -1,15 +1,13 @@
 """Everything that leaves for MQTT, the terminal or a file, and every request that comes in.
 
-The JSON Schemas in ``docs/schemas/`` are made from these models (``python -m monitor.messages``).
+The JSON Schemas in ``docs/schemas/`` are made from these models (``monitor.schemas``).
 Names of alarm facts follow OPC UA Part 9; times are RFC 3339, UTC, milliseconds, with a Z.
 An alarm event is stored as the JSON of its ``AlarmEventMessage``, so what is told, kept, exported
 and resent is one and the same text.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -202,29 +200,3 @@ OnCommand = Callable[[str, str, bytes, bool], Awaitable[bytes | Resend | None]]
 
 Returns the answer's JSON, a checked ``Resend``, or None where this gateway has to stay silent.
 """
-
-TOLD = (AlarmMessage, AlarmEventMessage, StatusMessage, DigestMessage, ActReply)
-"""The models of everything that is published."""
-
-
-def schemas() -> dict[str, dict[str, object]]:
-    """Return the JSON Schema of every message that is published, by its name on the wire."""
-    return {
-        str(model.model_fields["schema_"].default): {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            **model.model_json_schema(by_alias=True, mode="serialization"),
-        }
-        for model in TOLD
-    }
-
-
-def write_schemas(folder: Path) -> None:
-    """Write each schema to ``folder`` as ``{name}.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in schemas().items():
-        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-        (folder / f"{name}.json").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_schemas(Path("docs/schemas"))

@@ -64,6 +64,9 @@ class Envelope(Message):
 class AlarmCommand(Envelope):
     """acknowledge, reset or unshelve: bound to the alarm as it was seen."""
 
+    schema_: Literal["cytowatch.alarm_command.v1"] = Field(
+        "cytowatch.alarm_command.v1", alias="schema"
+    )
     alarm: Name
     occurrence: Annotated[str, Field(max_length=300)]
     version: Annotated[int, Field(ge=0)]
@@ -72,13 +75,19 @@ class AlarmCommand(Envelope):
 class ShelveCommand(AlarmCommand):
     """As the others, with how long."""
 
-    duration: Annotated[int, BeforeValidator(_duration), Field(gt=0)]
+    schema_: Literal["cytowatch.shelve_command.v1"] = Field(  # type: ignore[assignment]  # its own name on the wire
+        "cytowatch.shelve_command.v1", alias="schema"
+    )
+    duration: Annotated[int, Field(gt=0), BeforeValidator(_duration, json_schema_input_type=str)]
     """Nanoseconds; in the request a text with a unit, such as ``30m``."""
 
 
 class ResendCommand(Envelope):
     """Events to be published again, by their ``seq``; both ends are included."""
 
+    schema_: Literal["cytowatch.resend_command.v1"] = Field(
+        "cytowatch.resend_command.v1", alias="schema"
+    )
     gateway: Id
     first: Annotated[int, Field(ge=1)]
     last: Annotated[int, Field(ge=1)]

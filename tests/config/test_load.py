@@ -1,7 +1,9 @@
 """The file, the environment and the overrides: which wins, and what is said when one is wrong."""
 
+import json
 import os
 import random
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -290,6 +292,13 @@ def test_the_schema_spells_durations_as_files_do() -> None:
     assert modbus["timeout"]["default"] == "1s"
     assert modbus["pause"]["default"] == "0s"
     assert modbus["connect_timeout"]["type"] == "string"
+
+
+def test_the_schema_bounds_numbers_as_editors_understand() -> None:
+    schema = json_schema()
+    port = schema["$defs"]["Modbus"]["properties"]["port"]
+    assert (port["minimum"], port["maximum"]) == (1, 65535)
+    assert not {'"ge"', '"le"', '"gt"', '"lt"'} & set(re.findall(r'"\w+"', json.dumps(schema)))
 
 
 def test_the_whole_environment_of_a_process_is_borne(tmp_path: Path) -> None:

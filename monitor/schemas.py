@@ -1,0 +1,61 @@
+"""The JSON Schemas of everything that goes out and comes in, published in ``docs/schemas/``.
+
+``python -m monitor.schemas`` writes them anew from the models, and that of a site's file too.
+"""
+
+import json
+from pathlib import Path
+
+from config.load import json_schema
+from monitor.messages import (
+    ActReply,
+    AlarmEventMessage,
+    AlarmMessage,
+    DigestMessage,
+    Message,
+    StatusMessage,
+)
+from monitor.operators import protocol
+from monitor.operators.commands import AlarmCommand, ResendCommand, ShelveCommand
+
+TOLD: tuple[type[Message], ...] = (
+    AlarmMessage,
+    AlarmEventMessage,
+    StatusMessage,
+    DigestMessage,
+    ActReply,
+    protocol.ValueMessage,
+    protocol.EventMessage,
+    protocol.ReadingMessage,
+    protocol.StatusMessage,
+    protocol.StoreStatusMessage,
+    protocol.BackupMessage,
+)
+"""What is published over MQTT, or printed by a command with ``--json``."""
+ASKED: tuple[type[Message], ...] = (AlarmCommand, ShelveCommand, ResendCommand)
+"""What operators may ask for over MQTT."""
+
+
+def schemas() -> dict[str, dict[str, object]]:
+    """Return the JSON Schema of every message, by its name on the wire."""
+    return {
+        str(model.model_fields["schema_"].default): {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **model.model_json_schema(
+                by_alias=True, mode="serialization" if model in TOLD else "validation"
+            ),
+        }
+        for model in (*TOLD, *ASKED)
+    }
+
+
+def write_schemas(folder: Path) -> None:
+    """Write each schema to ``folder`` as ``{name}.json``, and that of a site's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in {**schemas(), "site": json_schema()}.items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_schemas(Path("docs/schemas"))
