@@ -8,6 +8,7 @@ It reports; with ``--check`` a budget that is missed is exit 1.
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -64,6 +65,11 @@ def main() -> int:
     except (UnavailableError, BenchError, Failure) as error:
         say(str(error))
         return UNAVAILABLE
+    finally:
+        # A signal may come when a process is started and nobody is there yet to end it.
+        for child in gauges.children(os.getpid()):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def run(options: Options, folder: Path) -> int:

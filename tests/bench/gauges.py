@@ -95,3 +95,9 @@ def _file_system(folder: Path) -> str:
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
     above = {place: kind for place, kind in mounts if folder.is_relative_to(place)}
     return above[max(above, key=len)] if above else "unknown"
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]

@@ -10,6 +10,7 @@ from typing import IO
 
 import pytest
 
+from tests.bench.gauges import children
 from tests.bench.scene import HERE, ROOT, environment
 
 KEYS = {
@@ -79,8 +80,3 @@ def until_children(pid: int, count: int) -> list[int]:
         assert time.monotonic() < deadline, found
         time.sleep(0.01)
     return found
-
-
-def children(pid: int) -> list[int]:
-    files = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in files for child in file.read_text().split()]
