@@ -107,8 +107,10 @@ def _shown(error: ErrorDetails, path: Path) -> str:
 
 
 def _unknown_key(model: type[BaseModel], path: Path) -> str:
-    key = str(path[-1])
-    return f"unknown key {key!r}{did_you_mean(key, keys_at(model, path[:-1]))}"
+    key, known = str(path[-1]), keys_at(model, path[:-1])
+    if key in known:  # Of another form of the same thing: a rule is high or low, not both.
+        return f"{key!r} does not go together with the other keys here"
+    return f"unknown key {key!r}{did_you_mean(key, known)}"
 
 
 def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> set[str]:

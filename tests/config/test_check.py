@@ -26,6 +26,13 @@ FAULTS = {
         "    area: lab\n    area: lab",
         ["22:5: equipment.0.area: key 'area' is given twice (first at line 21)"],
     ),
+    "a rule that is two": (
+        HIGH,
+        "{name: high, high: 37.5, low: 36, deadband: 0.1}",
+        [
+            "8:34: limits.warm.temperature.0.low: 'low' does not go together with the other keys here"
+        ],
+    ),
     "wrong type": (
         "unit: 1,",
         "unit: one,",
