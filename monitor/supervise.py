@@ -3,7 +3,7 @@
 The only place that reconnects, and the only one that catches what it does not expect: a bug in one
 driver or sink must not silence thirty incubators. What breaks the common path (recorder, store)
 is not caught here; it ends the process, and systemd starts it anew.
-A fault is told when it begins, when its text changes and when it ends, not at every try.
+A fault is told when it begins, when it reads differently and when it ends, not at every try.
 """
 
 import asyncio
@@ -13,6 +13,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
+
+MOST_TOLD = 8
+"""Texts of one outage that are told: a peer that sends garbage reads differently at every try."""
 
 Held = Callable[[], None]
 Hold = Callable[[Held], Awaitable[None]]
@@ -51,18 +54,21 @@ class Outage:
         """Why it is down; empty while it is held or was not tried yet."""
         self.held = False
         self.failures = 0
+        self._told: set[str] = set()
+        """What was told of this outage: two texts that take turns are news only once each."""
         self._tell = tell
         self._now = now
 
     def lost(self, text: str) -> None:
-        """Take note of a failure, and tell it if it is a new one or reads differently."""
+        """Take note of a failure, and tell it if it is a new one or reads as none before it did."""
         if self.held or self.since is None:
             self.since = self._now()
         self.held = False
         self.failures += 1
-        if text != self.text:
-            self._tell("begin" if not self.text else "change", text)
-            self.text = text
+        self.text = text
+        if text not in self._told and len(self._told) < MOST_TOLD:
+            self._tell("change" if self._told else "begin", text)
+            self._told.add(text)
 
     def regained(self) -> None:
         """Take note that it is held, and tell the end of an outage if there was one."""
@@ -74,6 +80,7 @@ class Outage:
         if self.text:
             self._tell("end", self.text)
             self.text = ""
+            self._told.clear()
 
 
 async def keep_running(

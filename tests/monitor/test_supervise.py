@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.supervise import Backoff, Held, Outage, keep_running
+from monitor.supervise import MOST_TOLD, Backoff, Held, Outage, keep_running
 
 AT_ONCE = Backoff(first=0.0, most=0.0)
 
@@ -59,6 +59,24 @@ async def test_a_fault_that_reads_differently_is_told_as_a_change() -> None:
         ("change", "no route"),
         ("end", "no route"),
     ]
+
+
+async def test_faults_that_take_turns_are_told_once_each() -> None:
+    refused, no_route = LostError("refused"), LostError("no route")
+    script = Script(refused, no_route, refused, no_route, refused)
+
+    assert await told_by(script) == [
+        ("begin", "refused"),
+        ("change", "no route"),
+        ("end", "refused"),
+    ]
+
+
+async def test_a_fault_that_never_reads_the_same_is_not_told_for_ever() -> None:
+    told = await told_by(Script(*[LostError(f"garbage {number}") for number in range(100)]))
+
+    assert len(told) == MOST_TOLD + 1
+    assert told[-1] == ("end", "garbage 99")
 
 
 async def test_a_connection_that_comes_and_goes_is_told_each_time() -> None:
