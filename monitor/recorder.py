@@ -9,6 +9,7 @@ takes longer than ``LONGEST_COMMIT`` the daemon ends rather than look alive.
 
 import asyncio
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from monitor.describe import Describer, Told, standing_part
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
 from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
 from monitor.troubles import gateway_rules
+
+log = logging.getLogger(__name__)
 
 MILLISECOND = 10**6
 GROUP = 50
@@ -279,7 +282,9 @@ class Recorder:
         if step.kind == "backward":
             self._last_ms = [0] * len(self._last_ms)
             self._last_health = 0
-        self.note("clock_step", "", step.told())
+        told = step.told()
+        log.warning("the wall clock stepped: from %s to %s", told["before"], told["after"])
+        self.note("clock_step", "", told)
         self.board.retake()
         self._urgent.set()
 

@@ -5,6 +5,7 @@ only one of a newer cytowatch is refused, since it is well and somebody wants it
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
@@ -19,6 +20,8 @@ from monitor.store.errors import StoreError
 WHOLE_CHECK = 32 * 2**20
 """Bytes up to which the whole file is looked through at each start."""
 USUAL_QUOTA = 8 * 2**30
+log = logging.getLogger(__name__)
+
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -46,9 +49,13 @@ def lock(path: Path) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        advice = (
+            "give the directory to the user that the daemon runs as"
+            if isinstance(error, PermissionError)
+            else "look at the disk, or name another place in store.directory"
+        )
         raise StoreError(
-            f"{path.parent}: cannot be written ({error.strerror});"
-            " give the directory to the user that the daemon runs as"
+            f"{path.parent}: cannot be written ({error.strerror}); {advice}"
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,6 +85,8 @@ def open_file(path: Path) -> Opened:
             connection = _open(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: cannot be opened: {error}; look at the disk") from error
+    if moved is not None:
+        log.error("%s was damaged: it is %s now, and a new record begins", path, moved.name)
     return Opened(connection, moved)
 
 

@@ -270,7 +270,9 @@ async def test_a_start_tells_who_and_why(tmp_path: Path, hand: HandTime) -> None
     assert [body["was"] for body in bodies(tmp_path, "config")] == ["", one.digest]
 
 
-async def test_a_step_of_the_clock_is_recorded(tmp_path: Path, hand: HandTime) -> None:
+async def test_a_step_of_the_clock_is_recorded_and_logged(
+    tmp_path: Path, hand: HandTime, caplog: pytest.LogCaptureFixture
+) -> None:
     async with recording(tmp_path) as recorder:
         recorder.follow_clock()
         hand.step(3600)
@@ -280,6 +282,7 @@ async def test_a_step_of_the_clock_is_recorded(tmp_path: Path, hand: HandTime) -
         assert recorder.clock() == hand.now
     [step] = bodies(tmp_path, "clock_step")
     assert (step["kind"], step["clock_epoch"]) == ("forward", 2)
+    assert caplog.text.count("the wall clock stepped") == 1
     hand.pass_(1)
     async with recording(tmp_path) as recorder:
         assert recorder.clock.epoch == 2, "and known after a restart"

@@ -67,7 +67,7 @@ def replace_by_a_foreign_one(path: Path) -> None:
     "spoil", [overwrite, cut_short, spoil_pages, drop_table, replace_by_a_foreign_one]
 )
 async def test_a_file_that_cannot_be_used_is_moved_aside_and_the_daemon_starts(
-    path: Path, spoil: Callable[[Path], None]
+    path: Path, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     before = await make(path)
     spoil(path)
@@ -77,6 +77,7 @@ async def test_a_file_that_cannot_be_used_is_moved_aside_and_the_daemon_starts(
         assert store.moved_aside is not None
         assert store.moved_aside.name.startswith("cytowatch.db.corrupt-20")
         assert read(store.moved_aside)[:20000] == content[:20000]
+        assert f"{path} was damaged: it is {store.moved_aside.name} now" in caplog.text
         assert (await store.status()).moved_aside == store.moved_aside
         await store.commit(Tick(events=[event(1)]))
     async with Store.open(path, quota=QUOTA) as store:
@@ -143,7 +144,7 @@ def spoil_readings(path: Path) -> None:
 
 async def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match=r"cannot be written.*name another place"):
         async with Store.open(tmp_path / "file" / "cytowatch.db", quota=QUOTA):
             pass
 
