@@ -11,6 +11,8 @@ import asyncio
 import base64
 import gzip
 import logging
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -99,7 +101,7 @@ class Database:
         except TimeoutError as error:
             raise self.lost(f"no answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise self.lost(str(error) or type(error).__name__) from error
+            raise self.lost(_plain(error)) from error
 
     def lost(self, words: str) -> SinkLost:
         """Return the exception that says so of this database."""
@@ -290,6 +292,16 @@ async def _connected(settings: InfluxDb) -> AsyncIterator[Database]:
     )
     async with client:
         yield Database(client.api_client.rest_client.pool_manager, settings, authorization)
+
+
+def _plain(error: Exception) -> str:
+    """Return what happened in words for people: asyncio says of a refused connection but where."""
+    cause = error.__cause__
+    if not isinstance(error, aiohttp.ClientConnectorError) or not isinstance(cause, OSError):
+        return str(error) or type(error).__name__
+    if cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
+        return f"no connection: {os.strerror(cause.errno)}"
+    return f"no connection: {cause.strerror or cause}"
 
 
 def _authorization(settings: InfluxDb) -> str:
