@@ -75,7 +75,7 @@ class _Resolver:
         self.site = site
         self.kinds = kinds_of(site.kinds)
         self.lines = {line.name: line for line in site.lines if _owned(line, site.gateway)}
-        self.rules: dict[tuple[str | None, str, int], tuple[ChannelRule, ...]] = {}
+        self.rules: dict[tuple[str | None, str, int, bool], tuple[ChannelRule, ...]] = {}
         self.channels: dict[tuple[str, str | None, str | None, int], tuple[Channel, ...]] = {}
         self.groupings: dict[GroupingSpec, Grouping] = {}
 
@@ -139,7 +139,7 @@ class _Resolver:
 
     def watched(self, channel: Channel, limits: str | None, period: int) -> Channel:
         """``channel`` with its rules."""
-        key = limits, channel.name, period
+        key = limits, channel.name, period, channel.has_source_time
         if key not in self.rules:
             entries = self.site.limits[limits].get(channel.name, ()) if limits else ()
             self.rules[key] = rules_of(entries, self.site.defaults, channel, period)

@@ -287,6 +287,16 @@ def test_the_schema_for_editors_takes_the_examples(name: str) -> None:
     assert not conforms({**data, "lines": [{"name": 5}]}, schema, schema)
 
 
+def test_the_example_shows_all_that_can_be_written() -> None:
+    schema = json_schema()
+    words = set(re.findall(r"\w+", (EXAMPLES / "site.yaml").read_text("utf-8")))
+    models = {"site": schema, **schema["$defs"]}
+    unsaid = {
+        name: sorted(model.get("properties", {}).keys() - words) for name, model in models.items()
+    }
+    assert {name: keys for name, keys in unsaid.items() if keys} == {}
+
+
 def test_the_schema_spells_durations_as_files_do() -> None:
     modbus = json_schema()["$defs"]["Modbus"]["properties"]
     assert modbus["timeout"]["default"] == "1s"
