@@ -65,6 +65,8 @@ class Cause(IntEnum):
     """The unit is silent or backing off; the line is well."""
     LINE = 2
     """There is no connection."""
+    UNKNOWN = 3
+    """The first connection is still being made: nobody can say yet."""
 
 
 class Origin(StrEnum):

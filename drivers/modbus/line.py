@@ -112,6 +112,8 @@ class ModbusLine(asyncio.BufferedProtocol):
         self._transport: asyncio.WriteTransport | None = None
         self._framer = _framer(settings)
         self._late = 0
+        self._tried = False
+        """Whether a first try to connect has ended: before, a start would look like an outage."""
         self._proven = False
         """Whether anything was ever answered on this connection."""
         self._unanswered = 0
@@ -138,6 +140,7 @@ class ModbusLine(asyncio.BufferedProtocol):
             self._open(await self._connect())
             raise LineLost(await self._stand())
         finally:
+            self._tried = True
             self._let_go("let go", Reason.LINE_DOWN)
 
     async def _stand(self) -> str:
@@ -231,7 +234,8 @@ class ModbusLine(asyncio.BufferedProtocol):
         if poll.busy:
             poll.skip()
         elif self._transport is None:
-            self._emit(poll.bad_scan(Reason.LINE_DOWN, Cause.LINE, now))
+            cause = Cause.LINE if self._tried else Cause.UNKNOWN
+            self._emit(poll.bad_scan(Reason.LINE_DOWN, cause, now))
         else:
             poll.await_turn(now)
             self._queue.append(poll)

@@ -227,7 +227,8 @@ class Board:
 
     def _judge_causes(self, source: _Source, cause: Cause, turn: _Turn) -> None:
         """The line first, then the source; then who speaks for the source's channels."""
-        self._advance_alone(source.line, Condition(cause is Cause.LINE), turn)
+        lost = None if cause is Cause.UNKNOWN else cause is Cause.LINE
+        self._advance_alone(source.line, Condition(lost), turn)
         match cause:
             case Cause.NONE:
                 source.gate = ""
@@ -235,7 +236,7 @@ class Board:
             case Cause.SOURCE:
                 self._advance_alone(source.silent, Condition(holds=True), turn)
                 self._let_speak(source, source.silent)
-            case Cause.LINE:
+            case Cause.LINE | Cause.UNKNOWN:
                 self._let_speak(source, source.line)
                 gates = _Gates(source.gate) if source.gate == source.line.name else _OPEN
                 self._advance_alone(source.silent, _UNKNOWN, turn, gates)

@@ -27,6 +27,7 @@ from tests.drivers.modbus.hostile import (
     refusing,
     silent,
 )
+from tests.support.servers import free_port
 
 
 def reasons(scan: Scan) -> list[Reason | None]:
@@ -510,3 +511,14 @@ async def test_chaos_on_one_line_leaves_the_next_line_alone(
         hostile.script.clear()
         for given in ill:
             await held.read_good(given.index)
+
+
+async def test_before_the_first_try_to_connect_has_ended_nobody_is_to_blame() -> None:
+    held = Held(free_port(), source())
+    held.visit()
+    async with held:
+        await held.until(lambda: bool(held.losses))
+        held.visit()
+
+    assert [scan.cause for scan in held.scans] == [Cause.UNKNOWN, Cause.LINE]
+    assert {reason for scan in held.scans for reason in reasons(scan)} == {Reason.LINE_DOWN}

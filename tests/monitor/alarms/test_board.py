@@ -75,6 +75,10 @@ def off(seconds: float) -> Scan:
     return lost(seconds, Cause.LINE, 1)
 
 
+def starting(seconds: float) -> Scan:
+    return lost(seconds, Cause.UNKNOWN, 1)
+
+
 def mute(seconds: float) -> Scan:
     return lost(seconds, Cause.SOURCE, 1)
 
@@ -195,6 +199,14 @@ STORIES: dict[str, Story] = {
         (shelve(0, H, 5), [f"{H} shelved -> shelved"]),
         (off(4), []),
         (off(5), [f"{H} unshelved -> normal"]),
+    ],
+    "a start is no outage: a condition that waits is not raised before the line had its chance": [
+        (off(0), []),
+        (starting(300), []),
+        (temp(301, 37.0), []),
+        (off(302), []),
+        (starting(600), []),
+        (off(601), [f"{LINE} raised -> unacknowledged"]),
     ],
     "an alarm shelved in an outage is gated twice and told anew after both": [
         (temp(0, 38.0), [f"{H} raised -> unacknowledged"]),

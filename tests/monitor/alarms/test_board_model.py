@@ -177,13 +177,15 @@ class Model:
         self.by_name = {being.name: being for being in every}
 
     def scan(self, unit: int, cause: Cause, said: Sequence[Said | None], now: int) -> list[Told]:
-        told = self.line.visit("beyond" if cause is Cause.LINE else "clear", now)
+        said_of_line = {Cause.LINE: "beyond", Cause.UNKNOWN: "unknown"}.get(cause, "clear")
+        told = self.line.visit(said_of_line, now)
         if cause is Cause.NONE:
             self.gate[unit] = ""
-        if cause is Cause.LINE and self.line.active:
+        no_answer = cause in {Cause.LINE, Cause.UNKNOWN}
+        if no_answer and self.line.active:
             self.gate[unit] = LINE
-        word = {Cause.NONE: "clear", Cause.SOURCE: "beyond", Cause.LINE: "unknown"}[cause]
-        by_line = cause is Cause.LINE and self.gate[unit] == LINE
+        word = {Cause.NONE: "clear", Cause.SOURCE: "beyond"}.get(cause, "unknown")
+        by_line = no_answer and self.gate[unit] == LINE
         told += self.silent[unit].visit(word, now, LINE if by_line else "")
         if cause is Cause.SOURCE and self.silent[unit].active:
             self.gate[unit] = SILENT[unit]
@@ -267,7 +269,7 @@ SAID: st.SearchStrategy[Said] = st.tuples(
 MODES: st.SearchStrategy[Said] = st.tuples(
     st.sampled_from([GOOD, BAD]), st.sampled_from(["heat", "idle"])
 )
-CAUSES = st.sampled_from([Cause.SOURCE, Cause.LINE])
+CAUSES = st.sampled_from([Cause.SOURCE, Cause.LINE, Cause.UNKNOWN])
 FAULTS = {
     UNSURE: Fault(Quality.UNCERTAIN, Reason.DEVICE_STATUS),
     BAD: Fault(Quality.BAD, Reason.SENTINEL),
@@ -416,7 +418,9 @@ TIMED = plant(
     )
 )
 ROW = st.tuples(SAID, MODES, SAID, st.integers(1, 3), st.booleans())
-OUTAGE = st.sampled_from([Cause.NONE, Cause.NONE, Cause.NONE, Cause.SOURCE, Cause.LINE])
+OUTAGE = st.sampled_from(
+    [Cause.NONE, Cause.NONE, Cause.NONE, Cause.SOURCE, Cause.LINE, Cause.UNKNOWN]
+)
 STEADY = ((GOOD, 37.0), (GOOD, "heat"), (GOOD, 37.0), 1, False)
 
 
