@@ -287,6 +287,16 @@ def test_the_schema_for_editors_takes_the_examples(name: str) -> None:
     assert not conforms({**data, "lines": [{"name": 5}]}, schema, schema)
 
 
+def test_the_first_site_of_the_readme_is_a_good_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    site, sinks = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    plant = loaded(tmp_path, site + sinks)
+    assert [channel.name for source in plant.sources for channel in source.channels] == [
+        *("co2", "humidity", "temperature")
+    ]
+    assert plant.influxdb is not None
+
+
 def test_the_example_shows_all_that_can_be_written() -> None:
     schema = json_schema()
     words = set(re.findall(r"\w+", (EXAMPLES / "site.yaml").read_text("utf-8")))
