@@ -66,7 +66,7 @@ class Health:
         self._lost = lost
         losing = self._is_active(STORE_LOSING)
         if losing != self._losing:
-            body = {"phase": "begin" if losing else "end", "scans": lost - self._told_lost}
+            body = {"phase": "begin" if losing else "end", "points": lost - self._told_lost}
             self._recorder.note("loss", "store", body)
             self._losing, self._told_lost = losing, lost
 

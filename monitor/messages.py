@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from monitor.alarms.facts import Change, State
 
 VERSION = "cytowatch/v1"
+MOST_RESENT = 10_000
+"""Events published again for one request."""
 
 
 def rfc3339(nanoseconds: int) -> str:

@@ -2,7 +2,8 @@
 
 ``accept`` is called by the drivers for each scan: judge, encode, put into the open tick. One task
 (``commit_ticks``) commits the tick, once a period, and at once when there is something to tell.
-Nothing is told to anyone before its commit: sinks and operators see what is committed.
+No alarm, event or point is told to anyone before its commit; only the values of this instant
+(``latest``, ``watching``) are shown to people at the gateway as they come.
 The open tick is the only thing that is held in memory, and it is bounded in time: when a commit
 takes longer than ``LONGEST_COMMIT`` the daemon ends rather than look alive.
 """

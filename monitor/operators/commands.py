@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Protocol, assert_never
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from config.model import Id, nanoseconds
-from monitor.messages import Actor, ActReply, ActRequest, Message, Resend
+from monitor.messages import MOST_RESENT, Actor, ActReply, ActRequest, Message, Resend
 
 LARGEST = 4096
 """Bytes of a payload."""
@@ -27,7 +27,6 @@ BURST = 60
 """Requests that one user can make at once; one more a second after that."""
 MOST_USERS = 1000
 MOST_NONCES = 10_000
-MOST_RESENT = 10_000
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 

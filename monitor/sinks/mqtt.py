@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from config.site import Mqtt
 from monitor.messages import (
+    MOST_RESENT,
     AlarmMessage,
     DigestMessage,
     Message,
@@ -32,8 +33,6 @@ MOST_READ = 100
 """Events taken from the record at once."""
 LATELY = 1000
 """Alarm events whose states are told again on a new connection, though nothing stands of them."""
-MOST_RESENT = 10_000
-"""Events published again for one request."""
 _SECOND = 10**9
 
 log = logging.getLogger(__name__)

@@ -97,7 +97,7 @@ class Store:
 
     @property
     def lost_lines(self) -> int:
-        """Scans that left for the quota before every sink had them, since the store began."""
+        """Points that left for the quota before every sink had them, since the store began."""
         return self._ends.gone.lost_lines
 
     async def groups(self, names: Sequence[tuple[str, ...]]) -> list[int]:

@@ -109,7 +109,7 @@ class StoreStatus:
     oldest_at: int | None
     """Time (ns, UTC) of the oldest readings kept."""
     lost_lines: int
-    """Scans that left for the quota before every sink had them, ever."""
+    """Points that left for the quota before every sink had them, ever."""
     lanes: tuple[LaneStatus, ...]
     dead_letters: Mapping[str, int]
     """By sink."""

@@ -90,7 +90,7 @@ async def test_readings_that_leave_undelivered_are_counted_and_told(
     assert changes(tmp_path, "store-losing") == ["raised", "returned"]
     begin, end = bodies(tmp_path, "loss")
     assert (begin["phase"], end["phase"]) == ("begin", "end")
-    assert begin["scans"] + end["scans"] == lost
+    assert begin["points"] + end["points"] == lost
 
 
 async def test_a_loss_is_told_once_however_often_the_daemon_starts(
