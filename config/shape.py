@@ -109,7 +109,7 @@ def _shown(error: ErrorDetails, path: Path) -> str:
 def _unknown_key(model: type[BaseModel], path: Path) -> str:
     key, known = str(path[-1]), keys_at(model, path[:-1])
     if key in known:  # Of another form of the same thing: a rule is high or low, not both.
-        return f"{key!r} does not go together with the other keys here"
+        return f"{key!r} does not go with the other keys here"
     return f"unknown key {key!r}{did_you_mean(key, known)}"
 
 

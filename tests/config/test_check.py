@@ -29,9 +29,7 @@ FAULTS = {
     "a rule that is two": (
         HIGH,
         "{name: high, high: 37.5, low: 36, deadband: 0.1}",
-        [
-            "8:34: limits.warm.temperature.0.low: 'low' does not go together with the other keys here"
-        ],
+        ["8:34: limits.warm.temperature.0.low: 'low' does not go with the other keys here"],
     ),
     "wrong type": (
         "unit: 1,",
