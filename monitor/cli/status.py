@@ -44,6 +44,8 @@ def _show(message: "StatusMessage") -> None:
 
 
 def _facts(message: "StatusMessage") -> list[tuple[str, str]]:
+    from monitor.cli.words import figures
+
     clock = {True: "synchronised", False: "NOT synchronised", None: "not known"}
     return [
         ("gateway", f"{message.site}/{message.gateway}, cytowatch {message.version}"),
@@ -57,7 +59,7 @@ def _facts(message: "StatusMessage") -> list[tuple[str, str]]:
         ("record", f"scan {message.last_scan}, seq {message.last_seq}"),
         ("grid", _grid(message)),
         ("store", f"{message.store.store_id} in {message.store.path}"),
-        *[("", f"{key}: {value}") for key, value in message.store.figures.items()],
+        *[("", f"{name}: {words}") for name, words in figures(message.store.figures)],
     ]
 
 

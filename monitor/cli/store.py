@@ -22,16 +22,16 @@ def store() -> None:
 def status(as_json: bool, socket_path: Path) -> None:
     """Show how the store is."""
     from monitor.cli.client import ask_for
-    from monitor.cli.words import table
+    from monitor.cli.words import figures, table
     from monitor.operators.protocol import StoreStatusMessage, StoreStatusRequest
 
     for found in ask_for(socket_path, StoreStatusRequest(), StoreStatusMessage):
         if as_json:
             click.echo(found.model_dump_json(by_alias=True))
             continue
-        facts = found.model_dump(exclude={"schema_", "figures"}) | found.figures
-        rows = [(name.replace("_", " "), _said(fact)) for name, fact in facts.items()]
-        for line in table(rows):
+        facts = found.model_dump(exclude={"schema_", "figures"})
+        rows = [(name.replace("_", " "), str(fact)) for name, fact in facts.items()]
+        for line in table(rows + figures(found.figures)):
             click.echo(line)
 
 
@@ -95,7 +95,3 @@ def _path(socket_path: Path) -> Path:
 
     [found] = ask_for(socket_path, StoreStatusRequest(), StoreStatusMessage)
     return Path(found.path)
-
-
-def _said(fact: object) -> str:
-    return fact if isinstance(fact, str) else json.dumps(fact)

@@ -4,7 +4,7 @@ Colour only repeats what a word says. Whatever a device or a person typed is mad
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 from pydantic import JsonValue, ValidationError
@@ -14,8 +14,12 @@ from monitor.operators.protocol import EventMessage, ValueMessage
 
 COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow", "low": "cyan"}
 GRADES = {"good": None, "uncertain": "yellow", "bad": "red"}
+SIGNS = {"Cel": "°C", "[degF]": "°F", "[psi]": "psi"}
+"""How units are shown whose symbol (UCUM) few people would recognise."""
+PHASES = {"begin": "begins: ", "change": "now: ", "end": "well again after: "}
 SHOWN = 80
 """Characters of a value in a note."""
+_SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def plain(text: str) -> str:
@@ -36,6 +40,18 @@ def figure(value: float | bool | str | None) -> str:
             return f"{value:.6g}"
         case _:
             return str(value)
+
+
+def quantity(value: float | bool | str | None, unit: str) -> str:
+    """Return a value with its unit as it is shown."""
+    return f"{figure(value)} {SIGNS.get(unit, unit)}".rstrip()
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that suits it (kB is 1000 bytes)."""
+    suiting = (each for each in _SIZES if count >= each[0])
+    least, unit = next(suiting, (1, "bytes"))
+    return f"{count / least:.4g} {unit}"
 
 
 def letter(priority: str) -> str:
@@ -76,9 +92,31 @@ def value_line(value: ValueMessage) -> str:
     age = "-" if value.age is None else f"{value.age:.1f} s"
     name = f"{value.equipment}/{value.channel}"
     quality = f"{value.quality} ({value.reason})" if value.reason else value.quality
-    said = f"{figure(value.value)} {value.unit}".rstrip()
+    said = quantity(value.value, value.unit)
     text = plain(f"{name:<36}  {said:>14}  {age:>8}  {quality}")
     return click.style(text, fg=GRADES[value.quality])
+
+
+def figures(known: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
+    """Return the figures of a store as names and words; those that say nothing are left out."""
+    return [
+        (name.removesuffix("_bytes").replace("_", " "), _figure(name, fact))
+        for name, fact in known.items()
+        if fact not in (None, {})
+    ]
+
+
+def _figure(name: str, fact: JsonValue) -> str:
+    in_bytes = name == "quota" or name.endswith("bytes")
+    match fact:
+        case str():
+            return fact
+        case int() if in_bytes:
+            return size(fact)
+        case dict():
+            return ", ".join(f"{key}: {each}" for key, each in fact.items())
+        case _:
+            return json.dumps(fact)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -108,7 +146,7 @@ def _transition(told: AlarmEventMessage) -> str:
 
 def _against(alarm: AlarmMessage) -> str:
     limit = "" if alarm.limit is None else f" (limit {figure(alarm.limit)})"
-    said = f"{figure(alarm.value)} {alarm.unit}".rstrip()
+    said = quantity(alarm.value, alarm.unit)
     return "" if alarm.value is None and alarm.limit is None else said + limit
 
 
@@ -125,12 +163,28 @@ def _who(told: AlarmEventMessage) -> str:
 
 
 def _note(event: EventMessage) -> str:
-    facts = {key: value for key, value in event.body.items() if value not in (None, "")}
-    body = " ".join(f"{key}={_short(value)}" for key, value in facts.items())
-    kind = event.kind.upper()
-    return "  ".join(
-        part for part in (event.time, "- -       ", f"{kind:<12}", event.subject, body) if part
-    )
+    subject = event.subject[:8] if event.kind == "config" else event.subject
+    kind = f"{event.kind.upper():<12}"
+    parts = (event.time, "- -       ", kind, subject, _body(event))
+    return "  ".join(part for part in parts if part)
+
+
+def _body(event: EventMessage) -> str:
+    """Return what an event says; its facts as they are where there are no words for them here."""
+    match event.kind, event.body:
+        case "start", {"version": version, "config": str(config), "away": away}:
+            return f"cytowatch {version}, configuration {config[:8]}; before it: {away}"
+        case "config", {"was": str(was)}:
+            return f"in place of {was[:8]}" if was else "the first configuration"
+        case "outage", {"phase": str(phase), "text": text}:
+            return f"{PHASES.get(phase, '')}{text}"
+        case "unmonitored", {"from": start, "to": end, "seconds": seconds, "cause": cause}:
+            return f"{cause}: for {seconds} s, from {start} to {end}"
+        case "clock_step", {"kind": kind, "before": before, "after": after}:
+            return f"{kind}, from {before} to {after}"
+        case _:
+            facts = {key: value for key, value in event.body.items() if value not in (None, "")}
+            return " ".join(f"{key}={_short(value)}" for key, value in facts.items())
 
 
 def _short(value: JsonValue) -> str:

@@ -140,7 +140,7 @@ def recorded(message: AlarmEventMessage) -> Event:
     return Event(message.seq, message.seq, "alarm", at, at, message.alarm, body)
 
 
-def noted(number: int, kind: str, subject: str, **body: object) -> Event:
+def noted(number: int, kind: str, subject: str, /, **body: object) -> Event:
     """Any other event."""
     at = NOON + number * SECOND
     return Event(number, None, kind, at, at, subject, json.dumps(body))

@@ -1,14 +1,28 @@
 import json
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cli.words import alarm_line, event_line, figure, plain, table, value_line
+from monitor.cli.words import (
+    alarm_line,
+    event_line,
+    figure,
+    figures,
+    plain,
+    quantity,
+    size,
+    table,
+    value_line,
+)
 from monitor.messages import rfc3339
 from monitor.operators.protocol import EventMessage, ValueMessage
 from tests.support.desk import NOON, SECOND, alarm_event, noted, standing
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def told(number: int, **changed: object) -> EventMessage:
@@ -20,7 +34,7 @@ def told(number: int, **changed: object) -> EventMessage:
     )  # fmt: skip
 
 
-def note(kind: str, subject: str, **body: object) -> EventMessage:
+def note(kind: str, subject: str, /, **body: object) -> EventMessage:
     event = noted(1, kind, subject, **body)
     return EventMessage(
         store_id="s1", number=1, seq=None, kind=kind, time=rfc3339(NOON), subject=subject,
@@ -69,6 +83,59 @@ def note(kind: str, subject: str, **body: object) -> EventMessage:
         (
             note("start", "gw-1", version="0.1.0", pid=3, was=""),
             "2026-01-31T12:00:00.000Z  - -         START         gw-1  version=0.1.0 pid=3",
+        ),
+        (
+            note("start", "gw-1", version="0.1.0", pid=3, config="0123456789ab", away="killed"),
+            (
+                "2026-01-31T12:00:00.000Z  - -         START         gw-1"
+                "  cytowatch 0.1.0, configuration 01234567; before it: killed"
+            ),
+        ),
+        (
+            note("config", "0123456789ab", was=""),
+            (
+                "2026-01-31T12:00:00.000Z  - -         CONFIG        01234567"
+                "  the first configuration"
+            ),
+        ),
+        (
+            note("config", "0123456789ab", was="ba9876543210"),
+            ("2026-01-31T12:00:00.000Z  - -         CONFIG        01234567  in place of ba987654"),
+        ),
+        (
+            note("outage", "line/suite-a", phase="begin", text="refused"),
+            ("2026-01-31T12:00:00.000Z  - -         OUTAGE        line/suite-a  begins: refused"),
+        ),
+        (
+            note("outage", "line/suite-a", phase="change", text="no route"),
+            ("2026-01-31T12:00:00.000Z  - -         OUTAGE        line/suite-a  now: no route"),
+        ),
+        (
+            note("outage", "line/suite-a", phase="end", text="no route"),
+            (
+                "2026-01-31T12:00:00.000Z  - -         OUTAGE        line/suite-a"
+                "  well again after: no route"
+            ),
+        ),
+        (
+            note(
+                "unmonitored",
+                "incubator-07",
+                **{"from": rfc3339(NOON), "to": rfc3339(NOON + SECOND)},
+                seconds=1.0,
+                cause="killed",
+            ),
+            (
+                "2026-01-31T12:00:00.000Z  - -         UNMONITORED   incubator-07"
+                "  killed: for 1.0 s, from 2026-01-31T12:00:00.000Z to 2026-01-31T12:00:01.000Z"
+            ),
+        ),
+        (
+            note("clock_step", "", kind="forward", before=rfc3339(0), after=rfc3339(NOON)),
+            (
+                "2026-01-31T12:00:00.000Z  - -         CLOCK_STEP    forward,"
+                " from 1970-01-01T00:00:00.000Z to 2026-01-31T12:00:00.000Z"
+            ),
         ),
         (
             note("line", "bus\x1b[31m", text="gone\r\nroot: all well\u202e"),
@@ -122,6 +189,38 @@ def test_a_value(said: dict[str, object], line: str) -> None:
 )  # fmt: skip
 def test_a_figure(value: float | str | None, text: str) -> None:
     assert figure(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(37.0, "Cel", "37 °C"), (5.0, "%", "5 %"), (True, "", "on"), (None, "bar", "- bar")],
+)
+def test_a_quantity(value: float | None, unit: str, text: str) -> None:
+    assert quantity(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (341_968, "342 kB"),
+     (8 * 2**30, "8.59 GB")],
+)  # fmt: skip
+def test_a_size(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_the_figures_of_a_store_are_words_and_leave_out_what_says_nothing() -> None:
+    known: dict[str, JsonValue] = {
+        "file_bytes": 341_968, "quota": 8 * 10**9, "blobs": 7, "oldest": rfc3339(NOON),
+        "dead_letters": {"influxdb": 3}, "moved_aside": None,
+    }  # fmt: skip
+    assert figures(known) == [
+        ("file", "342 kB"),
+        ("quota", "8 GB"),
+        ("blobs", "7"),
+        ("oldest", rfc3339(NOON)),
+        ("dead letters", "influxdb: 3"),
+    ]
+    assert figures({"dead_letters": {}}) == []
 
 
 @given(st.text())
