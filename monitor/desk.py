@@ -299,7 +299,8 @@ def _sink(outage: Outage, store: StoreStatus) -> SinkStatus:
         **_how(outage),
         telemetry_behind=telemetry.behind if telemetry else 0,
         telemetry_behind_bytes=telemetry.behind_bytes if telemetry else 0,
-        events_behind=events.behind if events else 0,
+        # One that never reached its broker has not asked for its cursor yet.
+        events_behind=events.behind if events else store.last.event,
     )
 
 

@@ -240,6 +240,17 @@ async def test_what_came_over_mqtt_is_checked_and_answered(tmp_path: Path, hand:
     assert (act["act"], act["reason"]) == ("resend", "a hole")
 
 
+async def test_a_broker_that_was_never_reached_is_behind_by_every_event(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with recording(tmp_path) as recorder, committing(recorder):
+        mqtt = Outage("mqtt", lambda _phase, _text: None, lambda: recorder.clock().at)
+        recorder.accept(scan(hand.now, 6.5))
+        await recorder.committed()
+        [sink] = (await Desk(recorder, Grid(recorder.clock), (), (mqtt,)).status()).sinks
+        assert sink.events_behind == recorder.store.last.event > 0
+
+
 async def test_the_status_tells_what_is_committed(tmp_path: Path, hand: HandTime) -> None:
     async with recording(tmp_path) as recorder, committing(recorder):
         bus = Outage("bus", lambda _phase, _text: None, lambda: recorder.clock().at)
