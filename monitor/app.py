@@ -64,7 +64,9 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
     grid = Grid(clock)
     directory = state_directory(plant)
     names = sink_names(plant)
-    opened = Store.open(directory / FILE, quota=plant.store.quota, sinks=reading_sinks(plant))
+    opened = Store.open(
+        directory.absolute() / FILE, quota=plant.store.quota, sinks=reading_sinks(plant)
+    )
     async with opened as store:
         recorder = await Recorder.start(plant, store, clock)
         lines = open_lines(plant, clock, recorder.accept)

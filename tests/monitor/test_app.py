@@ -119,6 +119,15 @@ async def test_a_second_daemon_on_one_record_is_refused(tmp_path: Path) -> None:
             await eventually(lambda: daemon.recorder.scans > scans)
 
 
+async def test_who_asks_from_another_folder_is_told_where_the_record_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of = replace(on(tmp_path, free_port()), store=StoreSettings(directory=Path("state")))
+    async with running(of) as daemon:
+        assert daemon.recorder.store.path == tmp_path / "state" / "cytowatch.db"
+
+
 async def test_a_disk_that_fails_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def full(store: Store, tick: object) -> None:
         raise StoreError(f"{store.path}: no space left on device: {tick is None}")
