@@ -9,11 +9,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from monitor.desk import Desk
-from monitor.operators.protocol import SinkStatus, StatusMessage
+from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMessage
 from monitor.recorder import Recorder
 from monitor.store.line_protocol import Figure
 from monitor.supervise import Outage
-from monitor.troubles import STORE_DAMAGED, STORE_FILLING, STORE_LOSING, sink_trouble
+from monitor.troubles import (
+    POINTS_REFUSED,
+    STORE_DAMAGED,
+    STORE_FILLING,
+    STORE_LOSING,
+    sink_trouble,
+)
 
 PERIOD = 10.0
 """Seconds between two points."""
@@ -29,7 +35,8 @@ class Health:
         self._desk = desk
         self._sinks = sinks
         self._delivers_readings = recorder.plant.influxdb is not None
-        self._filling = False
+        self._filling = self._refused = False
+        self._dead = 0
         self._lost = self._told_lost = recorder.store.lost_lines
         self._losing = self._is_active(STORE_LOSING)
 
@@ -41,6 +48,7 @@ class Health:
         self._recorder.report(STORE_DAMAGED, holds=damaged)
         if self._delivers_readings:
             self._recorder.report(STORE_FILLING, holds=self._filling)
+            self._recorder.report(POINTS_REFUSED, holds=self._refused)
             self._look_for_losses()
 
     async def keep_telling(self) -> None:
@@ -48,6 +56,7 @@ class Health:
 
         Raises StoreError when the store cannot say how it is.
         """
+        self._dead = _dead_letters((await self._desk.status()).store)
         while True:
             await asyncio.sleep(PERIOD)
             await self.tell()
@@ -57,6 +66,8 @@ class Health:
         status = await self._desk.status()
         waiting = max((sink.telemetry_behind_bytes for sink in status.sinks), default=0)
         self._filling = waiting > FILLING * self._recorder.store.quota
+        dead = _dead_letters(status.store)
+        self._refused, self._dead = dead > self._dead, dead
         self._recorder.record_health(figures(status, self._recorder))
 
     def _look_for_losses(self) -> None:
@@ -97,6 +108,7 @@ def figures(status: StatusMessage, recorder: Recorder) -> Mapping[str, Figure]:
         "visits_skipped": status.grid.skipped,
         "deviation_ms_p99": status.grid.deviation_ms_p99,
         **_of_store(store.figures),
+        "store_dead_letters": _dead_letters(store),
         **{name: figure for sink in status.sinks for name, figure in _of_sink(sink).items()},
     }
 
@@ -104,6 +116,12 @@ def figures(status: StatusMessage, recorder: Recorder) -> Mapping[str, Figure]:
 def _of_store(known: Mapping[str, object]) -> Mapping[str, Figure]:
     names = ("file_bytes", "telemetry_bytes", "quota", "lost_lines")
     return {f"store_{name}": figure for name in names if isinstance(figure := known[name], int)}
+
+
+def _dead_letters(store: StoreStatusMessage) -> int:
+    by_sink = store.figures["dead_letters"]
+    counts = by_sink.values() if isinstance(by_sink, dict) else ()
+    return sum(count for count in counts if isinstance(count, int))
 
 
 def _of_sink(sink: SinkStatus) -> Mapping[str, Figure]:

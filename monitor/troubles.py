@@ -10,6 +10,7 @@ MINUTE = 60 * 10**9
 STORE_DAMAGED = "store-damaged"
 STORE_FILLING = "store-filling"
 STORE_LOSING = "store-losing"
+POINTS_REFUSED = "points-refused"
 
 
 def sink_trouble(sink: str) -> str:
@@ -21,7 +22,7 @@ def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
     rules = [_DAMAGED]
     if plant.influxdb is not None:
-        rules += [_away("influxdb"), _FILLING, _LOSING]
+        rules += [_away("influxdb"), _FILLING, _LOSING, _REFUSED]
     if plant.mqtt is not None:
         rules.append(_away("mqtt"))
     return {rule.name: rule for rule in rules}
@@ -52,4 +53,10 @@ _LOSING = Silent(
     off_delay=MINUTE,
     priority=Priority.HIGH,
     response="Readings leave the gateway undelivered: bring the database back, or raise the quota",
+)
+_REFUSED = Silent(
+    name=POINTS_REFUSED,
+    off_delay=MINUTE,
+    priority=Priority.MEDIUM,
+    response="The database refuses points for good: see cytowatch store dead-letters",
 )

@@ -1,4 +1,4 @@
-"""``store status|verify|backup``: the durable record."""
+"""``store status|verify|dead-letters|backup``: the durable record."""
 
 import json
 import time
@@ -65,6 +65,32 @@ def verify(file: Path | None, head: str, as_json: bool, socket_path: Path) -> No
         click.echo(f"{path}: {said}: {verdict.events} events, {verdict.blobs} blobs")
         click.echo(f"head {verdict.head}")
     leave(0 if verdict.whole else FOUND)
+
+
+@store.command("dead-letters")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@json_option
+@socket_option
+def dead_letters(file: Path | None, as_json: bool, socket_path: Path) -> None:
+    """List the points that a database refused for good, with its words; of FILE, or the daemon's.
+
+    A line is line protocol with times in milliseconds: mended, it can be written by hand.
+    """
+    from monitor.cli.words import plain
+    from monitor.store.errors import StoreError
+    from monitor.store.reader import Reader
+
+    try:
+        with Reader(file or _path(socket_path)) as reader:
+            for letter in reader.dead_letters():
+                said = letter._asdict() | {"line": letter.line.decode("utf-8", "replace")}
+                if as_json:
+                    click.echo(json.dumps({"schema": "cytowatch.dead_letter.v1", **said}))
+                else:
+                    click.echo(plain(f"{letter.id} {letter.sink}: {letter.words}"))
+                    click.echo(plain(f"  {said['line']}"))
+    except StoreError as error:
+        raise Failure(str(error), IO_ERROR) from error
 
 
 @store.command("backup")

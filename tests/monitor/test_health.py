@@ -114,6 +114,16 @@ async def test_a_damaged_record_is_told_until_the_next_start(tmp_path: Path) -> 
     assert len(bodies(tmp_path, "store")) == 1
 
 
+async def test_points_that_the_database_refuses_for_good_are_told(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with healthy(tmp_path, quota=10 * QUOTA) as (recorder, health, _):
+        await live(recorder, health, hand, seconds=1)
+        await recorder.store.dead_letter("influxdb", b"incubator co2=1 7", "field type conflict")
+        await live(recorder, health, hand, seconds=70)
+    assert changes(tmp_path, "points-refused") == ["raised", "returned"]
+
+
 async def test_a_database_that_is_away_is_told_after_a_minute(
     tmp_path: Path, hand: HandTime
 ) -> None:
