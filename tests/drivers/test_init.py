@@ -22,5 +22,5 @@ def test_each_line_gets_its_sources_and_answers_before_it_is_held() -> None:
     assert [line.name for line in lines] == ["a", "b"]
     lines[0].visit(2)
     (scan,) = scans
-    assert (scan.source, scan.at, scan.boot, scan.cause) == (2, 7, 8, Cause.LINE)
+    assert (scan.source, scan.at, scan.boot, scan.cause) == (2, 7, 8, Cause.UNKNOWN)
     assert {fault.reason for fault in scan.faults.values()} == {Reason.LINE_DOWN}
