@@ -4,6 +4,7 @@ A command is loaded when it is named and imports what it needs when it runs, so 
 completion are there at once. stdout is data, stderr is talk.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from importlib import import_module
 import click
 
 from monitor import VERSION
-from monitor.cli.exits import INTERRUPTED, NOBODY_READS
+from monitor.cli.exits import INTERRUPTED, IO_ERROR, NOBODY_READS, Failure
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run", "Run the daemon."),
@@ -70,9 +71,18 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # What is still buffered must not fail once more when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _say_no_more()
             raise click.exceptions.Exit(NOBODY_READS) from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _say_no_more()
+            raise Failure("the disk that this is written to is full", IO_ERROR) from error
+
+
+def _say_no_more() -> None:
+    """See to it that what is still buffered does not fail once more when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.command(cls=Commands, epilog=EPILOG)

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -48,6 +49,14 @@ def test_exit_codes(
     if code in {2, 69, 74}:
         assert told.out == ""
         assert told.err
+
+
+def test_a_full_disk_is_told_and_leaves_no_trace() -> None:
+    command = [sys.executable, "-m", "monitor.cli", "schema"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 74
+    assert done.stderr == "cytowatch: the disk that this is written to is full\n"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
