@@ -40,6 +40,8 @@ MOST_WAITING = 1000
 """Requests that may wait to be worked on; more are dropped."""
 _FAILURE = 128
 """Reason codes from here on are failures, in MQTT 5 and (of a SUBACK) in 3.1.1."""
+_NOT_LET_IN = (134, 135)
+"""Bad user name or password, not authorized; paho says them of MQTT 3.1.1's refusals too."""
 _TAKEN_OVER = 142
 _OVERHEAD = 16
 """Bytes of a PUBLISH beside topic and payload, at most."""
@@ -395,6 +397,8 @@ def _plain(error: BaseException) -> str:
         return os.strerror(error.errno)
     if not isinstance(code, ReasonCode):
         return str(error) or type(error).__name__
+    if code.value in _NOT_LET_IN:
+        return f"{code}: look at mqtt.user and mqtt.password, and at the broker's own list of users"
     if code.value == _TAKEN_OVER:
         return f"{code}: another client has the same name; is a second gateway called as this one?"
     return str(code)

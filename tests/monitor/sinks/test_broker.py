@@ -16,6 +16,7 @@ def by_broker(name: str) -> MqttCodeError:
     ("error", "words"),
     [
         (by_broker("Quota exceeded"), "Quota exceeded"),
+        (by_broker("Not authorized"), "Not authorized: look at mqtt.user and mqtt.password"),
         (by_broker("Session taken over"), "Session taken over: another client has the same name"),
         (MqttError("the connection is lost"), "the connection is lost"),
         (
