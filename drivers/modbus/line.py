@@ -344,7 +344,8 @@ class ModbusLine(asyncio.BufferedProtocol):
             poll.put_off(moment)
         else:
             part = poll.refuse(moment, self._loop.time())
-            if part is not None and part.failures == 1:
+            if part is not None and part.block not in poll.refused:
+                poll.refused.add(part.block)
                 self._tell_refused(part, code)
         self._go_on(poll)
 

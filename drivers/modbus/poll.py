@@ -107,6 +107,8 @@ class Poll:
         """Of the grid point; once there was one, of the last answer."""
         self.whole = False
         """Whether there is one part, whose values are the scan's just as they are."""
+        self.refused: set[Block] = set()
+        """Blocks whose refusal was told; until they are read, there is nothing new to tell."""
         self._period = source.period / SECOND
         self._registers = [channel.address for channel in source.channels]
         self._nothing: tuple[None, ...] = (None,) * len(source.channels)
@@ -183,6 +185,7 @@ class Poll:
         self._faults.update(faults)
         self._spoke = True
         part.recover()
+        self.refused.discard(part.block)
         self._answer(moment)
         self._next += 1
 
@@ -239,6 +242,8 @@ class Poll:
         part = self._parts[0]
         if part.failures:
             part.recover()
+        if self.refused:
+            self.refused.clear()
         values, faults = decoded
         return self._end(moment, values, faults, Cause.NONE)
 

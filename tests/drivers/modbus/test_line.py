@@ -367,6 +367,19 @@ async def test_a_unit_that_refuses_everything_is_not_asked_one_by_one_for_ever(
         assert len(hostile.asked) == first
 
 
+async def test_a_refusal_is_told_once_however_often_it_is_met(
+    hostile: Hostile, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poll, "rest", lambda *_: 0.0)
+    hostile.usual = refusing(2)
+    with caplog.at_level(logging.WARNING):
+        async with Held(hostile.port, source(0, words(0, 1))) as held:
+            for _ in range(5):
+                assert reasons(await held.read()) == [Reason.REFUSED] * 2
+    told = [record.getMessage() for record in caplog.records if "refuses" in record.getMessage()]
+    assert len(told) == len(set(told)) > 0
+
+
 async def test_an_exact_block_is_never_halved(hostile: Hostile) -> None:
     hostile.usual = refusing(2, 1)
     grouping = Grouping(exact=((Table.HOLDING, 0, 3),))
