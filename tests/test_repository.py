@@ -19,7 +19,7 @@ FOLDERS = {".ci", "config", "docs", "drivers", "monitor", "systemd", "tests"}
 # Folders of tests that are about no single module.
 ACROSS = {"bench", "support", "whole"}
 # Modules at the root of tests/ that are about files which are no modules.
-ABOUT_FILES = {"test_conftest.py", "test_cyto.py", "test_repository.py"}
+ABOUT_FILES = {"test_conftest.py", "test_cyto.py", "test_repository.py", "test_systemd.py"}
 
 
 def tracked() -> list[Path]:
