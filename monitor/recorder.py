@@ -108,12 +108,12 @@ class Recorder:
         self._last_ms[source] = ms
         line = self._templates[source].encode(scan, self._scan, ms)
         self._tick.add(self._groups[source], line, self._scan, ms * MILLISECOND)
+        if self._unseen or scan.missed:
+            self._look_back(scan)
         self.latest[source] = scan
         self._all_readings += len(scan.values) if scan.spoke is None else len(scan.spoke)
         for fault in scan.faults.values():
             self._readings[fault.quality] += 1
-        if self._unseen:
-            self._seen(scan)
         events = self.board.observe(scan)
         if events:
             self.tell(events, scan=self._scan)
@@ -262,10 +262,13 @@ class Recorder:
         seq = self._seq if kind == "alarm" else None
         self._tick.events.append(Event(self._event, seq, kind, now.at, now.boot, subject, body))
 
-    def _seen(self, scan: Scan) -> None:
-        """End the unmonitored interval of an equipment with its first scan."""
+    def _look_back(self, scan: Scan) -> None:
+        """End an unmonitored interval: since the last run, or since the daemon or line stalled."""
         name = self.plant.sources[scan.source].equipment
-        last = self._unseen.pop(name, None)
+        last, cause = self._unseen.pop(name, None), self._away
+        previous = self.latest[scan.source]
+        if last is None and previous is not None and scan.missed:
+            last, cause = previous.at, f"{scan.missed} grid points missed"
         if last is None:
             return
         for gap in unmonitored({name: last}, scan.at, self.plant):
@@ -273,7 +276,7 @@ class Recorder:
                 "from": rfc3339(gap.start),
                 "to": rfc3339(gap.end),
                 "seconds": round(gap.seconds, 3),
-                "cause": self._away,
+                "cause": cause,
             }
             self.note("unmonitored", name, body)
             if events := self.board.missed(name, scan.moment):

@@ -252,6 +252,24 @@ async def test_each_equipment_was_unwatched_until_its_own_first_scan(
     assert told == {"incubator-7": 5.0, "incubator-8": 8.0}
 
 
+@pytest.mark.parametrize(("away", "missed", "told"), [(20, 19, 1), (2, 1, 0)])
+async def test_a_stall_is_an_unmonitored_interval_too(
+    tmp_path: Path, hand: HandTime, away: int, missed: int, told: int
+) -> None:
+    async with recording(tmp_path) as recorder:
+        recorder.accept(scan(hand.now, 5.0))
+        last = rfc3339(hand.wall)
+        hand.pass_(away)
+        recorder.accept(scan(hand.now, 5.0)._replace(missed=missed))
+        await recorder.commit()
+
+    bodies_told = bodies(tmp_path, "unmonitored")
+    assert len(bodies_told) == told
+    for body in bodies_told:
+        assert (body["from"], body["seconds"]) == (last, away)
+        assert body["cause"] == "19 grid points missed"
+
+
 async def test_a_start_tells_who_and_why(tmp_path: Path, hand: HandTime) -> None:
     one = small_plant()
     other = replace(one, digest=sha256(b"other").hexdigest(), text="other")
