@@ -31,7 +31,7 @@ from monitor.recorder import Recorder
 from monitor.sinks.base import Gateway, SinkLost
 from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
-from monitor.store import Store
+from monitor.store import Store, StoreError
 from monitor.supervise import Outage, keep_running
 
 SECOND = 10**9
@@ -83,10 +83,9 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
         socket = address.to_open(directory)
         try:
             async with local.serve(socket, desk), asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(recorder.commit_ticks(), name="commit"),
-                    group.create_task(health.keep_telling(), name="health"),
-                ]
+                tasks = [group.create_task(recorder.commit_ticks(), name="commit")]
+                held = keep_running(health.hold, _outage(recorder, "own", "health"), StoreError)
+                tasks.append(group.create_task(held, name="health"))
                 for line in lines:
                     held = keep_running(line.hold, line_outages[line.name], LineLost)
                     tasks.append(group.create_task(held, name=line.name))

@@ -12,7 +12,7 @@ from monitor.desk import Desk
 from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMessage
 from monitor.recorder import Recorder
 from monitor.store.line_protocol import Figure
-from monitor.supervise import Outage
+from monitor.supervise import Held, Outage
 from monitor.troubles import (
     POINTS_REFUSED,
     STORE_DAMAGED,
@@ -51,12 +51,13 @@ class Health:
             self._recorder.report(POINTS_REFUSED, holds=self._refused)
             self._look_for_losses()
 
-    async def keep_telling(self) -> None:
+    async def hold(self, held: Held) -> None:
         """Record how the gateway is, again and again; ends only by being cancelled.
 
         Raises StoreError when the store cannot say how it is.
         """
         self._dead = _dead_letters((await self._desk.status()).store)
+        held()
         while True:
             await asyncio.sleep(PERIOD)
             await self.tell()
