@@ -33,7 +33,7 @@ from monitor.troubles import gateway_rules
 log = logging.getLogger(__name__)
 
 MILLISECOND = 10**6
-GROUP = 50
+GROUP = 100
 """Equipments that share a gzip member: enough to compress well, few enough to read one alone."""
 NO_EQUIPMENT = ()
 """The group of the gateway's own points."""

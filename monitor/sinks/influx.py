@@ -44,6 +44,8 @@ from monitor.store.tick import Lane
 MOST_BYTES = 512 * 2**10
 """Compressed bytes of readings in a request: some 20,000 scans, and no long read in the store."""
 MOST_EVENTS = 100
+GATHER = 0.5
+"""Seconds in which what follows a commit may join it: alarms commit at once, a request costs."""
 MOST_SOUGHT = 16
 """Dropped points of a batch that are looked for one by one; more have a cause of their own."""
 SLOWEST = 4096
@@ -149,6 +151,7 @@ class InfluxSink:
             if batch := self._sent.get("telemetry") or await self._pack_telemetry():
                 return batch
             await until_one_ends(self._news("events"), self._news("telemetry"))
+            await asyncio.sleep(GATHER)
 
     async def _news(self, lane: Lane) -> None:
         await self._outbox.wait(lane, self._outbox.cursor(self.name, lane))

@@ -159,10 +159,15 @@ class Database:
                 "INSERT INTO dead_letter (sink, line, words) VALUES (?, ?, ?)", (sink, line, words)
             )
 
-    def tidy(self) -> None:
-        """Carry the log over into the file when it has grown; done after a commit was told of."""
+    @property
+    def untidy(self) -> bool:
+        """Whether the log has grown so much that it is time to carry it over into the file."""
         grown = self.ends.total - self._bytes_at_checkpoint
-        if grown < CHECKPOINT and self._since_checkpoint < CHECKPOINT_COMMITS:
+        return grown >= CHECKPOINT or self._since_checkpoint >= CHECKPOINT_COMMITS
+
+    def tidy(self) -> None:
+        """Carry the log over into the file; done after a commit was told of, if it is time."""
+        if not self.untidy:
             return
         with self._telling():
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -120,10 +120,14 @@ class Store:
         Where readings left for the quota, ids jump. Keep ``limit_bytes`` at some hundred KiB, so
         that no commit waits for the reading.
         """
+        if after >= self._ends.blob:
+            return []  # A way to the thread and back would cost more than the answer.
         return await self._worker.call(partial(self._database.telemetry, after, limit_bytes))
 
     async def events(self, after: int, limit: int) -> list[Event]:
         """Return at most ``limit`` events that follow the number ``after``, in order."""
+        if after >= self._ends.event:
+            return []
         return await self._worker.call(partial(self._database.events, after, limit))
 
     async def events_by_seq(self, first: int, last: int) -> list[Event]:
@@ -209,7 +213,8 @@ class Store:
         if error is None:
             self._ends = future.result()
             self._last = self._ends.last
-            self._worker.start(self._database.tidy)
+            if self._database.untidy:
+                self._worker.start(self._database.tidy)
         elif isinstance(error, StoreError):
             self._failure = error
         self._news.set()
