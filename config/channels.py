@@ -8,7 +8,7 @@ linear conversion.
 import struct
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -107,14 +107,6 @@ class ChannelSpec(Model):
     def width(self) -> int:
         """Registers (or coils) that the value takes."""
         return _WIDTH.get(self.type, self.length or 1) if self.type and self.bit is None else 1
-
-
-class Placed(NamedTuple):
-    """A channel of a source, and where it was written: profile or source."""
-
-    spec: ChannelSpec
-    path: tuple[str | int, ...]
-    """Of the channel in the file; of the profile's name where the profile is a shipped one."""
 
 
 def faults(spec: ChannelSpec, entry: Entry) -> Iterator[Finding]:

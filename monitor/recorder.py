@@ -268,7 +268,8 @@ class Recorder:
         last, cause = self._unseen.pop(name, None), self._away
         previous = self.latest[scan.source]
         if last is None and previous is not None and scan.missed:
-            last, cause = previous.at, f"{scan.missed} grid points missed"
+            elapsed = scan.boot - previous.boot  # A step of the wall clock is no gap.
+            last, cause = scan.at - elapsed, f"{scan.missed} grid points missed"
         if last is None:
             return
         for gap in unmonitored({name: last}, scan.at, self.plant):

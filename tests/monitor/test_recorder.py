@@ -270,6 +270,17 @@ async def test_a_stall_is_an_unmonitored_interval_too(
         assert body["cause"] == "19 grid points missed"
 
 
+async def test_a_step_of_the_clock_is_no_stall(tmp_path: Path, hand: HandTime) -> None:
+    async with recording(tmp_path) as recorder:
+        recorder.accept(scan(hand.now, 5.0))
+        hand.pass_(2)
+        hand.step(3600)
+        recorder.accept(scan(hand.now, 5.0)._replace(missed=1))
+        await recorder.commit()
+
+    assert events(tmp_path, "unmonitored") == []
+
+
 async def test_a_start_tells_who_and_why(tmp_path: Path, hand: HandTime) -> None:
     one = small_plant()
     other = replace(one, digest=sha256(b"other").hexdigest(), text="other")
