@@ -34,8 +34,8 @@ SECOND = 10**9
 OPERATOR_WAITS = 4.0
 """Seconds from the first alarm to its acknowledgement by the scripted operator."""
 TRIES = 20
-CATCHING_UP = 3.0
-"""Seconds in which the last events may still reach the broker."""
+CATCHING_UP = 10.0
+"""Seconds in which the last events may still come out of the broker."""
 
 
 @click.command()
@@ -105,7 +105,7 @@ class Show:
             async with _running(plant) as daemon:
                 self._say_where(out, plant, daemon)
                 await self._watch(out, daemon, stop)
-                await _caught_up(daemon)
+                await self._hear_the_last(daemon)
         return {
             "schema": "cytowatch.demo.v1",
             "seconds": round(time.monotonic() - started, 1),
@@ -163,6 +163,16 @@ What happens now{"; Ctrl-C ends it" if self.seconds is None else f", for {self.s
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear_the_last(self, daemon: "Daemon") -> None:
+        """End the watching, and return when every event of it came out of the broker."""
+        recorder = daemon.recorder
+        recorder.end()
+        await recorder.committed()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCHING_UP):
+                while len(self.told.ids) < recorder.changes.total():  # noqa: ASYNC110 - there is no event to wait for
+                    await asyncio.sleep(0.05)
 
 
 def _stop_signal() -> asyncio.Event:
@@ -280,15 +290,6 @@ async def _ask(path: Path, request: "Request") -> AsyncGenerator[str, None]:
             yield text
     finally:
         writer.close()
-
-
-async def _caught_up(daemon: "Daemon") -> None:
-    """Return when the broker has every event that is recorded, or it has had time enough."""
-    store = daemon.recorder.store
-    with suppress(TimeoutError):
-        async with asyncio.timeout(CATCHING_UP):
-            while store.cursor("mqtt", "events") < store.last.event:  # noqa: ASYNC110 - there is no event to wait for
-                await asyncio.sleep(0.05)
 
 
 def _counts(daemon: "Daemon") -> dict[str, object]:
