@@ -55,14 +55,30 @@ class Encoding(StrEnum):
     STRING = "string"
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
-    """Where one channel lies in a Modbus unit, and what its raw value means.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What a raw value means.
 
     ``value = raw * scale / divisor + offset`` in the channel's unit: a conversion from the device's
     unit is already in them. A tenth is ``divisor=10``, since ``302 / 10`` is 30.2 and
     ``302 * 0.1`` is not.
     """
+
+    scale: float = 1.0
+    divisor: float = 1.0
+    offset: float = 0.0
+    sentinels: frozenset[float] = frozenset()
+    """Raw values that mean "no value" (0x8000, -9999): the reading is bad."""
+    valid_min: float | None = None
+    """Below this, in the channel's unit, a value cannot be true: the reading is bad."""
+    valid_max: float | None = None
+    inverted: bool = False
+    """For a ``STATE``: raw 0 is true and 1 is false, since the contact is wired the other way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register(Meaning):
+    """Where one channel lies in a Modbus unit, and what its raw value means."""
 
     table: Table
     address: int
@@ -76,16 +92,23 @@ class Register:
     """For ``BIT`` in a register: 0 is the least significant bit of the (unswapped) register."""
     length: int = 1
     """Registers that the value takes (strings: two characters each)."""
-    scale: float = 1.0
-    offset: float = 0.0
-    sentinels: frozenset[float] = frozenset()
-    """Raw values that mean "no value" (0x8000, -9999): the reading is bad."""
-    valid_min: float | None = None
-    """Below this, in the channel's unit, a value cannot be true: the reading is bad."""
-    valid_max: float | None = None
-    divisor: float = 1.0
-    inverted: bool = False
-    """For a ``STATE``: raw 0 is true and 1 is false, since the contact is wired the other way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node(Meaning):
+    """Which node of an OPC UA server one channel is, and what its raw value means."""
+
+    namespace: str
+    """The namespace's URI: its index is looked up at every connect, since it may change."""
+    identifier: str
+    """As OPC 10000-6 (5.3.1.10) writes it, without the namespace: ``s=R3.pH``, ``i=2258``."""
+    unit: str = ""
+    """The symbol (``config.units``) that the values come in, if the server were to say another one
+    the values would be bad; empty where there is no unit to compare."""
+
+
+Address = Register | Node
+"""Where a driver finds a channel; a new wire is a new member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +119,7 @@ class Channel:
     type: ChannelType
     unit: str
     """The unit of the catalogue (UCUM-like: ``Cel``, ``%``, ``ppm``); empty where there is none."""
-    address: Register
-    """Where the driver finds it: a union, as more wires join."""
+    address: Address
     rules: tuple[ChannelRule, ...] = ()
     """Every rule that watches it, the defaults (unreadable, stale) included."""
     names: Mapping[int, str] = field(default_factory=dict)
@@ -105,6 +127,20 @@ class Channel:
     single_precision: bool = False
     """Whether nine significant digits tell the value exactly (an unscaled float32)."""
     has_source_time: bool = False
+
+    @property
+    def register(self) -> Register:
+        """Its address as the driver of a Modbus line needs it. Raises TypeError elsewhere."""
+        if isinstance(self.address, Register):
+            return self.address
+        raise TypeError(f"{self.name} is no register: {self.address}")
+
+    @property
+    def node(self) -> Node:
+        """Its address as the driver of an OPC UA line needs it. Raises TypeError elsewhere."""
+        if isinstance(self.address, Node):
+            return self.address
+        raise TypeError(f"{self.name} is no node: {self.address}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +165,7 @@ class Source:
     """Unique in its equipment; the ``source`` tag."""
     line: str
     unit: int
+    """The Modbus unit; 0 on a line that has none."""
     period: int
     timeout: int
     channels: tuple[Channel, ...]

@@ -7,13 +7,13 @@ very same channels.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from config import shipped
 from config.catalogue import CATALOGUE, Entry
 from config.channels import ChannelSpec, build
 from config.limits import Defaults, RuleEntry, StaleEntry, UnreadableEntry
-from config.lines import Line
+from config.lines import Line, ModbusLine, OpcUaLine
 from config.plant import Channel, Equipment, Grouping, Plant, Source
 from config.rules import (
     SECOND,
@@ -113,7 +113,7 @@ class _Resolver:
             line=source.line,
             unit=source.unit,
             period=source.every,
-            timeout=self.lines[source.line].modbus.timeout if timeout is None else timeout,
+            timeout=_patience(self.lines[source.line]) if timeout is None else timeout,
             channels=self.channels_of(equipment, source),
             grouping=self.grouping(source),
             silent=silent,
@@ -196,6 +196,17 @@ def laid_over(
     least = SILENCE_LEAST if default.on_delay is None else default.on_delay
     delay = {"on_delay": max(SILENCE_PERIODS * period, least)}
     return rule.model_copy(update={**default.given(), **delay, **own.given()})
+
+
+def _patience(line: Line) -> int:
+    """How long an answer on ``line`` is waited for (ns)."""
+    match line:
+        case ModbusLine():
+            return line.modbus.timeout
+        case OpcUaLine():
+            return line.opcua.timeout
+        case _:
+            assert_never(line)
 
 
 def _owned(line: Line, gateway: str) -> bool:

@@ -28,6 +28,13 @@ class Line(Protocol):
     def name(self) -> str:
         """The line's name in the file."""
 
+    @property
+    def dropped(self) -> int:
+        """Values that the device says it had to drop before we could have them, since the start.
+
+        Of a line that is polled nothing can be lost so: 0.
+        """
+
     async def hold(self, held: Callable[[], None]) -> None:
         """Connect, call ``held`` once the connection stands, and stay until it is lost.
 

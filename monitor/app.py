@@ -69,7 +69,7 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
     )
     async with opened as store:
         recorder = await Recorder.start(plant, store, clock)
-        lines = open_lines(plant, clock, recorder.accept)
+        lines = open_lines(plant, clock, recorder.accept, directory)
         line_outages = {line.name: _outage(recorder, "line", line.name) for line in lines}
         sink_outages = {name: _outage(recorder, "sink", name) for name in names}
         desk = Desk(recorder, grid, list(line_outages.values()), list(sink_outages.values()))

@@ -58,8 +58,8 @@ class Decoder:
     def __init__(self, block: Block, channels: Sequence[Channel]) -> None:
         self._indices = block.channels
         self._channels = tuple(channels[index] for index in block.channels)
-        self._raw = _reader(block, [channel.address for channel in self._channels])
-        self._sentinels = tuple(_sentinels(channel.address) for channel in self._channels)
+        self._raw = _reader(block, [channel.register for channel in self._channels])
+        self._sentinels = tuple(_sentinels(channel.register) for channel in self._channels)
         plain = all(_is_number(channel) for channel in self._channels)
         self._numbers = _Numbers(self._channels) if plain else None
 
@@ -209,7 +209,7 @@ class _Numbers:
     __slots__ = ("_highest", "_limited", "_lowest", "_sentinels", "_steps")
 
     def __init__(self, channels: Sequence[Channel]) -> None:
-        registers = [channel.address for channel in channels]
+        registers = [channel.register for channel in channels]
         self._steps = _steps(registers)
         self._sentinels = frozenset[float]().union(*map(_sentinels, registers))
         self._lowest = [_or(register.valid_min, -_LARGEST) for register in registers]
@@ -238,7 +238,7 @@ class _Numbers:
 
 def _is_number(channel: Channel) -> bool:
     """Whether the value needs no more than arithmetic; 64-bit sentinels need care."""
-    register = channel.address
+    register = channel.register
     if channel.type is not ChannelType.ANALOG or register.encoding in {
         Encoding.BIT,
         Encoding.STRING,
@@ -278,24 +278,24 @@ def _or(limit: float | None, default: float) -> float:
 def _judge(channel: Channel, raw: Raw, sentinels: frozenset[float]) -> Value | Reason:
     """Return the channel's value, or why there is none."""
     if isinstance(raw, bytes):
-        return _text(channel.address, raw)
+        return _text(channel.register, raw)
     if not isfinite(raw):
         return Reason.NOT_A_NUMBER
     if sentinels and float(raw) in sentinels:
         return Reason.SENTINEL
-    if channel.address.bit is not None and channel.address.table in {Table.INPUT, Table.HOLDING}:
-        raw = int(raw) >> channel.address.bit & 1
+    if channel.register.bit is not None and channel.register.table in {Table.INPUT, Table.HOLDING}:
+        raw = int(raw) >> channel.register.bit & 1
     return _meaning(channel, raw)
 
 
 def _meaning(channel: Channel, raw: float) -> Value | Reason:
     match channel.type:
         case ChannelType.ANALOG:
-            return _in_range(channel.address, _scaled(channel.address, raw))
+            return _in_range(channel.register, _scaled(channel.register, raw))
         case ChannelType.COUNTER:
-            return _counted(channel.address, raw)
+            return _counted(channel.register, raw)
         case ChannelType.STATE:
-            return _state(channel.address, raw)
+            return _state(channel.register, raw)
         case ChannelType.TEXT:
             return _named(channel.names, raw)
         case other:

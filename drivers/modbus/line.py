@@ -125,6 +125,11 @@ class ModbusLine(asyncio.BufferedProtocol):
         """The line's name in the file."""
         return self._settings.name
 
+    @property
+    def dropped(self) -> int:
+        """See ``drivers.base.Line``."""
+        return 0
+
     # The connection
 
     async def hold(self, held: Callable[[], None]) -> None:

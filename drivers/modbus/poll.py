@@ -110,7 +110,7 @@ class Poll:
         self.refused: set[Block] = set()
         """Blocks whose refusal was told; until they are read, there is nothing new to tell."""
         self._period = source.period / SECOND
-        self._registers = [channel.address for channel in source.channels]
+        self._registers = [channel.register for channel in source.channels]
         self._nothing: tuple[None, ...] = (None,) * len(source.channels)
         self._planned = [Part(block, source) for block in plan(self._registers, source.grouping)]
         self._parts: list[Part] = []

@@ -84,7 +84,7 @@ def _requests(plant: "Plant") -> float:
     from drivers.modbus.plan import plan
 
     return sum(
-        len(plan([channel.address for channel in source.channels], source.grouping))
+        len(plan([channel.register for channel in source.channels], source.grouping))
         * 10**9
         / source.period
         for source in plant.sources

@@ -134,7 +134,7 @@ class Show:
             f"""\
 cytowatch demo: {len(plant.equipment)} incubators, simulated, over Modbus TCP on the loopback
   file    {self.folder / "site.yaml"}
-  lines   {", ".join(f"{n} {line.modbus.port}" for n, line in plant.lines.items())}
+  lines   {", ".join(plant.lines)}
   mqtt    {broker}   topics cytowatch/v1/#
   store   {daemon.recorder.store.path}
   socket  {daemon.socket}

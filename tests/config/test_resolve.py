@@ -131,18 +131,18 @@ def test_nine_digits_are_enough_for_a_bare_float32_only(tmp_path: Path) -> None:
 
 def test_a_state_says_true_for_the_same_thing_however_it_is_wired(tmp_path: Path) -> None:
     door = channel(loaded(tmp_path, GOOD), "door")
-    assert (door.type, door.names, door.address.inverted) == (
+    assert (door.type, door.names, door.register.inverted) == (
         ChannelType.STATE,
         {0: "closed", 1: "open"},
         False,
     )
     wired_the_other_way = spoilt("{0: closed, 1: open}", "{0: open, 1: closed}")
     door = channel(loaded(tmp_path, wired_the_other_way), "door")
-    assert (door.names, door.address.inverted) == ({0: "closed", 1: "open"}, True)
+    assert (door.names, door.register.inverted) == ({0: "closed", 1: "open"}, True)
     nameless = spoilt(DOOR, "{holding: 7, bit: 3}")
     door = channel(loaded(tmp_path, nameless), "door")
     assert door.names == {0: "closed", 1: "open"}
-    assert (door.address.encoding, door.address.bit) == (Encoding.BIT, 3)
+    assert (door.register.encoding, door.register.bit) == (Encoding.BIT, 3)
 
 
 def test_unreadable_is_on_by_default_after_three_periods_but_at_least_a_minute(

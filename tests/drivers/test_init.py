@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from config.lines import Modbus, ModbusLine
 from config.plant import Plant, Source
 from config.rules import Silent
@@ -14,10 +16,11 @@ def plant(sources: tuple[Source, ...], *lines: str) -> Plant:
     return Plant("site", "gw-1", settings, silent, (), sources, StoreSettings(), None, None, "", "")
 
 
-def test_each_line_gets_its_sources_and_answers_before_it_is_held() -> None:
+def test_each_line_gets_its_sources_and_answers_before_it_is_held(tmp_path: Path) -> None:
     sources = (source(0, line="a"), source(1, line="b"), source(2, line="a"))
     scans: list[Scan] = []
-    lines = open_lines(plant(sources, "a", "b", "idle"), lambda: Moment(7, 8), scans.append)
+    there = plant(sources, "a", "b", "idle")
+    lines = open_lines(there, lambda: Moment(7, 8), scans.append, tmp_path)
 
     assert [line.name for line in lines] == ["a", "b"]
     lines[0].visit(2)

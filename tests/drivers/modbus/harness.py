@@ -107,7 +107,7 @@ class Held(AbstractAsyncContextManager["Held"]):
         for scan in self.scans:
             if scan.source == given.index:
                 for channel, reading in scan.readings():
-                    address = given.channels[channel].address.address
+                    address = given.channels[channel].register.address
                     assert reading.value in {None, 1000.0 * given.unit + address}
                     assert (reading.value is None) == (reading.reason is not None)
 

@@ -40,7 +40,7 @@ def channel(
 
 def decode(payload: bytes, *channels: Channel) -> list[Value | Reason]:
     """Return, per channel, its value or why it has none."""
-    table = channels[0].address.table
+    table = channels[0].register.table
     count = len(payload) * 8 if table in {Table.COIL, Table.DISCRETE} else len(payload) // 2
     block = Block(table, 0, count, tuple(range(len(channels))))
     values, faults = Decoder(block, channels).decode(payload)

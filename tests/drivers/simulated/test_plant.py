@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from config.lines import ModbusLine
 from config.load import load
 from drivers.simulated.plant import SimulatedPlant
 from drivers.simulated.scenario import (
@@ -115,6 +116,10 @@ async def test_its_site_file_is_one_that_the_daemon_takes(tmp_path: Path) -> Non
         text = plant.config_yaml(tmp_path / "state", mqtt_port=1884, commands=True)
         path.write_text(text, encoding="utf-8")
         site = load(path, environ={})
-        ports = {name: line.modbus.port for name, line in site.lines.items()}
+        ports = {
+            name: line.modbus.port
+            for name, line in site.lines.items()
+            if isinstance(line, ModbusLine)
+        }
         assert ports == {name: address.port for name, address in plant.lines.items()}
     assert [each.name for each in site.equipment] == list(plant.incubators)

@@ -60,6 +60,6 @@ def test_the_load_has_a_rule_on_every_channel_where_the_server_says_it_is(tmp_pa
     plant = load(path, environ={})
     assert [source.equipment for source in plant.sources] == ["load-001", "load-002", "load-003"]
     for source in plant.sources:
-        assert [channel.address.address for channel in source.channels] == list(range(0, 50, 2))
+        assert [channel.register.address for channel in source.channels] == list(range(0, 50, 2))
         limits = [rule for c in source.channels for rule in c.rules if isinstance(rule, High)]
         assert [rule.limit for rule in limits] == [load_server.limit(k) for k in range(25)]

@@ -1,0 +1,1 @@
+"""OPC UA: subscriptions, proven alive or not believed."""
