@@ -78,7 +78,7 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
             for source in (s for s in plant.sources if s.line == line.name):
                 grid.add(source.period, source.key, partial(line.visit, source.index))
         grid.every(SECOND, recorder.follow_clock)
-        health = Health(recorder, desk, list(sink_outages.values()))
+        health = Health(recorder, desk, lines, list(sink_outages.values()))
         grid.every(SECOND, health.look)
         socket = address.to_open(directory)
         try:

@@ -6,8 +6,9 @@ head of the record's chain out of the gateway.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from drivers.base import Line
 from monitor.desk import Desk
 from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMessage
 from monitor.recorder import Recorder
@@ -18,6 +19,7 @@ from monitor.troubles import (
     STORE_DAMAGED,
     STORE_FILLING,
     STORE_LOSING,
+    VALUES_DROPPED,
     sink_trouble,
 )
 
@@ -30,15 +32,19 @@ FILLING = 0.5
 class Health:
     """Looks after the gateway itself while it runs."""
 
-    def __init__(self, recorder: Recorder, desk: Desk, sinks: Sequence[Outage]) -> None:
+    def __init__(
+        self, recorder: Recorder, desk: Desk, lines: Sequence[Line], sinks: Sequence[Outage]
+    ) -> None:
         self._recorder = recorder
         self._desk = desk
+        self._lines = lines
         self._sinks = sinks
         self._delivers_readings = recorder.plant.influxdb is not None
         self._filling = self._refused = False
         self._dead = 0
-        self._lost = self._told_lost = recorder.store.lost_lines
-        self._losing = self._is_active(STORE_LOSING)
+        store = recorder.store
+        self._losing = Loss(recorder, STORE_LOSING, "points", lambda: {"store": store.lost_lines})
+        self._dropping = Loss(recorder, VALUES_DROPPED, "values", self._dropped)
 
     def look(self) -> None:
         """Report every trouble to its alarm, as it is just now."""
@@ -46,10 +52,11 @@ class Health:
             self._recorder.report(sink_trouble(sink.name), holds=not sink.held)
         damaged = self._recorder.store.moved_aside is not None
         self._recorder.report(STORE_DAMAGED, holds=damaged)
+        self._dropping.look()
         if self._delivers_readings:
             self._recorder.report(STORE_FILLING, holds=self._filling)
             self._recorder.report(POINTS_REFUSED, holds=self._refused)
-            self._look_for_losses()
+            self._losing.look()
 
     async def hold(self, held: Held) -> None:
         """Record how the gateway is, again and again; ends only by being cancelled.
@@ -69,21 +76,49 @@ class Health:
         self._filling = waiting > FILLING * self._recorder.store.quota
         dead = _dead_letters(status.store)
         self._refused, self._dead = dead > self._dead, dead
-        self._recorder.record_health(figures(status, self._recorder))
+        dropped = {"values_dropped": sum(self._dropped().values())}
+        self._recorder.record_health({**figures(status, self._recorder), **dropped})
 
-    def _look_for_losses(self) -> None:
-        """Report readings that leave undelivered; count them on the record, first and last."""
-        lost = self._recorder.store.lost_lines
-        self._recorder.report(STORE_LOSING, holds=lost > self._lost)
-        self._lost = lost
-        losing = self._is_active(STORE_LOSING)
+    def _dropped(self) -> dict[str, int]:
+        return {f"line/{line.name}": line.dropped for line in self._lines}
+
+
+class Loss:
+    """What is lost for good: an alarm, and on the record how much when it begins and ends."""
+
+    def __init__(
+        self, recorder: Recorder, trouble: str, what: str, count: Callable[[], Mapping[str, int]]
+    ) -> None:
+        self._recorder = recorder
+        self._trouble = trouble
+        self._what = what
+        self._count = count
+        """Gives what was lost since the start, by whom."""
+        self._last = self._told = count()
+        self._losing = self._is_active()
+        self._losers = set(self._last) if self._losing else set[str]()
+
+    def look(self) -> None:
+        """Report whether more was lost since the last look."""
+        count = self._count()
+        self._recorder.report(self._trouble, holds=count != self._last)
+        self._last = count
+        losing = self._is_active()
         if losing != self._losing:
-            body = {"phase": "begin" if losing else "end", "points": lost - self._told_lost}
-            self._recorder.note("loss", "store", body)
-            self._losing, self._told_lost = losing, lost
+            self._losing = losing
+            self._tell("begin" if losing else "end")
 
-    def _is_active(self, trouble: str) -> bool:
-        return self._recorder.board.alarm(f"gateway/_/{trouble}").active
+    def _tell(self, phase: str) -> None:
+        lost = {name: count - self._told[name] for name, count in self._last.items()}
+        self._losers |= {name for name, count in lost.items() if count}
+        for name in sorted(self._losers):
+            self._recorder.note("loss", name, {"phase": phase, self._what: lost[name]})
+        self._told = self._last
+        if phase == "end":
+            self._losers.clear()
+
+    def _is_active(self) -> bool:
+        return self._recorder.board.alarm(f"gateway/_/{self._trouble}").active
 
 
 def figures(status: StatusMessage, recorder: Recorder) -> Mapping[str, Figure]:

@@ -11,6 +11,7 @@ STORE_DAMAGED = "store-damaged"
 STORE_FILLING = "store-filling"
 STORE_LOSING = "store-losing"
 POINTS_REFUSED = "points-refused"
+VALUES_DROPPED = "values-dropped"
 
 
 def sink_trouble(sink: str) -> str:
@@ -20,7 +21,7 @@ def sink_trouble(sink: str) -> str:
 
 def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
-    rules = [_DAMAGED]
+    rules = [_DAMAGED, _DROPPED]
     if plant.influxdb is not None:
         rules += [_away("influxdb"), _FILLING, _LOSING, _REFUSED]
     if plant.mqtt is not None:
@@ -59,4 +60,10 @@ _REFUSED = Silent(
     off_delay=MINUTE,
     priority=Priority.MEDIUM,
     response="The database refuses points for good: see cytowatch store dead-letters",
+)
+_DROPPED = Silent(
+    name=VALUES_DROPPED,
+    off_delay=MINUTE,
+    priority=Priority.MEDIUM,
+    response="A server changes faster than it may tell: raise queue, or shorten publishing",
 )

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from config.plant import Plant
 from config.site import InfluxDb
+from drivers.base import Line
 from drivers.grid import Grid
 from monitor.clock import RecordClock
 from monitor.desk import Desk
@@ -36,7 +37,7 @@ def delivering() -> Plant:
 
 @asynccontextmanager
 async def healthy(
-    folder: Path, *, quota: int = QUOTA
+    folder: Path, *, quota: int = QUOTA, lines: Sequence[Line] = ()
 ) -> AsyncIterator[tuple[Recorder, Health, Outage]]:
     """A gateway on a small quota, and what its one database is known to be."""
     plant = delivering()
@@ -45,7 +46,7 @@ async def healthy(
         outage = Outage("influxdb", lambda _phase, _text: None, lambda: recorder.clock().at)
         outage.regained()
         desk = Desk(recorder, Grid(recorder.clock), [], [outage])
-        yield recorder, Health(recorder, desk, [outage]), outage
+        yield recorder, Health(recorder, desk, lines, [outage]), outage
 
 
 async def live(recorder: Recorder, health: Health, hand: HandTime, *, seconds: int) -> None:
@@ -101,6 +102,41 @@ async def test_a_loss_is_told_once_however_often_the_daemon_starts(
             await live(recorder, health, hand, seconds=20)
     assert changes(tmp_path, "store-losing") == ["raised"]
     assert [body["phase"] for body in bodies(tmp_path, "loss")] == ["begin"]
+
+
+class Dropping:
+    """A line whose server drops values."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dropped = 0
+
+    async def hold(self, held: object) -> None:
+        raise AssertionError(held)
+
+    def visit(self, source: int) -> None:
+        raise AssertionError(source)
+
+
+async def test_values_that_a_server_drops_are_told_and_counted_by_line(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    one, other = Dropping("one"), Dropping("other")
+    async with healthy(tmp_path, quota=100 * QUOTA, lines=[one, other]) as (recorder, health, _):
+        await live(recorder, health, hand, seconds=2)
+        assert changes(tmp_path, "values-dropped") == []
+        one.dropped += 3
+        await live(recorder, health, hand, seconds=1)
+        one.dropped += 4
+        await live(recorder, health, hand, seconds=70)
+        [*_, blob] = await recorder.store.telemetry(0, 2**20)
+    assert changes(tmp_path, "values-dropped") == ["raised", "returned"]
+    assert bodies(tmp_path, "loss") == [
+        {"phase": "begin", "values": 3},
+        {"phase": "end", "values": 4},
+    ]
+    assert {event.subject for event in events(tmp_path, "loss")} == {"line/one"}
+    assert b"values_dropped=7i" in gzip.decompress(blob.body)
 
 
 @pytest.mark.usefixtures("hand")
