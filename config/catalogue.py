@@ -19,6 +19,7 @@ RESERVED_EQUIPMENT = frozenset({"gateway"})
 RESERVED_CHANNELS = frozenset(
     {"site", "area", "equipment", "source", "gateway", "origin", "time"}
     | {"scan", "missed", "state", "config"}
+    | {"quality", "readings", "bad"}
 )
 """Tags and fields of our own in every point."""
 RESERVED_ENDINGS = ("_quality", "_reason", "_source")

@@ -2,7 +2,8 @@
 
 One line per scan: measurement = kind of equipment; tags in alphabetical order; then for each
 channel, in the order of its source, its value and ``<channel>_quality`` (and ``_reason``,
-``_source`` where there is one), then ``missed`` when there were any, ``config`` and ``scan``.
+``_source`` where there is one), then how the scan is as a whole (``bad``, ``quality`` and
+``readings``), ``missed`` when there were any, ``config`` and ``scan``.
 A bad reading has no value field; a scan without any value is still a line. Times are milliseconds.
 Transitions are points of ``alarm_event``, what else happens of ``event``, health of ``gateway``.
 Nearly every scan is whole and good: for it there is one %-template per source.
@@ -61,12 +62,15 @@ class _Field(NamedTuple):
     unwritable: Fault
     """What a value is that line protocol cannot hold."""
 
-    def encode(self, value: Value | None, fault: Fault | None, source_time: int | None) -> bytes:
-        """Return the fields of one reading."""
-        text = None
-        if fault is None or fault.quality is not Quality.BAD:
-            text = None if value is None else self.write(value)
-            fault = self.unwritable if text is None else fault
+    def judged(self, value: Value | None, fault: Fault | None) -> tuple[bytes | None, Fault | None]:
+        """Return the value as it is written (None when bad), and why the reading is not good."""
+        if fault is not None and fault.quality is Quality.BAD:
+            return None, fault
+        text = None if value is None else self.write(value)
+        return text, self.unwritable if text is None else fault
+
+    def encode(self, text: bytes | None, fault: Fault | None, source_time: int | None) -> bytes:
+        """Return the fields of one reading that was judged."""
         parts = [] if text is None else [b"%b=%b," % (self.name, text)]
         parts.append(b"%b_quality=%di," % (self.name, fault.quality if fault else Quality.GOOD))
         if fault:
@@ -92,10 +96,8 @@ class Template:
         ]
         self._faulty: dict[tuple[int, Fault], bytes] = {}
         """What stands in the place of a part when its reading is not good."""
-        self._good = {
-            origin: _literal(head) + b"".join(self._parts) + self._tail
-            for origin, head in self._heads.items()
-        }
+        whole = b"".join((*self._parts, _summary(len(self._fields), ()), self._tail))
+        self._good = {origin: _literal(head) + whole for origin, head in self._heads.items()}
 
     def encode(self, scan: Scan, number: int, ms: int) -> bytes:
         """Return the line, without a newline, of the scan with that number at ``ms`` (UTC)."""
@@ -120,7 +122,8 @@ class Template:
             if part is None:
                 part = self._faulty[index, fault] = self._faulty_part(index, fault)
             parts[index] = part
-        return b"".join((_literal(self._heads[scan.origin]), *parts, self._tail))
+        summary = _summary(len(parts), [fault.quality for fault in scan.faults.values()])
+        return b"".join((_literal(self._heads[scan.origin]), *parts, summary, self._tail))
 
     def _faulty_part(self, index: int, fault: Fault) -> bytes:
         field = self._fields[index]
@@ -139,17 +142,28 @@ class Template:
 
     def _slowly(self, scan: Scan, number: int, ms: int) -> bytes:
         spoke = range(len(self._fields)) if scan.spoke is None else sorted(scan.spoke)
-        parts = [self._heads[scan.origin]]
-        parts += [
-            self._fields[index].encode(
-                scan.values[index], scan.faults.get(index), scan.source_times.get(index)
-            )
-            for index in spoke
-        ]
+        parts, faulty = [self._heads[scan.origin]], []
+        for index in spoke:
+            field = self._fields[index]
+            text, fault = field.judged(scan.values[index], scan.faults.get(index))
+            parts.append(field.encode(text, fault, scan.source_times.get(index)))
+            faulty += [fault.quality] if fault else []
+        parts.append(_summary(len(spoke), faulty))
         if scan.missed:
             parts.append(b"missed=%di," % scan.missed)
         parts.append(self._tail % (number, ms))
         return b"".join(parts)
+
+
+def _summary(readings: int, faulty: Sequence[Quality]) -> bytes:
+    """Return how a scan is as a whole: what a dashboard shows of equipment whose channels differ.
+
+    ``quality`` is the worst of its readings; a scan without any has none.
+    """
+    if not readings:
+        return b"bad=0i,readings=0i,"
+    worst = max(faulty, default=Quality.GOOD)
+    return b"bad=%di,quality=%di,readings=%di," % (faulty.count(Quality.BAD), worst, readings)
 
 
 def _present(scan: Scan, values: Sequence[Value | bytes | None]) -> Iterator[Value | bytes | None]:

@@ -72,7 +72,8 @@ def line_of(equipment: str, scan: int, at: int) -> bytes:
     """A line as ``Template`` writes it, of one good reading."""
     return (
         f"incubator,area=suite-a,equipment={equipment},gateway=gw-1,origin=live,site=les-ulis,"
-        f'source=probe co2=5.{scan % 10},co2_quality=0i,config="01234567",scan={scan}i'
+        f"source=probe co2=5.{scan % 10},co2_quality=0i,"
+        f'bad=0i,quality=0i,readings=1i,config="01234567",scan={scan}i'
         f" {at // 10**6}"
     ).encode()
 
