@@ -23,6 +23,7 @@ from config.plant import Plant
 from drivers import open_lines
 from drivers.base import LineLost
 from drivers.grid import Grid
+from monitor import systemd
 from monitor.clock import RecordClock
 from monitor.desk import Desk
 from monitor.health import Health
@@ -33,6 +34,8 @@ from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
 from monitor.store import Store, StoreError
 from monitor.supervise import Outage, keep_running
+from monitor.systemd import NOBODY, Notifier
+from monitor.watchdog import Watchdog
 
 SECOND = 10**9
 FILE = "cytowatch.db"
@@ -54,8 +57,8 @@ class Daemon:
 
 
 @asynccontextmanager
-async def running(plant: Plant) -> AsyncIterator[Daemon]:
-    """Run everything inside the block; ``plant`` says what.
+async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Daemon]:
+    """Run everything inside the block; ``plant`` says what, ``manager`` is told how it is.
 
     Raises ``StoreError`` or ``SocketError`` when it cannot start, and an ``ExceptionGroup`` that
     holds a ``StoreError`` when the record cannot go on.
@@ -80,6 +83,7 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
         grid.every(SECOND, recorder.follow_clock)
         health = Health(recorder, desk, lines, list(sink_outages.values()))
         grid.every(SECOND, health.look)
+        watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
         socket = address.to_open(directory)
         try:
             async with local.serve(socket, desk), asyncio.TaskGroup() as group:
@@ -93,6 +97,7 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
                     held = keep_running(sink.hold, sink_outages[sink.name], SinkLost)
                     tasks.append(group.create_task(held, name=sink.name))
                 tasks.append(group.create_task(grid.run(), name="grid"))
+                tasks.append(group.create_task(watchdog.watch(), name="watchdog"))
                 try:
                     yield Daemon(recorder, desk, grid, sinks, socket)
                 finally:
@@ -106,16 +111,16 @@ async def running(plant: Plant) -> AsyncIterator[Daemon]:
 def main(plant: Plant, new_loop: NewLoop = asyncio.new_event_loop) -> int:
     """Run until SIGTERM or SIGINT on an event loop that ``new_loop`` makes; return 0."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_until_stopped(plant))
+        runner.run(_until_stopped(plant, systemd.from_environment()))
     return 0
 
 
-async def _until_stopped(plant: Plant) -> None:
+async def _until_stopped(plant: Plant, manager: Notifier) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(plant) as daemon:
+    async with running(plant, manager) as daemon:
         log.info(
             "watching %d channels of %d equipments; local socket %s",
             sum(len(source.channels) for source in plant.sources),
@@ -125,8 +130,11 @@ async def _until_stopped(plant: Plant) -> None:
         # What stands now stays for good: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
-        await stop.wait()
-        log.info("stopping")
+        try:
+            await stop.wait()
+        finally:
+            manager.stopping()
+            log.info("stopping")
 
 
 def state_directory(plant: Plant) -> Path:

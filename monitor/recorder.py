@@ -53,6 +53,8 @@ class Recorder:
         """The newest scan of each source, by its index."""
         self.scans = 0
         """Accepted since the start."""
+        self.commits = 0
+        """Ticks that are through since the start, those that were empty too."""
         self._all_readings = 0
         self._readings: Counter[Quality] = Counter()
         self.changes: Counter[str] = Counter()
@@ -187,6 +189,7 @@ class Recorder:
             self._urgent.clear()
             tick, untold, waiting = self._open_next()
             await self._store(tick)
+            self.commits += 1
             self._stand(untold)
             for future in waiting:
                 if not future.done():
@@ -210,6 +213,11 @@ class Recorder:
         """Return the alarm as it stands on the record; None where nothing was ever told of it."""
         event = self._standing.get(name)
         return event and standing_part(event)
+
+    @property
+    def alarms_standing(self) -> int:
+        """How many alarms are not normal, on the record."""
+        return len(self._standing)
 
     def active(self) -> list[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""

@@ -53,17 +53,26 @@ class Outage:
         self.text = ""
         """Why it is down; empty while it is held or was not tried yet."""
         self.held = False
+        self.tries = 0
+        """Begun since the start."""
+        self.trying = False
+        """A try is under way that is neither held nor lost yet."""
         self.failures = 0
         self._told: set[str] = set()
         """What was told of this outage: two texts that take turns are news only once each."""
         self._tell = tell
         self._now = now
 
+    def begun(self) -> None:
+        """Take note that it is tried."""
+        self.tries += 1
+        self.trying = True
+
     def lost(self, text: str) -> None:
         """Take note of a failure, and tell it if it is a new one or reads as none before it did."""
         if self.held or self.since is None:
             self.since = self._now()
-        self.held = False
+        self.held = self.trying = False
         self.failures += 1
         self.text = text
         if text not in self._told and len(self._told) < MOST_TOLD:
@@ -72,6 +81,7 @@ class Outage:
 
     def regained(self) -> None:
         """Take note that it is held, and tell the end of an outage if there was one."""
+        self.trying = False
         if self.held:
             return
         self.held = True
@@ -92,17 +102,27 @@ async def keep_running(
     """Hold, and after every loss wait and hold again; ends only by being cancelled.
 
     ``expected`` is the exception by which ``hold`` says that the connection is lost. Any other
-    one is a mistake in our program: logged with its trace, and tried again like the rest.
+    one is a mistake in our program: logged with its trace, and tried again like the rest. So is a
+    cancellation that nobody asked us for: a library's own, which would end the task in silence.
     """
     backoff = backoff or Backoff()
     while True:
         try:
+            outage.begun()
             await hold(outage.regained)
             outage.lost("ended for no reason")
         except expected as error:
             outage.lost(str(error))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             if not outage.text:
                 log.exception("%s: a mistake in cytowatch; it goes on trying", outage.name)
             outage.lost(f"internal error: {type(error).__name__}: {error}")
         await asyncio.sleep(backoff.wait(outage.failures))
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has asked this task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,5 +1,6 @@
 """``run``: the daemon itself."""
 
+import faulthandler
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
@@ -36,12 +37,23 @@ def run(
     verbose: bool,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; it logs to stderr."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    _log_to_stderr(logging.DEBUG if verbose else logging.INFO)
     new_loop = _new_loop(loop)
     ctx.exit(_run(load_plant(file, settings), new_loop))
+
+
+def _log_to_stderr(level: int) -> None:
+    """Log in words, or with the journal's priorities; and leave the stacks when we are aborted."""
+    from monitor.systemd import JournalFormatter, to_journal
+
+    handler = logging.StreamHandler()
+    if to_journal():
+        handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
 
 
 def load_plant(file: Path, settings: tuple[str, ...] = ()) -> "Plant":

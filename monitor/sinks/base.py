@@ -69,6 +69,22 @@ class Record(Protocol):
         """Return every alarm that is not normal, as it stands on the record."""
 
 
+class Delivery(Protocol):
+    """What there is to see of a sink from outside, while it delivers."""
+
+    @property
+    def name(self) -> str:
+        """The name of its place in the record."""
+
+    @property
+    def tally(self) -> "Tally":
+        """What it has done."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that may pass between two requests while it delivers, however slow the peer."""
+
+
 class Gateway(NamedTuple):
     """Who we are."""
 

@@ -112,7 +112,7 @@ class Database:
     def _time_for(self, body: bytes) -> aiohttp.ClientTimeout:
         """Time for connecting and for each wait for an answer, and for sending by the size."""
         return aiohttp.ClientTimeout(
-            total=2 * self._timeout + len(body) / SLOWEST,
+            total=longest(len(body), self._timeout),
             sock_connect=self._timeout,
             sock_read=self._timeout,
         )
@@ -130,6 +130,13 @@ class InfluxSink:
         self._sent: dict[Lane, Batch] = {}
         self._most = MOST_BYTES
         self._grievance = ""
+        self._asked_to_wait = 0.0
+
+    @property
+    def patience(self) -> float:
+        """See ``monitor.sinks.base.Delivery``: the longest request that may be under way."""
+        largest = max((len(batch.body) for batch in self._sent.values()), default=MOST_BYTES)
+        return longest(largest, self._settings.timeout / _SECOND) + self._asked_to_wait
 
     async def hold(self, held: Callable[[], None]) -> None:
         """Deliver until the database fails; calls ``held`` whenever it has taken something.
@@ -137,6 +144,7 @@ class InfluxSink:
         Raises SinkLost; never returns otherwise.
         """
         self._most = MOST_BYTES
+        self._asked_to_wait = 0.0
         async with _connected(self._settings) as database:
             while True:
                 batch = await self._next()
@@ -198,7 +206,9 @@ class InfluxSink:
             match verdict:
                 case RetryAfter(seconds, words):
                     log.warning("%s asks to wait %g s (%s)", self.name, seconds, words)
+                    self._asked_to_wait = seconds
                     await _patience(seconds)
+                    self._asked_to_wait = 0.0
                 case Misconfigured(words) | Unwell(words):
                     raise database.lost(words)
                 case _:
@@ -269,6 +279,11 @@ def where(url: str) -> str:
 def _summary(lines: Sequence[bytes], dropped: int) -> bytes:
     """Return a comment of line protocol that stands for points too many to be sought."""
     return b"# %d of %d points dropped; the first line was: %b" % (dropped, len(lines), lines[0])
+
+
+def longest(size: int, timeout: float) -> float:
+    """Return the seconds that a request of ``size`` bytes may take."""
+    return 2 * timeout + size / SLOWEST
 
 
 async def _patience(seconds: float) -> None:

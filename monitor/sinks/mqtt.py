@@ -33,6 +33,8 @@ MOST_READ = 100
 """Events taken from the record at once."""
 LATELY = 1000
 """Alarm events whose states are told again on a new connection, though nothing stands of them."""
+_STEPS = 4
+"""Waits for the broker's answer that can follow each other before a message counts as sent."""
 _SECOND = 10**9
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,11 @@ class MqttSink:
         self._sequence = 0
         self._beat_due = 0.0
         self._digest_due = True
+
+    @property
+    def patience(self) -> float:
+        """See ``monitor.sinks.base.Delivery``: to connect, to be heard, to tell a window in two."""
+        return _STEPS * self._settings.timeout / _SECOND
 
     async def hold(self, held: Callable[[], None]) -> None:
         """Deliver until the connection is lost; calls ``held`` whenever something was accepted.

@@ -16,7 +16,7 @@ from monitor.store.database import Database, Ends
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.thread import Worker
-from monitor.store.tick import Blob, Lane, Last, StoreStatus, Tick
+from monitor.store.tick import Blob, Lag, Lane, Last, StoreStatus, Tick
 
 IDLE = 1.0
 """Seconds that a confirmation waits for a commit to go with."""
@@ -180,6 +180,13 @@ class Store:
         if self._flush is None:
             loop = asyncio.get_running_loop()
             self._flush = loop.call_later(IDLE, self._write_when_idle)
+
+    def lags(self, sink: str) -> dict[Lane, Lag]:
+        """Return how far ``sink`` is in each lane that waits for it, and in that of the events."""
+        lanes: list[Lane] = ["events"]
+        if (sink, "telemetry") in self._followed:
+            lanes.append("telemetry")
+        return {lane: Lag(self._cursors.get((sink, lane), 0), self._newest(lane)) for lane in lanes}
 
     async def wait(self, lane: Lane, beyond: int) -> None:
         """Return when something newer than ``beyond`` is committed.

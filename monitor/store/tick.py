@@ -51,6 +51,18 @@ class Tick:
         return not (self.lines or self.facts or self.events or self.replies or self.config)
 
 
+class Lag(NamedTuple):
+    """How far a sink is in one lane: numbers of events, or ids of blobs."""
+
+    confirmed: int
+    newest: int
+
+    @property
+    def behind(self) -> int:
+        """How many of them at most are not delivered yet: ids may jump."""
+        return self.newest - self.confirmed
+
+
 class Last(NamedTuple):
     """The newest of everything that is committed."""
 
