@@ -17,8 +17,9 @@ from struct import Struct
 from typing import NamedTuple, assert_never
 
 from config.plant import Channel, ChannelType, Encoding, Register, Table
+from drivers.meaning import bad, counted, in_range, limit, named, scaled, single, state
 from drivers.modbus.plan import WIDTHS, Block, width
-from drivers.reading import NO_FAULTS, Fault, Quality, Reason, Value
+from drivers.reading import NO_FAULTS, Fault, Reason, Value
 
 CODES = {
     Encoding.INT16: "h",
@@ -33,21 +34,12 @@ CODES = {
 }
 SIGNED = {Encoding.INT16: 16, Encoding.INT32: 32, Encoding.INT64: 64}
 """Bits of the encodings whose sentinels may be written as their unsigned pattern (0x8000)."""
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-INFINITY = float("inf")
 _LARGEST = sys.float_info.max
 """Beyond it lie only the infinities, and NaN lies nowhere."""
 
 Raw = float | int | bytes
 Decoded = tuple[tuple[Value | None, ...], Mapping[int, Fault]]
 """The values in the order of ``Block.channels``, and by channel index why some are not good."""
-
-_BAD = {reason: Fault(Quality.BAD, reason) for reason in Reason}
-
-
-def bad(reason: Reason) -> Fault:
-    """Return the fault of a reading that has no value, for this reason."""
-    return _BAD[reason]
 
 
 class Decoder:
@@ -82,7 +74,7 @@ class Decoder:
         for place in places:
             verdict = _judge(self._channels[place], raw[place], self._sentinels[place])
             if isinstance(verdict, Reason):
-                faults[self._indices[place]] = _BAD[verdict]
+                faults[self._indices[place]] = bad(verdict)
                 judged[place] = None
             else:
                 judged[place] = verdict
@@ -212,8 +204,8 @@ class _Numbers:
         registers = [channel.register for channel in channels]
         self._steps = _steps(registers)
         self._sentinels = frozenset[float]().union(*map(_sentinels, registers))
-        self._lowest = [_or(register.valid_min, -_LARGEST) for register in registers]
-        self._highest = [_or(register.valid_max, _LARGEST) for register in registers]
+        self._lowest = [limit(register.valid_min, -_LARGEST) for register in registers]
+        self._highest = [limit(register.valid_max, _LARGEST) for register in registers]
         self._limited = any(r.valid_min is not None or r.valid_max is not None for r in registers)
 
     def convert(self, raw: Sequence[Raw]) -> tuple[tuple[float, ...], Sequence[int]]:
@@ -268,10 +260,6 @@ def _steps(registers: Sequence[Register]) -> list[_Step]:
     return steps
 
 
-def _or(limit: float | None, default: float) -> float:
-    return default if limit is None else limit
-
-
 # From a raw value to a value, one by one
 
 
@@ -291,51 +279,15 @@ def _judge(channel: Channel, raw: Raw, sentinels: frozenset[float]) -> Value | R
 def _meaning(channel: Channel, raw: float) -> Value | Reason:
     match channel.type:
         case ChannelType.ANALOG:
-            return _in_range(channel.register, _scaled(channel.register, raw))
+            return in_range(channel.register, scaled(channel.register, raw))
         case ChannelType.COUNTER:
-            return _counted(channel.register, raw)
+            return counted(channel.register, raw)
         case ChannelType.STATE:
-            return _state(channel.register, raw)
+            return state(channel.register, raw)
         case ChannelType.TEXT:
-            return _named(channel.names, raw)
+            return named(channel.names, raw)
         case other:
             assert_never(other)
-
-
-def _state(register: Register, raw: float) -> bool | Reason:
-    if raw not in {0, 1}:
-        return Reason.UNKNOWN_STATE
-    return bool(raw) is not register.inverted
-
-
-def _scaled(register: Register, raw: float) -> float:
-    return raw * float(register.scale) / float(register.divisor) + float(register.offset)
-
-
-def _in_range(register: Register, value: float) -> float | Reason:
-    if not isfinite(value):
-        return Reason.NOT_A_NUMBER
-    low, high = _or(register.valid_min, -INFINITY), _or(register.valid_max, INFINITY)
-    return value if low <= value <= high else Reason.OUT_OF_RANGE
-
-
-def _counted(register: Register, raw: float) -> int | Reason:
-    """Return a signed 64-bit integer; integers that are not scaled stay exact."""
-    plain = (register.scale, register.divisor, register.offset) == (1, 1, 0)
-    value = raw if plain else _scaled(register, raw)
-    checked = _in_range(register, value)
-    if isinstance(checked, Reason):
-        return checked
-    count = round(value)
-    return count if INT64_MIN <= count <= INT64_MAX else Reason.OUT_OF_RANGE
-
-
-def _named(names: Mapping[int, str], raw: float) -> str | Reason:
-    """Return the name of a raw value; the number itself where none has a name."""
-    if not names:
-        return str(raw)
-    name = names.get(int(raw)) if raw == int(raw) else None
-    return Reason.UNKNOWN_STATE if name is None else name
 
 
 def _text(register: Register, raw: bytes) -> str | Reason:
@@ -353,17 +305,8 @@ def _sentinels(register: Register) -> frozenset[float]:
     """Return the sentinels as the encoding gives them: signed, and in its own precision."""
     given = {float(sentinel) for sentinel in register.sentinels}
     if register.encoding is Encoding.FLOAT32:
-        return frozenset(map(_single, given))
+        return frozenset(map(single, given))
     bits = SIGNED.get(register.encoding)
     if bits is None:
         return frozenset(given)
     return frozenset(given | {value - 2.0**bits for value in given if value >= 2.0 ** (bits - 1)})
-
-
-def _single(value: float) -> float:
-    single = Struct("f")
-    try:
-        nearest: float = single.unpack(single.pack(value))[0]
-    except OverflowError:
-        return value
-    return nearest

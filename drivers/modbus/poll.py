@@ -11,7 +11,8 @@ import random
 from collections.abc import Mapping
 
 from config.plant import Source
-from drivers.modbus.decode import Decoded, Decoder, bad
+from drivers.meaning import bad
+from drivers.modbus.decode import Decoded, Decoder
 from drivers.modbus.frame import Request
 from drivers.modbus.plan import Block, halves, plan
 from drivers.reading import NO_FAULTS, NO_TIMES, Cause, Fault, Moment, Reason, Scan, Value
