@@ -14,6 +14,7 @@ from config.catalogue import CATALOGUE, Entry
 from config.channels import ChannelSpec, build
 from config.limits import Defaults, RuleEntry, StaleEntry, UnreadableEntry
 from config.lines import Line, ModbusLine, OpcUaLine
+from config.nodes import STANDARD
 from config.plant import Channel, Equipment, Grouping, Plant, Source
 from config.rules import (
     SECOND,
@@ -47,9 +48,14 @@ def specs_of(source: SourceSpec, profile: Profile | None) -> Mapping[str, Channe
     base: Mapping[str, ChannelSpec] = profile.channels if profile else {}
     if not source.channels:
         return base
-    own = {name: spec for name, spec in source.channels.items() if isinstance(spec, ChannelSpec)}
+    own = {name: spec for name, spec in source.channels.items() if spec != "off"}
     kept = {name: spec for name, spec in base.items() if name not in source.channels}
     return {**kept, **own}
+
+
+def namespace_of(source: SourceSpec, profile: Profile | None) -> str:
+    """The URI of the namespace in which a node of the source is that is written without one."""
+    return source.namespace or (profile.namespace if profile else None) or STANDARD
 
 
 def kinds_of(site_kinds: Mapping[str, Mapping[str, Entry]]) -> dict[str, dict[str, Entry]]:
@@ -76,7 +82,7 @@ class _Resolver:
         self.kinds = kinds_of(site.kinds)
         self.lines = {line.name: line for line in site.lines if _owned(line, site.gateway)}
         self.rules: dict[tuple[str | None, str, int, bool], tuple[ChannelRule, ...]] = {}
-        self.channels: dict[tuple[str, str | None, str | None, int], tuple[Channel, ...]] = {}
+        self.channels: dict[tuple[str | int | None, ...], tuple[Channel, ...]] = {}
         self.groupings: dict[GroupingSpec, Grouping] = {}
 
     def plant(self, text: str) -> Plant:
@@ -111,7 +117,7 @@ class _Resolver:
             equipment=equipment.name,
             name=source.label,
             line=source.line,
-            unit=source.unit,
+            unit=source.unit or 0,
             period=source.every,
             timeout=_patience(self.lines[source.line]) if timeout is None else timeout,
             channels=self.channels_of(equipment, source),
@@ -124,7 +130,10 @@ class _Resolver:
     def channels_of(self, equipment: EquipmentSpec, source: SourceSpec) -> tuple[Channel, ...]:
         if source.channels:
             return self.make_channels(equipment, source)
-        key = equipment.kind, source.profile, equipment.limits, source.every
+        key = (
+            *(equipment.kind, equipment.limits),
+            *(source.profile, source.namespace, source.every),
+        )
         if key not in self.channels:
             self.channels[key] = self.make_channels(equipment, source)
         return self.channels[key]
@@ -132,8 +141,11 @@ class _Resolver:
     def make_channels(self, equipment: EquipmentSpec, source: SourceSpec) -> tuple[Channel, ...]:
         entries = self.kinds[equipment.kind]
         profile = profile_of(self.site.profiles, source.profile)
+        namespace = namespace_of(source, profile)
         return tuple(
-            self.watched(build(name, spec, entries[name]), equipment.limits, source.every)
+            self.watched(
+                build(name, spec, entries[name], namespace), equipment.limits, source.every
+            )
             for name, spec in specs_of(source, profile).items()
         )
 

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from config.catalogue import Entry, Kind
 from config.limits import LimitSet, RuleEntry
-from config.lines import Line
+from config.lines import Line, WrittenLine
 from config.problems import Path
 from config.shape import path_of
 from config.site import InfluxDb, Mqtt
@@ -68,7 +68,7 @@ def whole(site: SiteFile) -> Draft:
 
 def salvage(data: Mapping[str, Any]) -> Draft:
     """The draft of data that do not have the shape of a site."""
-    lines = _each(TypeAdapter[Line](Line), _listed(data.get("lines")))
+    lines = _each(TypeAdapter[Line](WrittenLine), _listed(data.get("lines")))
     limits = _each(TypeAdapter[LimitSet](LimitSet), _named(data.get("limits")))
     profiles = _each(TypeAdapter(Profile), _named(data.get("profiles")))
     kinds = _each(TypeAdapter[Kind](Kind), _named(data.get("kinds")))

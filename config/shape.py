@@ -8,29 +8,26 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.limits import KINDS_OF_RULE
+from config.lines import WIRES
 from config.problems import Finding, Path, did_you_mean
 
 SECRET_KEYS = frozenset({"token", "password"})
 """What stands under these is never shown."""
 
 _TAGS = frozenset(
-    {"a setting", "the word off", "a channel", *(f"a {kind} rule" for kind in KINDS_OF_RULE)}
+    {"a setting", "the word off", "a register", "a node", "a Modbus line", "an OPC UA line"}
+    | {"a name", "a secret", *(f"a {kind} rule" for kind in KINDS_OF_RULE)}
 )
-_OPC_UA = "this release reads Modbus TCP; OPC UA is not read yet"
 _SHOWN = ("int_", "float_", "finite_", "less_", "greater_", "string_pattern")
 """Errors of numbers and names. A word where a mapping belongs may be a secret."""
-_FOREIGN = frozenset({"opcua", "node"})
 
 
 def findings(model: type[BaseModel], error: ValidationError) -> Iterator[Finding]:
     """Each error of ``error``, which ``model`` raised, at its path in the data."""
     errors = error.errors(include_url=False)
     paths = {path_of(each) for each in errors}
-    foreign = {path_of(each)[:-1] for each in errors if _is_foreign(each)}
     for each in errors:
         path = path_of(each)
-        if each["type"] == "missing" and path[:-1] in foreign:
-            continue
         if each["type"] == "too_short" and any(
             path == other[: len(path)] for other in paths - {path}
         ):
@@ -44,10 +41,6 @@ def path_of(error: ErrorDetails) -> Path:
     return tuple(step for step in error["loc"] if step not in _TAGS and step != "[key]")
 
 
-def _is_foreign(error: ErrorDetails) -> bool:
-    return error["type"] == "extra_forbidden" and error["loc"][-1] in _FOREIGN
-
-
 def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # noqa: PLR0911 - one return for each kind of error
     context = error.get("ctx", {})
     if SECRET_KEYS.intersection(path[:-1]) and error["type"] == "extra_forbidden":
@@ -57,8 +50,6 @@ def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # n
     match error["type"]:
         case "missing":
             return "is missing"
-        case "extra_forbidden" if _is_foreign(error):
-            return _OPC_UA
         case "extra_forbidden":
             return _unknown_key(model, path)
         case "value_error":
@@ -70,10 +61,21 @@ def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # n
             expected = str(context["expected"])
             known = expected.replace(" or ", ", ").replace("'", "").split(", ")
             return f"should be {expected}{did_you_mean(str(error['input']), known)}"
-        case "union_tag_not_found" | "union_tag_invalid":
-            return f"a rule says one of {', '.join(KINDS_OF_RULE)}"
+        case "union_tag_not_found":
+            return _no_member(error["input"], path)
         case _:
             return _plain(error["msg"]) + _shown(error, path)
+
+
+def _no_member(value: object, path: Path) -> str:
+    """What to write where a value is none of the forms that it can have."""
+    if not isinstance(value, Mapping):
+        return "should be keys and values"
+    if path[0] != "lines":
+        return f"a rule says one of {', '.join(KINDS_OF_RULE)}"
+    both = WIRES.keys() <= value.keys()
+    text = "a line is one connection, of one wire" if both else "how the line is reached is missing"
+    return f"{text}: {' or '.join(WIRES.values())}"
 
 
 def _plain(message: str) -> str:

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from config.channels import Address, ChannelSpec
 from config.model import Day, Duration, Id, Model, Whole
+from config.nodes import Namespace, NodeSpec
 from config.plant import Table
+from config.registers import Address, RegisterSpec
 from config.rules import RuleSetting
 
 Unit = Annotated[Whole, Field(ge=0, le=255)]
@@ -46,11 +47,21 @@ class GroupingSpec(Model):
 
 
 def _word_or_channel(value: Any) -> str:  # noqa: ANN401 - pydantic hands over whatever the file holds
-    return "the word off" if isinstance(value, str) else "a channel"
+    return "the word off" if isinstance(value, str) else _wire_of(value)
 
+
+def _wire_of(value: Any) -> str:  # noqa: ANN401 - as above
+    node = isinstance(value, NodeSpec) or (isinstance(value, Mapping) and "node" in value)
+    return "a node" if node else "a register"
+
+
+_Register = Annotated[RegisterSpec, Tag("a register")]
+_Node = Annotated[NodeSpec, Tag("a node")]
+Written = Annotated[_Register | _Node, Discriminator(_wire_of)]
+"""A channel; what has the key ``node`` is one, and all else a register."""
 
 ChannelOrOff = Annotated[
-    Annotated[ChannelSpec, Tag("a channel")] | Annotated[Literal["off"], Tag("the word off")],
+    _Register | _Node | Annotated[Literal["off"], Tag("the word off")],
     Discriminator(_word_or_channel),
 ]
 """``off`` leaves out a channel that the profile has."""
@@ -66,33 +77,42 @@ class Profile(Model):
     facts: tuple[str, ...] = ()
     """Where the map was taken from, and what to know before trusting it."""
     grouping: GroupingSpec = GroupingSpec()
-    channels: Mapping[Id, ChannelSpec]
+    """Of registers."""
+    namespace: Namespace | None = None
+    """URI of the namespace of the nodes that are written without ``nsu=``."""
+    channels: Mapping[Id, Written]
 
 
 class SourceSpec(Model):
     """Where some of an equipment's channels come from: a unit on a line, and how often."""
 
     line: Id
-    unit: Unit
+    unit: Unit | None = None
+    """The Modbus unit; an OPC UA line has none."""
     name: Id | None = None
-    """When not given: the profile's or else the line's name, and the unit."""
+    """When not given: the profile's or else the line's name, and the unit where there is one."""
     profile: Id | None = None
     every: Duration = 10**9
+    """How often it is read; over OPC UA how often it is on the record, whether or not it changed:
+    a change is judged and recorded when it arrives."""
     timeout: Duration | None = None
-    """When not given: the line's."""
+    """Of a Modbus unit; when not given, the line's."""
     serial: str = ""
     calibration_due: Day | None = None
     channels: Mapping[Id, ChannelOrOff] = Field(default_factory=dict)
     """Beside the profile's, or in place of those of the same name."""
     grouping: GroupingSpec | None = None
-    """In place of the profile's."""
+    """Of registers; in place of the profile's."""
+    namespace: Namespace | None = None
+    """Of nodes written without ``nsu=``, the profile's too; in place of the profile's."""
     silent: RuleSetting = RuleSetting()
     """How the alarm of a silent unit differs from the default."""
 
     @property
     def label(self) -> str:
         """The name given, or the default one."""
-        return self.name or f"{self.profile or self.line}-{self.unit}"
+        usual = self.profile or self.line
+        return self.name or (usual if self.unit is None else f"{usual}-{self.unit}")
 
 
 class EquipmentSpec(Model):

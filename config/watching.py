@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from config.catalogue import Entry
-from config.channels import ChannelSpec, limits_of
+from config.channels import ChannelSpec
 from config.limits import LimitSet, RuleEntry, StaleEntry, UnreadableEntry
-from config.plant import ChannelType
+from config.meaning import NUMBERS, limits_of
 from config.problems import Finding, did_you_mean
 from config.resolve import specs_of
 from config.rules import High, Low, RuleSetting
@@ -13,8 +13,6 @@ from config.salvage import Draft
 from config.sources import EquipmentSpec
 from config.units import UnitError
 from config.wiring import Wiring
-
-_NUMBERS = frozenset({ChannelType.ANALOG, ChannelType.COUNTER})
 
 
 def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
@@ -135,7 +133,7 @@ def _rule_findings(
 
 
 def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterator[str]:
-    if entry.type not in _NUMBERS:
+    if entry.type not in NUMBERS:
         yield f"a {entry.type} has no {rule.kind} limit"
         return
     try:

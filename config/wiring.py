@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from config.catalogue import Entry
-from config.channels import LAST_ADDRESS, ChannelSpec, faults
+from config.channels import ChannelSpec, faults
 from config.plant import Table
 from config.problems import Finding, Path, did_you_mean
+from config.registers import LAST_ADDRESS, RegisterSpec
 from config.resolve import profile_of, specs_of
 from config.salvage import Draft
 from config.shipped import names as shipped_names
@@ -79,19 +80,19 @@ class Wiring:
                     path, text if own else f"{text}; leave it out with channels: {{{name}: off}}"
                 )
         for name, spec in source.channels.items():
-            if not isinstance(spec, ChannelSpec) and profile and name not in profile.channels:
+            if spec == "off" and profile and name not in profile.channels:
                 hint = did_you_mean(name, profile.channels)
                 yield Finding(
                     ("channels", name), f"the profile has no channel {name!r}{hint}", at_key=True
                 )
-            elif not isinstance(spec, ChannelSpec) and not source.profile:
+            elif spec == "off" and not source.profile:
                 yield Finding(("channels", name), "off is for the channels of a profile")
 
     @staticmethod
     def _own(kind: str, entries: Mapping[str, Entry], source: SourceSpec) -> Iterator[Finding]:
         for name, spec in source.channels.items():
             path = ("channels", name)
-            if isinstance(spec, ChannelSpec):
+            if spec != "off":
                 found = _channel_findings(kind, entries, name, spec)
                 yield from (each.under(path) for each in found)
 
@@ -139,7 +140,7 @@ def _ungroupable(source: SourceSpec, profile: Profile | None) -> Iterator[Findin
     grouping = source.grouping or (profile.grouping if profile else GroupingSpec())
     blocks = [block for each in grouping.exact for block in each.blocks]
     for name, spec in specs_of(source, profile).items():
-        if len(spec.addresses) != 1:
+        if not isinstance(spec, RegisterSpec) or len(spec.addresses) != 1:
             continue
         path: Path = ("channels", name) if name in source.channels else ("profile",)
         first, last = spec.addresses[spec.table], spec.addresses[spec.table] + spec.width - 1

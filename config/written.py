@@ -17,7 +17,7 @@ from pydantic_settings import (
 
 from config.catalogue import Kind
 from config.limits import Defaults, LimitSet
-from config.lines import Line
+from config.lines import WrittenLine
 from config.model import Id
 from config.site import InfluxDb, Mqtt, StoreSettings
 from config.sources import EquipmentSpec, Profile
@@ -73,7 +73,7 @@ class SiteFile(BaseSettings):
     site: Id
     gateway: Id
     """Which gateway this is; where one file serves several, the environment says it."""
-    lines: Annotated[tuple[Line, ...], Field(min_length=1)]
+    lines: Annotated[tuple[WrittenLine, ...], Field(min_length=1)]
     equipment: Annotated[tuple[EquipmentSpec, ...], Field(min_length=1)]
     limits: Mapping[Id, LimitSet] = Field(default_factory=dict)
     """Named limit sets, so that identical chambers have identical limits."""

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import click
 
@@ -10,7 +10,8 @@ from monitor.cli.exits import CONFIG, leave
 from monitor.cli.options import json_option
 
 if TYPE_CHECKING:
-    from config.plant import Plant
+    from config.lines import OpcUa
+    from config.plant import Plant, Source
 
 BLOB, SCAN, READING = 140, 7, 9.5
 """Bytes that a blob, each scan and each reading in it take, compressed: fitted to noisy float32."""
@@ -48,12 +49,14 @@ def check(file: Path, as_json: bool) -> None:
 
 
 def summary(plant: "Plant") -> dict[str, str | int | float]:
-    """Return what a plant comes to; rates are per second."""
+    """Return what a plant comes to; rates are per second.
+
+    Requests are those that ask for values: a subscribed node costs none.
+    """
     from monitor.store.opening import USUAL_QUOTA
 
     sources = plant.sources
     quota = plant.store.quota or USUAL_QUOTA
-    readings = sum(len(source.channels) / source.period for source in sources) * 10**9
     return {
         "site": plant.site,
         "gateway": plant.gateway,
@@ -62,33 +65,80 @@ def summary(plant: "Plant") -> dict[str, str | int | float]:
         "equipments": len(plant.equipment),
         "sources": len(sources),
         "channels": sum(len(source.channels) for source in sources),
+        "subscribed_nodes": sum(len(each.channels) for each in sources if _subscribed(plant, each)),
         "rules": sum(len(channel.rules) for source in sources for channel in source.channels),
         "requests_per_second": round(_requests(plant), 1),
-        "readings_per_second": round(readings, 1),
+        "readings_per_second": round(_readings(plant), 1),
+        "changes_per_second_at_most": round(_changes(plant), 1),
         "days_until_quota_about": round(quota / _bytes_per_day(plant), 1),
     }
+
+
+def _rate(source: "Source") -> float:
+    """Return how often a source comes round on its grid, per second."""
+    return 10**9 / source.period
+
+
+def _readings(plant: "Plant") -> float:
+    """Return the readings on the grid."""
+    return sum(len(source.channels) * _rate(source) for source in plant.sources)
+
+
+def _subscribed(plant: "Plant", source: "Source") -> "OpcUa | None":
+    """Return how the source is subscribed; None where it is polled."""
+    from config.lines import OpcUaLine
+
+    line = plant.lines[source.line]
+    return line.opcua if isinstance(line, OpcUaLine) and line.opcua.reading != "poll" else None
+
+
+def _publishings(plant: "Plant") -> float:
+    """Return the scans beside the grid, if every source has a change in every publishing."""
+    subscribed = (_subscribed(plant, source) for source in plant.sources)
+    return sum(10**9 / settings.publishing for settings in subscribed if settings)
+
+
+def _changes(plant: "Plant") -> float:
+    """Return the readings beside the grid, if every number changes between two publishings."""
+    from config.plant import ChannelType
+
+    return sum(
+        10**9 / settings.publishing
+        for source in plant.sources
+        if (settings := _subscribed(plant, source))
+        for channel in source.channels
+        if channel.type is ChannelType.ANALOG
+    )
 
 
 def _bytes_per_day(plant: "Plant") -> float:
     """Return what a day of readings takes: an estimate, for noisy values, which compress worst."""
     from monitor.recorder import GROUP
 
-    scans = sum(10**9 / source.period for source in plant.sources)
-    readings = sum(len(source.channels) * 10**9 / source.period for source in plant.sources)
+    scans = sum(map(_rate, plant.sources)) + _publishings(plant)
+    readings = _readings(plant) + _changes(plant)
     groups = -(-len(plant.equipment) // GROUP)
     blobs = min(groups * 10**9 / plant.store.tick, scans)
     return DAY * (BLOB * blobs + SCAN * scans + READING * readings)
 
 
 def _requests(plant: "Plant") -> float:
+    return sum(_requests_of(plant, source) * _rate(source) for source in plant.sources)
+
+
+def _requests_of(plant: "Plant", source: "Source") -> int:
+    """Return how many requests one round of a source takes."""
+    from config.lines import ModbusLine, OpcUaLine
     from drivers.modbus.plan import plan
 
-    return sum(
-        len(plan([channel.register for channel in source.channels], source.grouping))
-        * 10**9
-        / source.period
-        for source in plant.sources
-    )
+    line = plant.lines[source.line]
+    match line:
+        case ModbusLine():
+            return len(plan([channel.register for channel in source.channels], source.grouping))
+        case OpcUaLine():
+            return 0 if _subscribed(plant, source) else 1
+        case _:
+            assert_never(line)
 
 
 @click.command()

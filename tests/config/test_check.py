@@ -262,7 +262,7 @@ FAULTS = {
         [
             (
                 "15:12: profiles.own.channels.co2: "
-                "an address is missing: one of coil, discrete, input, holding"
+                "an address is missing: one of coil, discrete, input, holding; over OPC UA a node"
             )
         ],
     ),
@@ -361,11 +361,6 @@ FAULTS = {
         "http://me:hunter2@127",
         ["4:17: influxdb.url: no names and passwords here: give user and password or token"],
     ),
-    "OPC UA": (
-        "modbus: {host: 192.0.2.1}",
-        'opcua: {endpoint: "opc.tcp://x"}',
-        ["17:19: lines.0.opcua: this release reads Modbus TCP; OPC UA is not read yet"],
-    ),
     "reserved equipment": (
         "name: incubator-1",
         "name: gateway",
@@ -425,6 +420,7 @@ def test_shape_and_references_are_reported_together_by_line(tmp_path: Path) -> N
     assert [each.split(": ")[0:2] for each in problems(tmp_path, text)] == [
         ["2:1", "zite"],
         ["10:9", "limits.warm.temperature.1"],
+        ["23:13", "equipment.0.limits"],
         ["25:29", "equipment.0.sources.0.unit"],
     ]
 
