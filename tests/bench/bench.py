@@ -1,9 +1,11 @@
 """The budgets, measured: ``./cyto bench``.
 
-Runs the daemon under its load (many equipments on Modbus TCP at 1 Hz, a rule on every channel, a
-durable store, a real broker, a database that counts), beside it, before and after, the script of
-an afternoon that does the same job, and prints every budget with what was measured.
-It reports; with ``--check`` a budget that is missed is exit 1.
+Runs the daemon under its load (many equipments on Modbus TCP at 1 Hz, or with ``--opcua`` nodes
+that change at 1 Hz; a rule on every channel, a durable store, a real broker, a database that
+counts), beside it, before and after, the script of an afternoon that does the same job, and prints
+every budget with what was measured.
+It reports; with ``--check`` a budget that is missed is exit 1, and a change that was served and did
+not arrive is exit 1 always.
 """
 
 import argparse
@@ -19,16 +21,20 @@ from pathlib import Path
 from monitor.cli.exits import Failure
 from tests.bench import budget, gauges, spy
 from tests.bench.budget import Row
-from tests.bench.rows import Measured, all_rows
+from tests.bench.modbus import Modbus
+from tests.bench.opcua import OpcUa
+from tests.bench.opcua_load import CHANNELS
+from tests.bench.rows import Beside, Measured, all_rows
 from tests.bench.runs import (
     Span,
+    bare_run,
     commands,
     daemon_run,
     reference_run,
     spied_run,
     stepped_run,
 )
-from tests.bench.scene import BenchError, Size
+from tests.bench.scene import BenchError, Size, Wire
 from tests.bench.spy import Profile
 from tests.support.debian import UnavailableError, tool
 
@@ -36,6 +42,8 @@ SCHEMA = "cytowatch.bench.v1"
 LONGEST_STEPPED = 30.0
 CLI_TIMES = 10
 TOLD_FUNCTIONS = 30
+MODBUS_EQUIPMENTS = 400
+OPCUA_EQUIPMENTS = 40
 UNAVAILABLE = 69
 MISSED = 1
 
@@ -44,7 +52,7 @@ MISSED = 1
 class Options:
     """What the command line says."""
 
-    size: Size
+    wire: Wire
     span: Span
     as_json: bool
     check: bool
@@ -81,38 +89,47 @@ def run(options: Options, folder: Path) -> int:
         print(json.dumps(report(options, measured, rows, profile)))
     else:
         tell(options, measured.machine, rows, profile)
+    if lost := measured.plain.lost + measured.fast.lost:
+        say(f"{lost} changes were served and did not arrive: that is a defect, whatever the rest")
+        return MISSED
     return MISSED if options.check and budget.missed(rows) else 0
 
 
 def measure(options: Options, folder: Path) -> Measured:
     """Run one after the other; the script on both sides of the run it is compared with."""
-    size, span = options.size, options.span
+    wire, span = options.wire, options.span
     third = Span(span.warm_up, span.seconds / 3)
     short = Span(span.warm_up, min(span.seconds, LONGEST_STEPPED))
     machine = gauges.machine(folder)
     if machine.busy:
         say(f"others are at work here (load average {machine.load:.1f}): figures will be worse")
     say("the script beside us")
-    before = reference_run(size, third, folder / "before")
+    before = beside(wire, third, folder / "before")
     say("the daemon on asyncio")
-    plain = daemon_run(size, span, folder / "asyncio", "asyncio")
+    plain = daemon_run(wire, span, folder / "asyncio", "asyncio")
     say("the script again")
-    between = reference_run(size, third, folder / "between")
+    between = beside(wire, third, folder / "between")
     say("the daemon on uvloop")
-    fast = daemon_run(size, span, folder / "uvloop", "uvloop")
+    fast = daemon_run(wire, span, folder / "uvloop", "uvloop")
     say("the script once more")
-    after = reference_run(size, third, folder / "after")
+    after = beside(wire, third, folder / "after")
     say("the daemon with every step of its loop timed")
-    steps = stepped_run(size, short, folder / "steps")
+    steps = stepped_run(wire, short, folder / "steps")
     say("the command line")
-    called = commands(size, folder / "commands", CLI_TIMES)
+    called = commands(wire, folder / "commands", CLI_TIMES)
     return Measured(machine, (before, between, after), plain, fast, steps, called)
+
+
+def beside(wire: Wire, span: Span, folder: Path) -> Beside:
+    """Look at the script, and at what does even less where there is such."""
+    script = reference_run(wire, span, folder)
+    return Beside(script, bare_run(wire, span, folder.with_name(f"{folder.name}-bare")))
 
 
 def profiled(options: Options, file: Path, folder: Path) -> Profile:
     """Look at where the CPU goes; the stacks stay in ``file``."""
     say(f"the daemon under py-spy; its stacks go to {file}")
-    return spied_run(options.size, options.span, folder / "spied", "asyncio", file)
+    return spied_run(options.wire, options.span, folder / "spied", "asyncio", file)
 
 
 def report(
@@ -122,7 +139,8 @@ def report(
     told: dict[str, object] = {
         "schema": SCHEMA,
         "machine": {**asdict(measured.machine), "busy": measured.machine.busy},
-        "load": {**asdict(options.size), "period_s": 1, **asdict(options.span)},
+        "load": {"words": options.wire.words, **asdict(options.wire.size), "period_s": 1}
+        | asdict(options.span),
         "rows": {row.key: row.as_json() for row in rows},
         "missed": [row.key for row in budget.missed(rows)],
     }
@@ -135,10 +153,9 @@ def tell(
     options: Options, machine: gauges.Machine, rows: Sequence[Row], profile: Profile | None
 ) -> None:
     """Print it for people."""
-    size, span = options.size, options.span
+    span = options.span
     print(
-        f"{size.equipments} equipments of {size.channels} float32 at 1 Hz, looked at for"
-        f" {span.seconds:g} s after {span.warm_up:g} s\n"
+        f"{options.wire.words}, looked at for {span.seconds:g} s after {span.warm_up:g} s\n"
         f"{machine.cores} cores {machine.model}, Linux {machine.kernel}, Python {machine.python},"
         f" {machine.file_system}, load average {machine.load:.2f} before"
         f"{' (BUSY: others are at work)' if machine.busy else ''}\n"
@@ -162,8 +179,10 @@ def parse() -> Options:
     parser = argparse.ArgumentParser(prog="./cyto bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="to look at the daemon")
     parser.add_argument("--warm-up", type=float, default=10, help="seconds before that")
-    parser.add_argument("--equipments", type=int, default=400)
-    parser.add_argument("--channels", type=int, default=25, help="float32 of each")
+    parser.add_argument("--opcua", action="store_true", help="OPC UA in place of Modbus TCP")
+    parser.add_argument("--equipments", type=int, help="default: 400, with --opcua 40")
+    parser.add_argument("--channels", type=int, default=25, help="of each")
+    parser.add_argument("--lines", type=int, default=4, help="servers, with --opcua")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--check", action="store_true", help="exit 1 when a budget is missed")
     parser.add_argument(
@@ -176,10 +195,15 @@ def parse() -> Options:
         "--folder", type=Path, help="on the disk to be measured; else a temporary one"
     )
     given = parser.parse_args()
-    if min(given.seconds, given.equipments, given.channels) <= 0 or given.warm_up < 0:
-        parser.error("seconds, equipments and channels are more than nothing")
+    size = Size(
+        given.equipments or (OPCUA_EQUIPMENTS if given.opcua else MODBUS_EQUIPMENTS), given.channels
+    )
+    if min(given.seconds, size.equipments, size.channels, given.lines) <= 0 or given.warm_up < 0:
+        parser.error("seconds, equipments, channels and lines are more than nothing")
+    if given.opcua and (size.channels > len(CHANNELS) or given.lines > size.equipments):
+        parser.error(f"a bioreactor has {len(CHANNELS)} channels at most, and a line one of them")
     return Options(
-        Size(given.equipments, given.channels),
+        OpcUa(size, given.lines) if given.opcua else Modbus(size),
         Span(given.warm_up, given.seconds),
         given.json,
         given.check,

@@ -1,18 +1,22 @@
 """An InfluxDB that only counts: takes writes, gunzips them, answers 204, and tells what it saw.
 
-``GET /count`` gives the counts as JSON: requests, bytes, bodies that came twice, and the lines of
-each measurement.
+``GET /count`` gives the counts as JSON: requests, bytes, bodies that came twice, the lines of each
+measurement, and the readings that bear a source time: each once, however often it was sent, by the
+second of that time.
 """
 
 import argparse
 import asyncio
 import hashlib
+import re
 import zlib
 from collections import Counter
 
 from aiohttp import web
 
 GZIP = b"\x1f\x8b"
+SOURCE_TIME = re.compile(rb"([a-z0-9_]+)_source=(\d+)i")
+"""A channel and the time (ms) that its device gave its value."""
 
 
 class Database:
@@ -22,6 +26,8 @@ class Database:
         self.requests = self.bytes = self.repeated = 0
         self.lines: Counter[bytes] = Counter()
         self.seen: set[bytes] = set()
+        self.changes: Counter[int] = Counter()
+        self.changes_seen: set[tuple[bytes, bytes, bytes]] = set()
 
     async def write(self, request: web.Request) -> web.Response:
         """Take one write."""
@@ -33,7 +39,19 @@ class Database:
         self.bytes += len(body)
         content = gunzip(body) if body.startswith(GZIP) else body
         self.lines.update(line.split(b",", 1)[0] for line in content.splitlines())
+        if b"_source=" in content:
+            self.take_changes(content)
         return web.Response(status=204)
+
+    def take_changes(self, content: bytes) -> None:
+        """Count the readings that have a source time, and were not sent before."""
+        for line in content.splitlines():
+            series = line.split(b" ", 1)[0]
+            for channel, time in SOURCE_TIME.findall(line):
+                change = series, channel, time
+                if change not in self.changes_seen:
+                    self.changes_seen.add(change)
+                    self.changes[int(time) // 1000] += 1
 
     async def count(self, _: web.Request) -> web.Response:
         """Tell what was written so far."""
@@ -43,6 +61,7 @@ class Database:
                 "bytes": self.bytes,
                 "repeated": self.repeated,
                 "lines": {measurement.decode(): n for measurement, n in self.lines.items()},
+                "changes": self.changes,
             }
         )
 

@@ -3,11 +3,27 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tests.bench import budget, gauges
 from tests.bench.budget import Row
 from tests.bench.latency import percentile
-from tests.bench.runs import Commands, DaemonRun, ReferenceRun, SteppedRun
+from tests.bench.runs import BareRun, Commands, DaemonRun, ReferenceRun, SteppedRun
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What was looked at beside the daemon, at one time."""
+
+    script: ReferenceRun
+    bare: BareRun | None
+
+
+class Scale(NamedTuple):
+    """What the figures of a run of the daemon are held against (microseconds a reading)."""
+
+    script: float
+    bare: float | None
 
 
 @dataclass(frozen=True)
@@ -15,26 +31,21 @@ class Measured:
     """All that was measured."""
 
     machine: gauges.Machine
-    scripts: tuple[ReferenceRun, ReferenceRun, ReferenceRun]
+    beside: tuple[Beside, Beside, Beside]
     """Before, between and after the two runs of the daemon: machines drift."""
     plain: DaemonRun
     fast: DaemonRun
     steps: SteppedRun
     commands: Commands
 
-    @property
-    def script_us(self) -> tuple[float, float, float]:
-        """Microseconds a reading of the script, each time."""
-        before, between, after = (script.window.us for script in self.scripts)
-        return before, between, after
-
 
 def all_rows(measured: Measured) -> list[Row]:
     """Every row of the table, in its order."""
     return [
-        *reference_rows(measured),
-        *cpu_rows("asyncio", measured.plain, statistics.mean(measured.script_us[:2])),
-        *cpu_rows("uvloop", measured.fast, statistics.mean(measured.script_us[1:])),
+        *reference_rows(measured.beside),
+        *bare_rows(measured.beside),
+        *cpu_rows("asyncio", measured.plain, scale(measured.beside[:2])),
+        *cpu_rows("uvloop", measured.fast, scale(measured.beside[1:])),
         *step_rows(measured.steps),
         *quality_rows("asyncio", measured.plain),
         *quality_rows("uvloop", measured.fast),
@@ -43,37 +54,73 @@ def all_rows(measured: Measured) -> list[Row]:
     ]
 
 
-def reference_rows(measured: Measured) -> list[Row]:
+def scale(beside: Sequence[Beside]) -> Scale:
+    """Return what those before and after a run took on the average."""
+    bare = bare_us(beside)
+    return Scale(
+        statistics.mean(one.script.window.us for one in beside),
+        statistics.mean(bare) if bare else None,
+    )
+
+
+def bare_us(beside: Sequence[Beside]) -> list[float]:
+    """Return what each of those took that only get the values."""
+    return [one.bare.us for one in beside if one.bare is not None]
+
+
+def reference_rows(beside: Sequence[Beside]) -> list[Row]:
     """What the script takes."""
-    first = measured.scripts[0]
-    each = ", ".join(f"{us:.2f}" for us in measured.script_us)
-    mean = statistics.mean(measured.script_us)
-    published = sum(script.published for script in measured.scripts)
+    first = beside[0].script
+    published = sum(one.script.published for one in beside)
+    mean, each = in_turn([one.script.window.us for one in beside])
     return [
-        Row("reference_cpu_us", "the script: CPU per reading", mean, "µs", None, f"{each} in turn"),
+        Row("reference_cpu_us", "the script: CPU per reading", mean, "µs", None, each),
         Row("reference_share", "  of the readings due, acknowledged", _share(first), "%"),
         Row("reference_memory_mb", "  memory", first.memory.most, "MB"),
         Row("reference_published", "  crossings told to the broker", published, ""),
     ]
 
 
-def cpu_rows(loop: str, run_: DaemonRun, reference_us: float) -> list[Row]:
+def bare_rows(beside: Sequence[Beside]) -> list[Row]:
+    """What it takes to get the values alone; no row where nobody does that."""
+    if beside[0].bare is None:
+        return []
+    mean, each = in_turn(bare_us(beside))
+    return [
+        Row("bare_cpu_us", "asyncua alone: CPU per reading", mean, "µs", None, each),
+        Row("bare_memory_mb", "  memory", beside[0].bare.memory.most, "MB"),
+    ]
+
+
+def in_turn(each: Sequence[float]) -> tuple[float, str]:
+    """Return the mean, and all of them in words."""
+    return statistics.mean(each), f"{', '.join(f'{one:.2f}' for one in each)} in turn"
+
+
+def cpu_rows(loop: str, run_: DaemonRun, beside: Scale) -> list[Row]:
     """What the daemon takes."""
     window = run_.window
     kernel = 100 * window.system_ns / window.cpu_ns
     percent = window.cpu_ns / window.seconds / 1e7
     return [
         Row(f"cpu_us_{loop}", f"{loop}: CPU per reading, wire to acknowledged", window.us, "µs"),
-        Row(
-            f"cpu_ratio_{loop}",
-            "  ratio to the script",
-            window.us / reference_us,
-            "",
-            budget.CPU_RATIO,
-        ),
+        *ratio_rows(loop, window.us, beside),
         Row(f"cpu_percent_{loop}", "  of one core", percent, "%"),
         Row(f"cpu_kernel_{loop}", "  of it in the kernel", kernel, "%", None, "rough: by ticks"),
         Row(f"share_{loop}", "  of the readings due, acknowledged", _share(run_), "%"),
+    ]
+
+
+def ratio_rows(loop: str, us: float, beside: Scale) -> list[Row]:
+    """How the daemon compares: its budget is a share of the script, or so much above the bare."""
+    ratio = us / beside.script
+    if beside.bare is None:
+        return [Row(f"cpu_ratio_{loop}", "  ratio to the script", ratio, "", budget.CPU_RATIO)]
+    same = f"at most {budget.BARE_RATIO * beside.bare:.1f} µs here: 25 where asyncua alone costs 20"
+    key, what = f"cpu_ratio_bare_{loop}", "  ratio to asyncua alone"
+    return [
+        Row(key, what, us / beside.bare, "", budget.BARE_RATIO, same),
+        Row(f"cpu_ratio_{loop}", "  ratio to the script", ratio, ""),
     ]
 
 
@@ -205,10 +252,19 @@ def store_rows(measured: Measured) -> list[Row]:
         Row(
             "commits", "  commits (one fsync each) a second", seen["commits"] / seen["seconds"], ""
         ),
+        *lost_rows(measured),
         Row("requests", "database: requests a second", window.requests / window.seconds, ""),
         Row("sent_bytes", "  bytes sent per reading", window.sent_bytes / window.readings, "B"),
         Row("repeated", "  bodies sent twice", repeated, "", budget.NONE),
     ]
+
+
+def lost_rows(measured: Measured) -> list[Row]:
+    """What was served and is not in the database; of what is polled nothing can be lost so."""
+    if measured.beside[0].bare is None:
+        return []
+    lost = measured.plain.lost + measured.fast.lost
+    return [Row("lost", "changes served that did not arrive", lost, "", budget.NONE)]
 
 
 def _share(run_: ReferenceRun | DaemonRun) -> float:

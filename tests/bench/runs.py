@@ -11,23 +11,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drivers.simulated.load import limit
 from monitor.operators.protocol import GridStatus
 from tests.bench import gauges, latency, spy
 from tests.bench.daemon import Daemon, Loop, Start, daemon, run_command, stepped_command
 from tests.bench.latency import Delays
 from tests.bench.scene import (
-    HERE,
     ROOT,
     BenchError,
     Counts,
+    Process,
     Scene,
-    Size,
+    Wire,
     environment,
     process,
     scene,
@@ -39,8 +37,6 @@ DEAD = 4.0
 """Seconds for which everything is dead before the daemon is told to stop."""
 LOOK = 0.01
 FLOW_TIMEOUT = 30.0
-LOAD_KIND = "load"
-REFERENCE_KIND = "incubator"
 
 
 @dataclass(frozen=True)
@@ -84,10 +80,22 @@ class ReferenceRun:
 
 
 @dataclass(frozen=True)
+class BareRun:
+    """What it takes to get the values and do nothing with them."""
+
+    us: float
+    """Microseconds of CPU for each reading."""
+    readings: int
+    memory: gauges.Memory
+
+
+@dataclass(frozen=True)
 class DaemonRun:
     """What the daemon took, and how well it did."""
 
     window: Window
+    lost: int
+    """Changes that were served meanwhile, and did not arrive."""
     memory: gauges.Memory
     start: Start
     grid: GridStatus
@@ -128,53 +136,70 @@ class Edge:
     counts: Counts
 
 
-def reference_run(size: Size, span: Span, folder: Path) -> ReferenceRun:
+def reference_run(wire: Wire, span: Span, folder: Path) -> ReferenceRun:
     """Look at the script."""
     with (
-        scene(size, folder) as around,
+        scene(wire, folder) as around,
         latency.listening(around.broker.port, "reference/#") as heard,
-        process(reference_command(around), folder / "reference.log") as script,
+        process(wire.script(around), folder / "reference.log") as script,
     ):
-        window = look(around, script.pid, span, REFERENCE_KIND)
+        window = look(around, script.pid, span)
         return ReferenceRun(window, gauges.memory(script.pid), len(heard))
 
 
-def reference_command(around: Scene) -> Sequence[str]:
-    """The script, told of its devices, database and broker."""
-    limits = [limit(channel) for channel in range(around.size.channels)]
-    return [
-        *(sys.executable, str(HERE / "reference.py"), "--ports", json.dumps(list(around.ports))),
-        *("--limits", json.dumps(limits), "--influx", around.database_url),
-        *("--mqtt-port", str(around.broker.port)),
-    ]
+def bare_run(wire: Wire, span: Span, folder: Path) -> BareRun | None:
+    """Look at what only takes the values; None where the wire has no such."""
+    with scene(wire, folder) as around:
+        command = wire.bare(around)
+        if command is None:
+            return None
+        with process(command, folder / "bare.log") as bare:
+            time.sleep(span.warm_up)
+            first = counted(bare)
+            time.sleep(span.seconds)
+            last = counted(bare)
+            readings = last["readings"] - first["readings"]
+            if readings == 0:
+                raise BenchError(f"nothing came in {span.seconds:.0f} s; see {folder / 'bare.log'}")
+            us = (last["cpu_ns"] - first["cpu_ns"]) / readings / 1000
+            return BareRun(us, readings, gauges.memory(bare.pid))
 
 
-def daemon_run(size: Size, span: Span, folder: Path, loop: Loop) -> DaemonRun:
+def counted(bare: Process) -> dict[str, int]:
+    """Have it tell what it counted so far."""
+    bare.send_signal(signal.SIGUSR1)
+    assert bare.stdout is not None
+    told: dict[str, int] = json.loads(bare.stdout.readline())
+    return told
+
+
+def daemon_run(wire: Wire, span: Span, folder: Path, loop: Loop) -> DaemonRun:
     """Look at the daemon, from its start to its end."""
     with (
-        scene(size, folder) as around,
+        scene(wire, folder) as around,
         latency.listening(around.broker.port, latency.EVENTS) as heard,
         daemon(around, run_command(around.site_file(), loop)) as ours,
     ):
         start = ours.start()
-        window = look(around, ours.pid, span, LOAD_KIND)
-        last = latency.boot_ns()
+        window = look(around, ours.pid, span)
+        last, ended = latency.boot_ns(), time.time()
         memory = gauges.memory(ours.pid)
         status = ours.status()
         time.sleep(GRACE)
+        counts = around.counts()
+        lost = wire.lost(around, counts.changes, (ended - window.seconds, ended))
         sent = latency.sent_crossings(around.crossings, last - round(window.seconds * 1e9), last)
         delays = latency.delays(sent, latency.heard_crossings(heard))
         around.end_devices_and_broker()
         stopped = exit_after(ours)
-        readings = status.last_scan * size.channels
-        kept = float(str(status.store.figures["telemetry_bytes"])) / readings
-        return DaemonRun(window, memory, start, status.grid, delays, stopped, kept)
+        kept = float(str(status.store.figures["telemetry_bytes"])) / counts.readings
+        return DaemonRun(window, lost, memory, start, status.grid, delays, stopped, kept)
 
 
-def stepped_run(size: Size, span: Span, folder: Path) -> SteppedRun:
+def stepped_run(wire: Wire, span: Span, folder: Path) -> SteppedRun:
     """Look at the daemon's event loop."""
     with (
-        scene(size, folder) as around,
+        scene(wire, folder) as around,
         daemon(around, stepped_command(around.site_file())) as ours,
     ):
         ours.start()
@@ -189,18 +214,18 @@ def stepped_run(size: Size, span: Span, folder: Path) -> SteppedRun:
         return SteppedRun(load, silence, stopped)
 
 
-def spied_run(size: Size, span: Span, folder: Path, loop: Loop, file: Path) -> spy.Profile:
+def spied_run(wire: Wire, span: Span, folder: Path, loop: Loop, file: Path) -> spy.Profile:
     """Look at where the daemon's CPU goes."""
-    with scene(size, folder) as around, daemon(around, run_command(around.site_file(), loop)) as d:
+    with scene(wire, folder) as around, daemon(around, run_command(around.site_file(), loop)) as d:
         d.start()
         time.sleep(span.warm_up)
         spy.record(d.pid, span.seconds, file)
         return spy.read(file)
 
 
-def commands(size: Size, folder: Path, times: int) -> Commands:
+def commands(wire: Wire, folder: Path, times: int) -> Commands:
     """Look at what people start: ``check`` of the load's file, and ``tail --help``."""
-    with scene(size, folder) as around:
+    with scene(wire, folder) as around:
         file = str(around.site_file())
     checks = [wall("check", file) for _ in range(max(1, times // 3))]
     return Commands(
@@ -228,19 +253,19 @@ def exit_after(ours: Daemon) -> float:
     return ours.terminate()
 
 
-def look(around: Scene, pid: int, span: Span, measurement: str) -> Window:
+def look(around: Scene, pid: int, span: Span) -> Window:
     """Warm up, then measure between two moments at which the database had just got something."""
     time.sleep(span.warm_up)
-    first = edge(around, pid, measurement)
+    first = edge(around, pid)
     time.sleep(span.seconds)
-    last = edge(around, pid, measurement)
+    last = edge(around, pid)
     seconds = last.at - first.at
     return Window(
         seconds=seconds,
         cpu_ns=last.cpu_ns - first.cpu_ns,
         system_ns=last.system_ns - first.system_ns,
-        readings=(last.counts.scans - first.counts.scans) * around.size.channels,
-        due=seconds * around.size.equipments * around.size.channels,
+        readings=last.counts.readings - first.counts.readings,
+        due=seconds * around.wire.size.equipments * around.wire.size.channels,
         requests=last.counts.requests - first.counts.requests,
         repeated=last.counts.repeated,
         sent_bytes=last.counts.bytes - first.counts.bytes,
@@ -248,11 +273,11 @@ def look(around: Scene, pid: int, span: Span, measurement: str) -> Window:
     )
 
 
-def edge(around: Scene, pid: int, measurement: str) -> Edge:
-    """Wait until more scans have come, so that what was spent on them counts with them."""
-    before = around.counts(measurement).scans
+def edge(around: Scene, pid: int) -> Edge:
+    """Wait until more readings have come, so that what was spent on them counts with them."""
+    before = around.counts().readings
     deadline = time.monotonic() + FLOW_TIMEOUT
-    while (counts := around.counts(measurement)).scans == before:
+    while (counts := around.counts()).readings == before:
         if time.monotonic() > deadline:
             raise BenchError(f"the database got no reading in {FLOW_TIMEOUT:.0f} s")
         time.sleep(LOOK)

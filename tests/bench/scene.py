@@ -1,5 +1,6 @@
 """What stands around the one that is measured, each a process of its own on free loopback ports:
-the devices (``drivers.simulated.load``), an InfluxDB that counts, and a real Mosquitto.
+the devices (``modbus.py`` and ``opcua.py`` say which), an InfluxDB that counts, and a real
+Mosquitto.
 """
 
 import json
@@ -12,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from drivers.simulated.site import load_site_file
 from tests.support.debian import Tool
 from tests.support.servers import Mosquitto
 
@@ -45,8 +46,50 @@ class Counts:
     bytes: int
     repeated: int
     """Bodies that came a second time."""
-    scans: int
-    """Lines of the equipment's measurement, and not of events and the like."""
+    lines: Mapping[str, int]
+    """By measurement."""
+    changes: Mapping[int, int]
+    """Readings that bear a source time, each once however often it was sent: by the whole seconds
+    (UTC) of that time."""
+    readings: int
+    """Of the equipment, and not of events and the like; what is sent again is none."""
+
+
+class Wire(Protocol):
+    """A protocol to be measured: who serves it, who watches it beside us, and what a reading is."""
+
+    @property
+    def size(self) -> "Size":
+        """How much is watched."""
+
+    @property
+    def words(self) -> str:
+        """The load, for people."""
+
+    def devices(self, folder: Path) -> Sequence[str]:
+        """The command that serves it; it says its ``ports`` in a line of JSON when it does.
+
+        In ``folder`` it writes ``CROSSINGS``, JSON lines.
+        """
+
+    def site_text(self, around: "Scene") -> str:
+        """The file that a daemon watches it by."""
+
+    def script(self, around: "Scene") -> Sequence[str]:
+        """The command of the script beside us."""
+
+    def bare(self, around: "Scene") -> Sequence[str] | None:
+        """The command of what does nothing but take the values; None where there is no such."""
+
+    def readings(self, lines: Mapping[str, int], changes: Mapping[int, int]) -> int:
+        """How many readings the database got; of the daemon or of the script."""
+
+    def lost(self, around: "Scene", changes: Mapping[int, int], span: tuple[float, float]) -> int:
+        """Changes served in ``span`` (UTC seconds) that are not among those which arrived."""
+
+
+CROSSINGS = "crossings.jsonl"
+"""Where the devices tell when they sent what crosses a limit."""
 
 
 class Broker(Mosquitto):
@@ -72,14 +115,16 @@ class Broker(Mosquitto):
 class Scene:
     """Everything but the one that is measured."""
 
-    size: Size
+    wire: Wire
     folder: Path
     devices: Process
     ports: Sequence[int]
     database_port: int
     broker: Broker
-    crossings: Path
-    """Where the devices tell when they sent what crosses a limit; JSON lines."""
+
+    @property
+    def crossings(self) -> Path:
+        return self.folder / CROSSINGS
 
     @property
     def database_url(self) -> str:
@@ -92,23 +137,18 @@ class Scene:
     def site_file(self) -> Path:
         """Write the file that a daemon watches all this by."""
         file = self.folder / "site.yaml"
-        text = load_site_file(
-            self.ports,
-            self.size.channels,
-            self.state,
-            mqtt_port=self.broker.port,
-            influxdb_url=self.database_url,
-        )
-        file.write_text(text, encoding="utf-8")
+        file.write_text(self.wire.site_text(self), encoding="utf-8")
         return file
 
-    def counts(self, measurement: str) -> Counts:
+    def counts(self) -> Counts:
         """Ask the database what it got."""
         counts = f"{self.database_url}/count"
         with urllib.request.urlopen(counts, timeout=10) as answer:  # noqa: S310 - http, our own
             said = json.load(answer)
-        scans = said["lines"].get(measurement, 0)
-        return Counts(said["requests"], said["bytes"], said["repeated"], scans)
+        changes = {int(second): count for second, count in said["changes"].items()}
+        readings = self.wire.readings(said["lines"], changes)
+        requests = said["requests"], said["bytes"], said["repeated"]
+        return Counts(*requests, said["lines"], changes, readings)
 
     def end_devices_and_broker(self) -> None:
         """Let every connection be refused from now on."""
@@ -122,25 +162,16 @@ class Scene:
 
 
 @contextmanager
-def scene(size: Size, folder: Path) -> Iterator[Scene]:
+def scene(wire: Wire, folder: Path) -> Iterator[Scene]:
     """Set everything up, and take it down however the block ends."""
     folder.mkdir()
-    crossings = folder / "crossings.jsonl"
     with ExitStack() as running:
         sink = running.enter_context(process([sys.executable, str(HERE / "http_sink.py")]))
-        devices = running.enter_context(process(_devices(size, crossings)))
+        devices = running.enter_context(process(wire.devices(folder)))
         said = json.loads(_first_line(devices, "the simulated devices"))
         port = int(_first_line(sink, "the counting database"))
         broker = running.enter_context(Broker(folder / "mosquitto"))
-        yield Scene(size, folder, devices, said["ports"], port, broker, crossings)
-
-
-def _devices(size: Size, crossings: Path) -> Sequence[str]:
-    return [
-        *(sys.executable, "-m", "drivers.simulated.load"),
-        *("--equipments", str(size.equipments), "--channels", str(size.channels)),
-        *("--record", str(crossings)),
-    ]
+        yield Scene(wire, folder, devices, said["ports"], port, broker)
 
 
 def environment() -> Mapping[str, str]:

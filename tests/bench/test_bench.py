@@ -32,18 +32,29 @@ KEYS = {
     *("start_s", "start_s_uvloop", "check_s", "exit_s", "exit_s_uvloop", "exit_hung_s", "cli_ms"),
     *("stored_bytes", "written_bytes", "commits", "requests", "sent_bytes", "repeated"),
 }
+OPCUA_KEYS = {
+    *KEYS,
+    *("bare_cpu_us", "bare_memory_mb", "cpu_ratio_bare_asyncio", "cpu_ratio_bare_uvloop", "lost"),
+}
 BENCH = [sys.executable, str(HERE / "bench.py"), "--equipments", "8", "--channels", "5"]
 GENEROUS = 60.0
 
 
 @pytest.mark.real
 @pytest.mark.timeout(300)
-def test_every_row_is_there_and_is_a_number() -> None:
-    command = [*BENCH, "--seconds", "3", "--warm-up", "1", "--json"]
+@pytest.mark.parametrize(
+    ("wire", "keys"),
+    [
+        pytest.param(["--warm-up", "1"], KEYS, id="Modbus"),
+        pytest.param(["--warm-up", "3", "--opcua", "--lines", "2"], OPCUA_KEYS, id="OPC UA"),
+    ],
+)
+def test_every_row_is_there_and_is_a_number(wire: list[str], keys: set[str]) -> None:
+    command = [*BENCH, "--seconds", "3", *wire, "--json"]
     done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)
-    assert (told["schema"], set(told["rows"])) == ("cytowatch.bench.v1", KEYS)
+    assert (told["schema"], set(told["rows"])) == ("cytowatch.bench.v1", keys)
     wrong = {
         key: row for key, row in told["rows"].items() if not isinstance(row["value"], float | int)
     }
