@@ -1,4 +1,5 @@
 import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,17 @@ def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
     assert all("==" in pin and pin.endswith("\\") for pin in pinned)
     assert all(line.strip().startswith("--hash=sha256:") for line in lines if line not in pinned)
     assert not [line for line in lines if "://" in line]
+
+
+def test_the_lock_of_node_names_hashes_and_no_address() -> None:
+    packages = json.loads((ROOT / "tests/support/node/package-lock.json").read_text())["packages"]
+    installed = {name: each for name, each in packages.items() if name}
+    assert installed
+    assert not [name for name, each in installed.items() if "resolved" in each]
+    assert all(each["integrity"].startswith("sha512-") for each in installed.values())
+    declared = json.loads((ROOT / "tests/support/node/package.json").read_text())["dependencies"]
+    assert packages[""]["dependencies"] == declared
+    assert {name: installed[f"node_modules/{name}"]["version"] for name in declared} == declared
 
 
 def pins(lock: str) -> dict[str, Version]:

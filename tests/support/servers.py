@@ -48,6 +48,9 @@ def free_port() -> int:
 class Server(ABC):
     """A real server as a process of its own, with its data and log in one folder."""
 
+    TAKES_ORDERS = False
+    """Whether its standard input and output are pipes to us."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
@@ -67,14 +70,15 @@ class Server(ABC):
     def start(self) -> None:
         """Start it and return when it answers; raises RuntimeError with its log if it does not."""
         program, arguments = self.command()
+        told = subprocess.PIPE if self.TAKES_ORDERS else None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [program.path, *arguments],
                 cwd=self.folder,
                 env=program.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdin=told or subprocess.DEVNULL,
+                stdout=told or log,
+                stderr=log,
             )
         try:
             self._wait(self._process)
