@@ -27,6 +27,8 @@ from monitor.systemd import Notifier
 
 LEAST = 30.0
 """Seconds that anything may take beyond what it is known to take at most: a busy machine."""
+LONGEST_REST = Backoff().most
+"""Seconds that ``supervise`` waits between two tries."""
 LONGEST_COMMIT = 20.0
 """Seconds after which the disk is named; after ``recorder.LONGEST_COMMIT`` the daemon ends."""
 PERIODS = 3
@@ -153,7 +155,7 @@ class Watchdog:
             f"sink {sink.name}",
             "has delivered nothing, and got no answer",
             (confirmed, sink.tally.requests, outage.tries, outage.trying),
-            LEAST + max(sink.patience, Backoff().most),
+            LEAST + max(sink.patience, LONGEST_REST),
             idle=not any(lag.behind for lag in lags),
         )
 
@@ -219,7 +221,7 @@ def _connect_timeout(settings: LineSettings) -> int:
 
 def _of_try(name: str, outage: Outage, to_connect: float) -> Mark:
     """Return how far the supervision of a line is: a try ends, and after a rest another begins."""
-    patience = to_connect if outage.trying else LEAST + Backoff().most
+    patience = to_connect if outage.trying else LEAST + LONGEST_REST
     return Mark(
         name,
         "is neither connected nor lost" if outage.trying else "is not tried any more",

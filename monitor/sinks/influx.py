@@ -135,7 +135,7 @@ class InfluxSink:
     @property
     def patience(self) -> float:
         """See ``monitor.sinks.base.Delivery``: the longest request that may be under way."""
-        largest = max((len(batch.body) for batch in self._sent.values()), default=MOST_BYTES)
+        largest = max((len(batch.body) for batch in self._sent.values()), default=0)
         return longest(largest, self._settings.timeout / _SECOND) + self._asked_to_wait
 
     async def hold(self, held: Callable[[], None]) -> None:

@@ -107,3 +107,34 @@ def test_the_wait_is_spread_and_capped(failures: int) -> None:
     backoff = Backoff(first=0.5, most=30.0)
 
     assert 0.05 <= backoff.wait(failures) <= backoff.ceiling(failures) <= 30.0
+
+
+async def test_a_cancellation_that_nobody_asked_for_ends_no_task() -> None:
+    """A library's own, that leaks out of ``hold``, would leave a line untried for ever."""
+    script = Script(LostError("refused"))
+    hold = script.hold
+    leaked = [True]
+
+    async def leaky(held: Held) -> None:
+        if leaked:
+            leaked.clear()
+            raise asyncio.CancelledError
+        await hold(held)
+
+    outage = Outage("line-1", lambda _phase, _text: None, lambda: 0)
+    task = asyncio.create_task(keep_running(leaky, outage, LostError, AT_ONCE))
+    await script.done.wait()
+    assert outage.held
+    assert outage.tries == 3
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_a_try_is_under_way_until_it_is_held_or_lost() -> None:
+    outage = Outage("line-1", lambda _phase, _text: None, lambda: 0)
+    seen = [(outage.tries, outage.trying)]
+    for step in (outage.begun, lambda: outage.lost("refused"), outage.begun, outage.regained):
+        step()
+        seen.append((outage.tries, outage.trying))
+    assert seen == [(0, False), (1, True), (1, False), (2, True), (2, False)]

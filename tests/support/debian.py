@@ -29,6 +29,7 @@ PACKAGES: Mapping[str, str] = {
     "influxd": "influxdb",
     "victoria-metrics": "victoria-metrics",
     "systemd-analyze": "systemd",
+    "systemd-sysusers": "systemd",
     "strace": "strace",
 }
 USUAL = ("mosquitto", "mosquitto_passwd", "mosquitto_sub", "influxd", "victoria-metrics")

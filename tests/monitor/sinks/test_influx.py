@@ -169,17 +169,31 @@ async def test_patience_is_given_as_asked_for(
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
+        assert sink.patience > seconds, "so long it is not stuck"
 
     monkeypatch.setattr("monitor.sinks.influx._patience", sleep)
+    sink = sink_to(fake.url, scene)
     await read(scene, readings(1, 10))
     fake.answers = [
         saying(429, **{"Retry-After": "7"}),
         saying(503, **{"Retry-After": "99999999"}),
     ]
-    await until_delivered(sink_to(fake.url, scene), scene)
+    await until_delivered(sink, scene)
     assert waits == [7, 300]
+    assert sink.patience < waits[-1]
     assert len({write.raw for write in fake.writes}) == 1
     assert len(fake.writes) == 3
+
+
+async def test_a_request_has_the_time_that_a_slow_link_takes(fake: Database, scene: Scene) -> None:
+    sink = sink_to(fake.url, scene, timeout="10s")
+    assert sink.patience == 20
+    await read(scene, readings(1, 10))
+    fake.otherwise = saying(500)
+    await loss(sink)
+    assert 20 < sink.patience < 21
+    sink._sent["telemetry"] = sink._sent["telemetry"]._replace(body=bytes(512 * 1024))
+    assert sink.patience == 20 + 128
 
 
 def up_to(most: int) -> Answer:

@@ -193,6 +193,21 @@ async def test_cursors_are_kept_per_sink_and_lane(path: Path) -> None:
         assert store.cursor("mqtt", "telemetry") == 0
 
 
+async def test_how_far_a_sink_is_behind_is_known_without_its_beginning_to_wait(
+    path: Path,
+) -> None:
+    async with Store.open(path, quota=QUOTA, sinks=["influxdb"]) as store:
+        groups = await store.groups([("incubator-0",)])
+        ticked = tick_of(groups, 1)
+        ticked.events += [event(1), event(2)]
+        await store.commit(ticked)
+        store.confirm("mqtt", "events", 1)
+        assert store.lags("influxdb") == {"events": (0, 2), "telemetry": (0, 1)}
+        assert store.lags("mqtt") == {"events": (1, 2)}
+        assert store.lags("mqtt")["events"].behind == 1
+        assert ("mqtt", "telemetry") not in store._followed
+
+
 async def test_what_is_not_committed_cannot_be_confirmed(store: Store) -> None:
     await store.commit(Tick(events=[event(1)]))
     with pytest.raises(ValueError, match="does not exist"):
