@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from config.model import Id, Model
+from config.model import Flag, Id, Model
 from config.plant import ChannelType
 
 RESERVED_KINDS = frozenset({"gateway", "event", "alarm_event"})
@@ -34,6 +34,13 @@ class Entry(Model):
     """For ``analog`` and ``counter``; empty: a bare number that is not converted."""
     names: Mapping[int, str] = Field(default_factory=dict)
     """For ``state``: what 0 (false) and 1 (true) are called, whichever way the contact is wired."""
+    noisy: Flag = False
+    """A measured value that a living instrument never leaves quite as it is: where its source time
+    stands still, the rule ``stale`` says so without being asked."""
+
+    def is_like(self, other: "Entry") -> bool:
+        """Whether both are the same thing on the record."""
+        return (self.type, self.unit, self.names) == (other.type, other.unit, other.names)
 
 
 Kind = Mapping[Id, Entry]
@@ -44,12 +51,18 @@ def _analog(unit: str) -> Entry:
     return Entry(unit=unit)
 
 
+def _noisy(unit: str) -> Entry:
+    return Entry(unit=unit, noisy=True)
+
+
 def _state(false: str, true: str) -> Entry:
     return Entry(type=ChannelType.STATE, names={0: false, 1: true})
 
 
 _TEXT = Entry(type=ChannelType.TEXT)
-_CELSIUS, _PERCENT, _HUMIDITY = _analog("Cel"), _analog("%"), _analog("%RH")
+_CELSIUS, _PERCENT = _analog("Cel"), _analog("%")
+"""Of what is set, or is measured only now and then, or stands still in good operation."""
+_TEMPERATURE, _HUMIDITY, _GAS = _noisy("Cel"), _noisy("%RH"), _noisy("%")
 _DOOR, _POWER, _CONTACT = (
     _state("closed", "open"),
     _state("off", "on"),
@@ -57,7 +70,7 @@ _DOOR, _POWER, _CONTACT = (
 )
 
 _CHAMBER: Mapping[str, Entry] = {
-    "temperature": _CELSIUS,
+    "temperature": _TEMPERATURE,
     "temperature_setpoint": _CELSIUS,
     "door": _DOOR,
     "power": _POWER,
@@ -69,8 +82,8 @@ _CHAMBER: Mapping[str, Entry] = {
 
 _COLD_STORE: Mapping[str, Entry] = {
     **_CHAMBER,
-    "temperature_top": _CELSIUS,
-    "temperature_bottom": _CELSIUS,
+    "temperature_top": _TEMPERATURE,
+    "temperature_bottom": _TEMPERATURE,
     "temperature_product": _CELSIUS,
     "compressor": _POWER,
 }
@@ -78,13 +91,13 @@ _COLD_STORE: Mapping[str, Entry] = {
 CATALOGUE: Mapping[str, Mapping[str, Entry]] = {
     "incubator": {
         **_CHAMBER,
-        "co2": _PERCENT,
+        "co2": _GAS,
         "co2_setpoint": _PERCENT,
-        "co2_probe_temperature": _CELSIUS,
-        "o2": _PERCENT,
+        "co2_probe_temperature": _TEMPERATURE,
+        "o2": _GAS,
         "o2_setpoint": _PERCENT,
         "humidity": _HUMIDITY,
-        "dew_point": _CELSIUS,
+        "dew_point": _TEMPERATURE,
         "inner_door": _DOOR,
         "heater": _PERCENT,
         "co2_valve": _PERCENT,
@@ -94,9 +107,9 @@ CATALOGUE: Mapping[str, Mapping[str, Entry]] = {
     },
     "bioreactor": {
         **_CHAMBER,
-        "ph": _analog("pH"),
+        "ph": _noisy("pH"),
         "ph_setpoint": _analog("pH"),
-        "dissolved_oxygen": _PERCENT,
+        "dissolved_oxygen": _noisy("%"),
         "dissolved_oxygen_setpoint": _PERCENT,
         "agitation": _analog("rpm"),
         "agitation_setpoint": _analog("rpm"),
@@ -113,7 +126,7 @@ CATALOGUE: Mapping[str, Mapping[str, Entry]] = {
         "weight": _analog("kg"),
         "glucose": _analog("g/L"),
         "lactate": _analog("g/L"),
-        "conductivity": _analog("mS/cm"),
+        "conductivity": _noisy("mS/cm"),
         "cell_density": _analog("1/mL"),
         "oxygen_uptake": _analog("mmol/L/h"),
         "phase": _TEXT,
@@ -132,13 +145,13 @@ CATALOGUE: Mapping[str, Mapping[str, Entry]] = {
     "room": {
         **_CHAMBER,
         "humidity": _HUMIDITY,
-        "dew_point": _CELSIUS,
-        "differential_pressure": _analog("Pa"),
-        "co2": _analog("ppm"),
-        "o2": _PERCENT,
+        "dew_point": _TEMPERATURE,
+        "differential_pressure": _noisy("Pa"),
+        "co2": _noisy("ppm"),
+        "o2": _GAS,
         "particles_0_5um": _analog("1/m3"),
         "particles_5um": _analog("1/m3"),
-        "air_velocity": _analog("m/s"),
+        "air_velocity": _noisy("m/s"),
     },
     "generic": {
         **_CHAMBER,

@@ -3,7 +3,7 @@
 Each check yields findings and goes on; nothing here raises for what a site wrote.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from config import shipped
@@ -15,11 +15,14 @@ from config.catalogue import (
     reserved,
 )
 from config.model import NANOSECONDS
+from config.nodes import NodeSpec
 from config.plant import ChannelType
 from config.problems import Finding, Path, did_you_mean
+from config.reaching import line_findings, secret_findings
+from config.registers import RegisterSpec
 from config.resolve import kinds_of, silent_name
 from config.salvage import Draft
-from config.site import InfluxDb, Mqtt, Secret
+from config.site import InfluxDb, Mqtt
 from config.sources import EquipmentSpec, SourceSpec
 from config.units import UnitError, symbol
 from config.watching import set_findings, watch_findings
@@ -45,11 +48,12 @@ def check(draft: Draft) -> list[Finding]:
 
 
 def _doubled(names: Iterable[tuple[Path, str]], what: str) -> Iterator[Finding]:
-    """A finding for each name that stood before."""
+    """A finding for each name that stood before; where nobody gave it, with what to do."""
     seen: set[str] = set()
     for path, name in names:
         if name in seen:
-            yield Finding(path, f"{what} {name!r} is there twice")
+            advice = "" if path[-1] == "name" else "; give this one a name"
+            yield Finding(path, f"{what} {name!r} is there twice{advice}")
         seen.add(name)
 
 
@@ -66,7 +70,7 @@ def _entry(kind: str, name: str, entry: Entry) -> Iterator[Finding]:
     known = CATALOGUE.get(kind, {}).get(name)
     if reserved(name):
         yield Finding((), f"{name!r} is a name of cytowatch's own", at_key=True)
-    if known is not None and known != entry:
+    if known is not None and not known.is_like(entry):
         said = f"{known.type} in {known.unit!r}" if known.unit else str(known.type)
         yield Finding((), f"the catalogue has {kind}/{name} already, as {said}", at_key=True)
     if entry.unit:
@@ -79,11 +83,16 @@ def _entry(kind: str, name: str, entry: Entry) -> Iterator[Finding]:
                 yield Finding(("unit",), f"is written {canonical!r} in the record")
     if entry.names and (entry.type is not ChannelType.STATE or set(entry.names) != {0, 1}):
         yield Finding(("names",), "names of 0 and of 1 belong to a channel of type state")
+    if entry.noisy and entry.type is not ChannelType.ANALOG:
+        yield Finding(("noisy",), f"only a measured value is noisy; this is {entry.type}")
 
 
 def _lines(draft: Draft) -> Iterator[Finding]:
     names = [(("lines", index, "name"), each.value.name) for index, each in draft.lines.items()]
     yield from _doubled(names, "line")
+    yield from line_findings(
+        {index: each.value for index, each in draft.lines.items() if each.clean}
+    )
     owners = [each.value.on for each in draft.lines.values()]
     if draft.gateway and owners and all(on and draft.gateway not in on for on in owners):
         others = sorted({gateway for on in owners for gateway in on})
@@ -102,7 +111,9 @@ def _equipment(draft: Draft) -> Iterator[Finding]:
         path = ("equipment", index)
         each = saved.value
         yield from (found.under(path) for found in _of_one(draft, each, lines, wiring))
-        yield from (found.under(path) for found in wiring.findings(each, whole=saved.whole))
+        yield from (found.under(path) for found in wiring.findings(saved))
+        if saved.clean:
+            yield from (found.under(path) for found in _labels(each))
     yield from wiring.shared
     yield from watch_findings(draft, wiring)
 
@@ -124,11 +135,14 @@ def _of_one(
     ):
         hint = did_you_mean(each.limits, draft.limits)
         yield Finding(("limits",), f"there is no limit set {each.limits!r}{hint}")
-    labels = [(_named_at(index, source), source.label) for index, source in enumerate(each.sources)]
-    yield from _doubled(labels, "source")
     for index, source in enumerate(each.sources):
         path = ("sources", index)
         yield from (found.under(path) for found in _source(draft, source, lines))
+
+
+def _labels(each: EquipmentSpec) -> Iterator[Finding]:
+    labels = [(_named_at(index, source), source.label) for index, source in enumerate(each.sources)]
+    yield from _doubled(labels, "source")
 
 
 def _named_at(index: int, source: SourceSpec) -> Path:
@@ -162,6 +176,16 @@ def _profiles(draft: Draft) -> Iterator[Finding]:
             yield Finding(("profiles", name), text, at_key=True)
         path = ("profiles", name, "grouping")
         yield from (each.under(path) for each in grouping_findings(saved.value.grouping))
+        specs = saved.value.channels.values()
+        if "grouping" in saved.value.model_fields_set and not any(
+            isinstance(each, RegisterSpec) for each in specs
+        ):
+            yield Finding(path, "is for Modbus registers, and this profile has none; leave it out")
+        if saved.value.namespace is not None and not any(
+            isinstance(each, NodeSpec) for each in specs
+        ):
+            path = ("profiles", name, "namespace")
+            yield Finding(path, "is for OPC UA nodes, and this profile has none; leave it out")
 
 
 def _limit_sets(draft: Draft) -> Iterator[Finding]:
@@ -171,22 +195,11 @@ def _limit_sets(draft: Draft) -> Iterator[Finding]:
             yield from (each.under(path) for each in set_findings(rules))
 
 
-def _secrets(secrets: Mapping[str, Secret | None]) -> Iterator[Finding]:
-    for key, secret in secrets.items():
-        if secret is None:
-            continue
-        places = [secret.credential, secret.file, secret.env]
-        if sum(place is not None for place in places) != 1:
-            yield Finding((key,), "say one place where the secret is: credential, file or env")
-        if secret.credential is not None and "/" in secret.credential:
-            yield Finding((key, "credential"), "a credential is a name, not a path; that is file")
-
-
 def _influxdb(settings: InfluxDb | None) -> Iterator[Finding]:
     if settings is None:
         return
     found = [
-        *_secrets({"token": settings.token, "password": settings.password}),
+        *secret_findings({"token": settings.token, "password": settings.password}),
         *_url(settings.url),
     ]
     if settings.api == "v2" and not settings.bucket:
@@ -214,7 +227,7 @@ def _url(url: str) -> Iterator[Finding]:
 def _mqtt(settings: Mqtt | None) -> Iterator[Finding]:
     if settings is None:
         return
-    found = [*_secrets({"password": settings.password})]
+    found = [*secret_findings({"password": settings.password})]
     if settings.password and not settings.user:
         found.append(Finding(("password",), "a password without a user"))
     if settings.tls and (settings.tls.cert_file is None) != (settings.tls.key_file is None):

@@ -88,6 +88,12 @@ def _not_withdrawn(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over wha
     return value
 
 
+def _account(value: Any) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, str | Mapping | Secret):
+        return value
+    raise ValueError("should be a name, or where a secret is: {credential: reactor-3}")
+
+
 def _name_or_secret(value: Any) -> str:  # noqa: ANN401 - as above
     return "a name" if isinstance(value, str) else "a secret"
 
@@ -102,6 +108,7 @@ Fingerprint = Annotated[
 User = Annotated[
     Annotated[str, Field(min_length=1), Tag("a name")] | Annotated[Secret, Tag("a secret")],
     Discriminator(_name_or_secret),
+    BeforeValidator(_account),
 ]
 
 

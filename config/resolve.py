@@ -34,6 +34,10 @@ DefaultRule = TypeVar("DefaultRule", Unreadable, Stale, Silent)
 SILENCE_PERIODS = 3
 SILENCE_LEAST = 60 * SECOND
 """A source or channel is missed after three periods, but not before a minute."""
+STALE_LEAST = 600 * SECOND
+"""A measured value may stand still for a while, as far as its digits show it."""
+_LEAST = {"unreadable": SILENCE_LEAST, "stale": STALE_LEAST, "silent": SILENCE_LEAST}
+"""Before this no default comes due, where the site says nothing else."""
 
 
 def profile_of(site_profiles: Mapping[str, Profile], name: str | None) -> Profile | None:
@@ -81,7 +85,7 @@ class _Resolver:
         self.site = site
         self.kinds = kinds_of(site.kinds)
         self.lines = {line.name: line for line in site.lines if _owned(line, site.gateway)}
-        self.rules: dict[tuple[str | None, str, int, bool], tuple[ChannelRule, ...]] = {}
+        self.rules: dict[tuple[str | int | None, ...], tuple[ChannelRule, ...]] = {}
         self.channels: dict[tuple[str | int | None, ...], tuple[Channel, ...]] = {}
         self.groupings: dict[GroupingSpec, Grouping] = {}
 
@@ -142,20 +146,25 @@ class _Resolver:
         entries = self.kinds[equipment.kind]
         profile = profile_of(self.site.profiles, source.profile)
         namespace = namespace_of(source, profile)
-        return tuple(
-            self.watched(
-                build(name, spec, entries[name], namespace), equipment.limits, source.every
-            )
+        made = {
+            name: build(name, spec, entries[name], namespace)
             for name, spec in specs_of(source, profile).items()
+        }
+        return tuple(
+            replace(each, rules=self.rules_of(each, entries[name], equipment.limits, source.every))
+            for name, each in made.items()
         )
 
-    def watched(self, channel: Channel, limits: str | None, period: int) -> Channel:
-        """``channel`` with its rules."""
-        key = limits, channel.name, period, channel.has_source_time
+    def rules_of(
+        self, channel: Channel, entry: Entry, limits: str | None, period: int
+    ) -> tuple[ChannelRule, ...]:
+        timed = channel.has_source_time
+        key = limits, channel.name, period, timed, entry.noisy
         if key not in self.rules:
             entries = self.site.limits[limits].get(channel.name, ()) if limits else ()
-            self.rules[key] = rules_of(entries, self.site.defaults, channel, period)
-        return replace(channel, rules=self.rules[key])
+            rules = rules_of(entries, self.site.defaults, period, timed=timed, noisy=entry.noisy)
+            self.rules[key] = rules
+        return self.rules[key]
 
     def grouping(self, source: SourceSpec) -> Grouping:
         profile = profile_of(self.site.profiles, source.profile)
@@ -178,12 +187,15 @@ class _Resolver:
 
 
 def rules_of(
-    entries: Sequence[RuleEntry], defaults: Defaults, channel: Channel, period: int
+    entries: Sequence[RuleEntry], defaults: Defaults, period: int, *, timed: bool, noisy: bool
 ) -> tuple[ChannelRule, ...]:
-    """The rules of one channel: those of its limit set, and the ones that are on by default."""
+    """The rules of one channel: those of its limit set, and the ones that are on by default.
+
+    ``timed``: it has a source time; ``noisy``: as the catalogue has it.
+    """
     limits = [entry for entry in entries if isinstance(entry, High | Low)]
     own_unreadable: RuleSetting | str = RuleSetting()
-    own_stale: RuleSetting | str = RuleSetting()
+    own_stale: RuleSetting | str = RuleSetting() if noisy else "off"
     for entry in entries:
         if isinstance(entry, UnreadableEntry):
             own_unreadable = entry.unreadable
@@ -192,7 +204,7 @@ def rules_of(
     watch: list[ChannelRule] = []
     if isinstance(own_unreadable, RuleSetting):
         watch.append(laid_over(Unreadable(), defaults.unreadable, own_unreadable, period))
-    if isinstance(own_stale, RuleSetting) and channel.has_source_time:
+    if isinstance(own_stale, RuleSetting) and timed:
         watch.append(laid_over(Stale(), defaults.stale, own_stale, period))
     return (*limits, *watch)
 
@@ -205,7 +217,7 @@ def laid_over(
     A default never comes due before three periods, so that one lost reply is no alarm; what the
     place itself says is taken as it is.
     """
-    least = SILENCE_LEAST if default.on_delay is None else default.on_delay
+    least = _LEAST[rule.kind] if default.on_delay is None else default.on_delay
     delay = {"on_delay": max(SILENCE_PERIODS * period, least)}
     return rule.model_copy(update={**default.given(), **delay, **own.given()})
 

@@ -73,7 +73,8 @@ class Unreadable(_Rule):
 class Stale(_Rule):
     """Readings arrive and are good, but their source time stands still for ``on_delay``.
 
-    On by default on every channel that has a source time.
+    On by default, with ten minutes, where the catalogue calls the channel noisy and it has a source
+    time (decision 0009); elsewhere where a limit set asks for it.
     """
 
     kind: Literal["stale"] = "stale"

@@ -28,10 +28,13 @@ ROUNDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Saved(Generic[T]):
-    """A part of the file, and whether it is as it was written."""
+    """A part of the file, and how much of it that is."""
 
     value: T
     whole: bool = True
+    """Whether all was saved but unknown keys."""
+    clean: bool = True
+    """Whether nothing was wrong with it at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Draft:
     """Names of lines that could not be saved."""
     lost: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     """Section and name of limit sets, profiles and kinds that could not be saved."""
+    whole: bool = True
+    """Whether this is all of the file."""
 
 
 def whole(site: SiteFile) -> Draft:
@@ -88,6 +93,7 @@ def salvage(data: Mapping[str, Any]) -> Draft:
             for section, saved in (("limits", limits), ("profiles", profiles), ("kinds", kinds))
             for name in _named(data.get(section)).keys() - saved.keys()
         ),
+        whole=False,
     )
 
 
@@ -125,7 +131,7 @@ def _saved(adapter: TypeAdapter[T], data: Any) -> Saved[T] | None:  # noqa: ANN4
     complete = True
     for attempt in range(ROUNDS):
         try:
-            return Saved(adapter.validate_python(data), complete)
+            return Saved(adapter.validate_python(data), complete, clean=attempt == 0)
         except ValidationError as error:
             data = deepcopy(data) if attempt == 0 else data
             errors = error.errors(include_url=False, include_context=False)

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.limits import KINDS_OF_RULE
-from config.lines import WIRES
+from config.lines import WIRES, Modbus, OpcUa
 from config.problems import Finding, Path, did_you_mean
+from config.registers import RegisterSpec
 
 SECRET_KEYS = frozenset({"token", "password"})
 """What stands under these is never shown."""
@@ -51,7 +52,7 @@ def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # n
         case "missing":
             return "is missing"
         case "extra_forbidden":
-            return _unknown_key(model, path)
+            return _foreign_key(error) or _unknown_key(model, path)
         case "value_error":
             return str(context.get("error", error["msg"]))
         case "string_pattern_mismatch":
@@ -106,6 +107,20 @@ def _shown(error: ErrorDetails, path: Path) -> str:
         shown = repr(value) if isinstance(value, str) else str(value)
         return f" (got {shown})" if len(shown) <= 40 else ""  # noqa: PLR2004 - what fits a line
     return ""
+
+
+def _foreign_key(error: ErrorDetails) -> str | None:
+    """What to say of a key of the other wire."""
+    where, key = error["loc"], error["loc"][-1]
+    if "a node" in where and key in RegisterSpec.model_fields:
+        return f"{key!r} is for registers, and this is a node; leave it out"
+    if "an OPC UA line" in where and key in {"host", "port"}:
+        return f"{key!r} is said by the endpoint: opc.tcp://host:port"
+    if "an OPC UA line" in where and key in Modbus.model_fields:
+        return f"{key!r} is for Modbus, and this line is OPC UA; leave it out"
+    if "a Modbus line" in where and key in OpcUa.model_fields:
+        return f"{key!r} is for OPC UA, and this line is Modbus; leave it out"
+    return None
 
 
 def _unknown_key(model: type[BaseModel], path: Path) -> str:

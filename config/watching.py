@@ -6,6 +6,7 @@ from config.catalogue import Entry
 from config.channels import ChannelSpec
 from config.limits import LimitSet, RuleEntry, StaleEntry, UnreadableEntry
 from config.meaning import NUMBERS, limits_of
+from config.nodes import NodeSpec
 from config.problems import Finding, did_you_mean
 from config.resolve import specs_of
 from config.rules import High, Low, RuleSetting
@@ -26,9 +27,6 @@ def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
         if name in seen:
             yield Finding((index,), f"rule {name!r} is there twice")
         seen.add(name)
-        if isinstance(rule, StaleEntry) and isinstance(rule.stale, RuleSetting):
-            text = "could never be raised: what is read over Modbus has no time of its own"
-            yield Finding((index, "stale"), text)
     highs = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, High)]
     lows = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, Low)]
     if highs and lows:
@@ -72,6 +70,7 @@ def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
         for channel in saved.value.keys() - anywhere:
             text = f"no kind has a channel {channel!r}{did_you_mean(channel, anywhere)}"
             yield Finding(("limits", name, channel), text, at_key=True)
+    yield from _timeless(draft, wiring)
     seen: dict[tuple[object, ...], tuple[Finding, ...]] = {}
     for index, each in draft.equipment.items():
         equipment = each.value
@@ -88,6 +87,29 @@ def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
             seen[key or (index,)] = (*found, *missing)
         for finding in seen[key or (index,)]:
             yield finding.under(("equipment", index)) if finding.path == ("limits",) else finding
+
+
+def _timeless(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
+    """Rules for source times on channels that nobody who uses the limit set has one of."""
+    asked = {
+        (name, channel): index
+        for name, saved in draft.limits.items()
+        for channel, rules in saved.value.items()
+        for index, rule in enumerate(rules)
+        if isinstance(rule, StaleEntry) and isinstance(rule.stale, RuleSetting)
+    }
+    if not asked or not draft.whole:
+        return
+    given: dict[tuple[str, str], bool] = {}
+    for saved in draft.equipment.values():
+        limits = saved.value.limits or ""
+        for channel, spec in _specs(saved.value, wiring).items():
+            timed = isinstance(spec, NodeSpec)
+            given[limits, channel] = given.get((limits, channel), False) or timed
+    for (name, channel), index in asked.items():
+        if not given.get((name, channel), True):
+            text = "could never be raised: what is read over Modbus has no time of its own"
+            yield Finding(("limits", name, channel, index, "stale"), text)
 
 
 def _composition(equipment: EquipmentSpec) -> tuple[object, ...] | None:

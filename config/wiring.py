@@ -5,11 +5,12 @@ from itertools import pairwise
 
 from config.catalogue import Entry
 from config.channels import ChannelSpec, faults
+from config.fitting import fit_findings
 from config.plant import Table
 from config.problems import Finding, Path, did_you_mean
 from config.registers import LAST_ADDRESS, RegisterSpec
 from config.resolve import profile_of, specs_of
-from config.salvage import Draft
+from config.salvage import Draft, Saved
 from config.shipped import names as shipped_names
 from config.sources import EquipmentSpec, GroupingSpec, Profile, SourceSpec
 
@@ -28,6 +29,7 @@ class Wiring:
         self.draft = draft
         self.kinds = kinds
         self.site_profiles = {name: each.value for name, each in draft.profiles.items()}
+        self.lines = {each.value.name: each.value for each in draft.lines.values()}
         self.known = self.site_profiles.keys() | shipped_names()
         self.shared: list[Finding] = []
         """Found in profiles of the site, whoever uses them."""
@@ -47,12 +49,13 @@ class Wiring:
             name in self.known and (name not in saved or saved[name].whole) for name in names
         )
 
-    def findings(self, equipment: EquipmentSpec, *, whole: bool) -> Iterator[Finding]:
-        """What is wrong with the sources of ``equipment``; paths are relative to it.
+    def findings(self, saved: Saved[EquipmentSpec]) -> Iterator[Finding]:
+        """What is wrong with the sources of an equipment; paths are relative to it.
 
-        ``whole``: nothing had to be left out of it, so that a channel that is not there is missing.
+        Only where nothing had to be left out is a channel that is not there missing.
         """
-        whole = whole and self.complete(equipment)
+        equipment = saved.value
+        whole = saved.whole and self.complete(equipment)
         entries = self.kinds.get(equipment.kind)
         given: dict[str, int] = {}
         for index, source in enumerate(equipment.sources):
@@ -61,6 +64,9 @@ class Wiring:
             if whole and not specs_of(source, profile):
                 yield Finding(path, "gives no channel: name a profile or channels")
             found = [*self._doubled(source, profile, given), *_ungroupable(source, profile)]
+            line = self.lines.get(source.line)
+            if line is not None:
+                found += fit_findings(source, profile, line, clean=saved.clean)
             if entries is not None:
                 found += self._own(equipment.kind, entries, source)
                 found += self._of_profile(equipment.kind, entries, source, profile)

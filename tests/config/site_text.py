@@ -36,6 +36,37 @@ equipment:
         channels: {door: {discrete: 6, names: {0: closed, 1: open}}}
 """
 
+REACTOR = """\
+site: lab
+gateway: gw-1
+profiles:
+  tank:
+    namespace: "urn:vendor:tank"
+    channels:
+      ph: {node: "s=T.pH", unit: pH}
+      dissolved_oxygen: {node: "i=7"}
+lines:
+  - name: reactor-1
+    opcua:
+      endpoint: "opc.tcp://192.0.2.31:4840"
+      security: Basic256Sha256/SignAndEncrypt
+      user: {credential: reactor-1}
+  - {name: bus-1, modbus: {host: 192.0.2.1}}
+equipment:
+  - name: bioreactor-1
+    kind: bioreactor
+    area: lab
+    sources:
+      - {line: reactor-1, profile: tank, every: 1s}
+      - name: balance
+        line: reactor-1
+        channels: {weight: {node: "nsu=urn:vendor:balance;s=W", unit: g}}
+      - line: bus-1
+        unit: 3
+        channels: {door: {discrete: 6}}
+"""
+"""A small good site with both wires."""
+
 NO_ENVIRONMENT: dict[str, str] = {}
 
 
@@ -55,7 +86,7 @@ def problems(folder: Path, text: str) -> list[str]:
     return []
 
 
-def spoilt(old: str, new: str) -> str:
+def spoilt(old: str, new: str, text: str = GOOD) -> str:
     """The good site with its one ``old`` replaced by ``new``."""
-    assert GOOD.count(old) == 1, old
-    return GOOD.replace(old, new)
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
