@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from config.plant import Table
-from drivers.simulated.physics import saturation
+from drivers.simulated.incubator import saturation
 from drivers.simulated.sensors import Quantity, Shown
 
 NO_VALUE = 0x8000

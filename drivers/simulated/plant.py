@@ -1,22 +1,25 @@
-"""The simulated plant: incubators with physics and a scenario, behind real Modbus TCP servers.
+"""The simulated plant: equipment with physics and a scenario, behind real servers.
 
 Wired as plants are: a CO2 probe and a humidity and temperature probe share each incubator's own
-host, and the door contacts and gas pressures of all of them come in at one I/O module.
+Modbus TCP host, the door contacts and gas pressures of all of them come in at one I/O module, and
+each bioreactor's controller is an OPC UA server.
 """
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from drivers.simulated import instruments, simulation
+from drivers.simulated import instruments, nodes, simulation
+from drivers.simulated.equipment import Chamber
 from drivers.simulated.instruments import MOST_INCUBATORS, Block
 from drivers.simulated.scenario import Scenario, ScenarioError, minute
 from drivers.simulated.servers import HOST, ModbusHost
-from drivers.simulated.simulation import Chamber, Simulation
+from drivers.simulated.simulation import Simulation
 from drivers.simulated.site import (
     CO2_UNIT,
     HUMIDITY_UNIT,
@@ -26,8 +29,13 @@ from drivers.simulated.site import (
     site_file,
 )
 
+if TYPE_CHECKING:
+    from drivers.simulated.opcua import OpcUaHost
+
 TIME_FACTOR = 30.0
 """A door opening of 14 s is one of seven minutes, and is made good within half a minute."""
+SAMPLING = simulation.SECOND
+"""ns of the plant's own time between two samples of a bioreactor's controller."""
 
 
 class Address(NamedTuple):
@@ -47,6 +55,7 @@ class SimulatedPlant:
     def __init__(
         self,
         incubators: int = 6,
+        bioreactors: int = 2,
         *,
         scenario: Scenario | None = None,
         seed: int = 1,
@@ -54,11 +63,13 @@ class SimulatedPlant:
     ) -> None:
         if not 1 <= incubators <= MOST_INCUBATORS:
             raise ScenarioError(f"one I/O module serves 1 to {MOST_INCUBATORS} incubators")
-        names = [f"incubator-{number:02}" for number in range(1, incubators + 1)]
         scenario = minute() if scenario is None else scenario
-        simulation.check(scenario, names, _units(names))
-        self.simulation = Simulation(names, scenario, seed=seed, time_factor=time_factor)
-        self._hosts: Mapping[str, ModbusHost] = {}
+        chambers = [f"incubator-{number:02}" for number in range(1, incubators + 1)]
+        tanks = [f"bioreactor-{number:02}" for number in range(1, bioreactors + 1)]
+        simulation.check(scenario, chambers, tanks, _units(chambers, tanks))
+        self.simulation = Simulation(chambers, tanks, scenario, seed=seed, time_factor=time_factor)
+        self._modbus: Mapping[str, ModbusHost] = {}
+        self._opcua: Mapping[str, OpcUaHost] = {}
         self._standing = AsyncExitStack()
         self._over = False
 
@@ -66,6 +77,11 @@ class SimulatedPlant:
     def incubators(self) -> Sequence[str]:
         """The names of the incubators."""
         return tuple(self.simulation.chambers)
+
+    @property
+    def bioreactors(self) -> Sequence[str]:
+        """The names of the bioreactors, which their lines bear too."""
+        return tuple(self.simulation.tanks)
 
     @property
     def lines(self) -> Mapping[str, Address]:
@@ -84,7 +100,7 @@ class SimulatedPlant:
         ``mqtt_port`` is a broker's on the loopback; ``commands``: whether acts come over it.
         """
         return site_file(
-            self.incubators,
+            (self.incubators, self.bioreactors),
             {name: address.port for name, address in self.lines.items()},
             state_directory,
             mqtt_port=mqtt_port,
@@ -94,7 +110,8 @@ class SimulatedPlant:
     async def __aenter__(self) -> Self:
         chambers = self.simulation.chambers
         hosts = {probes_line(name): _probes(chamber) for name, chamber in chambers.items()}
-        self._hosts = hosts | {IO_LINE: ModbusHost({IO_UNIT: partial(_io, chambers.values())})}
+        self._modbus = hosts | {IO_LINE: ModbusHost({IO_UNIT: partial(_io, chambers.values())})}
+        self._opcua = _controllers(self.bioreactors)
         async with AsyncExitStack() as standing:
             for host in self._hosts.values():
                 standing.push_async_callback(host.close)
@@ -113,14 +130,27 @@ class SimulatedPlant:
     ) -> None:
         await self._standing.aclose()
 
+    @property
+    def _hosts(self) -> Mapping[str, "ModbusHost | OpcUaHost"]:
+        return {**self._modbus, **self._opcua}
+
     async def _run(self) -> None:
         """Let time pass: physics and sensors, then what the scenario does to the network."""
         clock = asyncio.get_running_loop().time
-        start = clock()
+        start, began, shown = clock(), time.time_ns(), -1
         while not self._over:
-            self.simulation.advance(round((clock() - start) * simulation.SECOND))
+            now = round((clock() - start) * simulation.SECOND)
+            self.simulation.advance(now)
             await self._reconcile()
+            if shown < now // SAMPLING:
+                shown = now // SAMPLING
+                await self._show(began + now)
             await asyncio.sleep(simulation.TICK / simulation.SECOND)
+
+    async def _show(self, at: int) -> None:
+        """Let the bioreactors' controllers sample their sensors."""
+        for name, host in self._opcua.items():
+            await host.show(nodes.shown(self.simulation.tanks[name]), at)
 
     async def _end(self, running: asyncio.Task[None]) -> None:
         """Not by cancelling: a host that is just being plugged would stay half open."""
@@ -129,16 +159,27 @@ class SimulatedPlant:
 
     async def _reconcile(self) -> None:
         """Make each host what the scenario says it is now."""
+        for line, modbus in self._modbus.items():
+            modbus.silent = self.simulation.silent(line)
         pulled = self.simulation.pulled
         for line, host in self._hosts.items():
-            host.silent = self.simulation.silent(line)
             await (host.pull() if line in pulled else host.plug())
 
 
-def _units(incubators: Sequence[str]) -> dict[str, set[int]]:
+def _units(incubators: Sequence[str], bioreactors: Sequence[str]) -> dict[str, set[int]]:
     """The units behind each line."""
     probes = {probes_line(name): {CO2_UNIT, HUMIDITY_UNIT} for name in incubators}
-    return {**probes, IO_LINE: {IO_UNIT}}
+    controllers: dict[str, set[int]] = {name: set() for name in bioreactors}
+    return {**probes, IO_LINE: {IO_UNIT}, **controllers}
+
+
+def _controllers(bioreactors: Sequence[str]) -> Mapping[str, "OpcUaHost"]:
+    if not bioreactors:
+        return {}
+    # Its library takes half a second: only a plant that has bioreactors pays for it.
+    from drivers.simulated.opcua import OpcUaHost  # noqa: PLC0415 - see above
+
+    return {name: OpcUaHost(name) for name in bioreactors}
 
 
 def _probes(chamber: Chamber) -> ModbusHost:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from config.model import Duration, Id, Model
-from drivers.simulated.sensors import Failure, Quantity
+from drivers.simulated.sensors import IN_BIOREACTOR, IN_INCUBATOR, Failure, Quantity
 
 SECOND = 10**9
 
@@ -47,17 +47,34 @@ class BottleEmpty(_Happening):
     incubators: Annotated[tuple[Id, ...], Field(min_length=1)]
 
 
+class GasFails(_Happening):
+    """No gas reaches a bioreactor's sparger, whatever its controllers want."""
+
+    what: Literal["gas-fails"] = "gas-fails"
+    bioreactor: Id
+
+
+class AgitatorStops(_Happening):
+    """The drive of a bioreactor's stirrer has tripped; its controller holds everything."""
+
+    what: Literal["agitator-stops"] = "agitator-stops"
+    bioreactor: Id
+
+
 class SensorFails(_Happening):
-    """One sensor of an incubator shows what is not so; its electronics still answer."""
+    """One sensor of an equipment shows what is not so; its electronics still answer."""
 
     what: Literal["sensor-fails"] = "sensor-fails"
-    incubator: Id
+    equipment: Id
     quantity: Quantity
     failure: Failure
 
 
 class NetworkPulled(_Happening):
-    """A host is off the network: its connections are reset, new ones refused."""
+    """A host is off the network: its connections are reset, new ones refused.
+
+    An OPC UA server forgets its sessions meanwhile, as one that is restarted does.
+    """
 
     what: Literal["network-pulled"] = "network-pulled"
     line: Id
@@ -72,7 +89,13 @@ class UnitSilent(_Happening):
 
 
 Happening = Annotated[
-    DoorLeftOpen | BottleEmpty | SensorFails | NetworkPulled | UnitSilent,
+    DoorLeftOpen
+    | BottleEmpty
+    | GasFails
+    | AgitatorStops
+    | SensorFails
+    | NetworkPulled
+    | UnitSilent,
     Field(discriminator="what"),
 ]
 
@@ -88,11 +111,14 @@ class Scenario(Model):
         """When the last scripted happening is over (ns since the start)."""
         return max((each.at + each.lasts for each in self.happenings), default=0)
 
-    def play(self, incubators: Sequence[str], seed: int) -> Iterator[Happening]:
+    def play(
+        self, incubators: Sequence[str], bioreactors: Sequence[str], seed: int
+    ) -> Iterator[Happening]:
         """Yield every happening in the order of ``at``; without end when it goes on."""
         yield from sorted(self.happenings, key=lambda each: each.at)
-        if self.goes_on and incubators:
-            yield from _by_chance(incubators, random.Random(seed), self.end)  # noqa: S311 - a game
+        if self.goes_on and (incubators or bioreactors):
+            chance = random.Random(seed)  # noqa: S311 - a game
+            yield from _by_chance(incubators, bioreactors, chance, self.end)
 
 
 CALM = Scenario(goes_on=False)
@@ -114,30 +140,54 @@ def read(text: str) -> Scenario:
 
 
 def minute() -> Scenario:
-    """Return the built-in scenario of the demo: within a minute every trouble comes and goes."""
+    """Return the built-in scenario of the demo: every trouble comes and goes within 80 s."""
     return read(files("drivers.simulated").joinpath("minute.yaml").read_text("utf-8"))
 
 
 def _by_chance(
-    incubators: Sequence[str], chance: random.Random, start: int
-) -> Iterator[DoorLeftOpen | BottleEmpty | SensorFails]:
-    """Small troubles, one every 15 to 40 seconds: mostly a door, now and then gas or a probe."""
+    incubators: Sequence[str], bioreactors: Sequence[str], chance: random.Random, start: int
+) -> Iterator[Happening]:
+    """Small troubles, one every 15 to 40 seconds, each with some equipment of the plant."""
     at = start
     while True:
         at += chance.randint(15, 40) * SECOND
-        name = chance.choice(incubators)
-        match chance.choices(("door", "sensor", "gas"), (6, 2, 1))[0]:
-            case "door":
-                lasts = chance.randint(1, 12) * SECOND
-                yield DoorLeftOpen(at=at, lasts=lasts, incubator=name)
-            case "sensor":
-                yield SensorFails(
-                    at=at,
-                    lasts=chance.randint(5, 15) * SECOND,
-                    incubator=name,
-                    quantity=chance.choice(list(Quantity)),
-                    failure=chance.choice(list(Failure)),
-                )
-            case _:
-                lasts = chance.randint(20, 40) * SECOND
-                yield BottleEmpty(at=at, lasts=lasts, incubators=(name,))
+        name = chance.choice([*incubators, *bioreactors])
+        yield (
+            _in_bioreactor(name, at, chance)
+            if name in bioreactors
+            else _in_incubator(name, at, chance)
+        )
+
+
+def _in_incubator(name: str, at: int, chance: random.Random) -> Happening:
+    """Mostly a door, now and then gas or a probe."""
+    match chance.choices(("door", "sensor", "gas"), (6, 2, 1))[0]:
+        case "door":
+            lasts = chance.randint(1, 12) * SECOND
+            return DoorLeftOpen(at=at, lasts=lasts, incubator=name)
+        case "sensor":
+            failure = chance.choice([each for each in Failure if each is not Failure.UNCERTAIN])
+            return _sensor_fails(name, at, chance, chance.choice(IN_INCUBATOR), failure)
+        case _:
+            lasts = chance.randint(20, 40) * SECOND
+            return BottleEmpty(at=at, lasts=lasts, incubators=(name,))
+
+
+def _in_bioreactor(name: str, at: int, chance: random.Random) -> Happening:
+    """Mostly a probe, now and then gas or the stirrer."""
+    lasts = chance.randint(4, 12) * SECOND
+    match chance.choices(("sensor", "gas", "drive"), (3, 1, 1))[0]:
+        case "sensor":
+            quantity, failure = chance.choice(IN_BIOREACTOR), chance.choice(list(Failure))
+            return _sensor_fails(name, at, chance, quantity, failure)
+        case "gas":
+            return GasFails(at=at, lasts=lasts, bioreactor=name)
+        case _:
+            return AgitatorStops(at=at, lasts=lasts, bioreactor=name)
+
+
+def _sensor_fails(
+    name: str, at: int, chance: random.Random, quantity: Quantity, failure: Failure
+) -> SensorFails:
+    lasts = chance.randint(5, 15) * SECOND
+    return SensorFails(at=at, lasts=lasts, equipment=name, quantity=quantity, failure=failure)

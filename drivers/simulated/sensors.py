@@ -1,4 +1,4 @@
-"""What the sensors show: the probe's value with its noise, or what a failing one shows instead.
+"""What sensors show: the true value with its noise, or what a failing one shows instead.
 
 Pure: the noise comes from the generator that is handed in, so the same seed shows the same run.
 """
@@ -8,31 +8,64 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from drivers.simulated.physics import State
-
 
 class Quantity(StrEnum):
-    """What an incubator's sensors measure."""
+    """What the sensors of incubators and bioreactors measure."""
 
     TEMPERATURE = "temperature"
-    """degC, by the humidity and temperature probe"""
+    """degC"""
     CO2 = "co2"
     """% v/v, by the infrared probe"""
     HUMIDITY = "humidity"
     """% RH"""
     GAS_PRESSURE = "gas_pressure"
     """bar above the room's, behind the bottle's reducer; an analog input of the I/O module"""
+    PH = "ph"
+    DISSOLVED_OXYGEN = "dissolved_oxygen"
+    """% of saturation with air"""
+    AGITATION = "agitation"
+    """rpm"""
+    AIR_FLOW = "air_flow"
+    """mL/min"""
+    O2_FLOW = "o2_flow"
+    """mL/min"""
+    CO2_FLOW = "co2_flow"
+    """mL/min"""
+    BASE_FLOW = "base_flow"
+    """mL/min"""
+    WEIGHT = "weight"
+    """kg, net"""
+    GLUCOSE = "glucose"
+    """g/L"""
+    LACTATE = "lactate"
+    """g/L"""
+    CELL_DENSITY = "cell_density"
+    """Living cells per mL."""
+    OXYGEN_UPTAKE = "oxygen_uptake"
+    """mmol/L/h, by balance of the gas"""
+    HEATER = "heater"
+    """% of its power"""
+
+
+IN_INCUBATOR = (Quantity.TEMPERATURE, Quantity.CO2, Quantity.HUMIDITY, Quantity.GAS_PRESSURE)
+IN_BIOREACTOR = (
+    Quantity.TEMPERATURE,
+    *(q for q in Quantity if q not in IN_INCUBATOR),
+)
 
 
 class Failure(StrEnum):
     """How a sensor can fail while its electronics still answer."""
 
     BROKEN = "broken"
-    """No value: a probe says NaN, the I/O module the integer that stands for "none" (0x8000)."""
+    """No value: a probe says NaN, the I/O module the integer that stands for "none" (0x8000), and
+    an OPC UA server a bad status."""
     STUCK = "stuck"
     """Repeats what it showed when it failed."""
     DRIFTING = "drifting"
-    """Shows more and more; see ``DRIFT``."""
+    """Shows more and more, or less and less; see ``DRIFT``."""
+    UNCERTAIN = "uncertain"
+    """Shows what is so, and says that it is not sure: only OPC UA has a status for that."""
 
 
 NOISE: Mapping[Quantity, float] = {
@@ -40,6 +73,19 @@ NOISE: Mapping[Quantity, float] = {
     Quantity.CO2: 0.015,
     Quantity.HUMIDITY: 0.25,
     Quantity.GAS_PRESSURE: 0.005,
+    Quantity.PH: 0.005,
+    Quantity.DISSOLVED_OXYGEN: 0.3,
+    Quantity.AGITATION: 0.3,
+    Quantity.AIR_FLOW: 2.0,
+    Quantity.O2_FLOW: 1.0,
+    Quantity.CO2_FLOW: 0.3,
+    Quantity.BASE_FLOW: 0.0,
+    Quantity.WEIGHT: 0.002,
+    Quantity.GLUCOSE: 0.02,
+    Quantity.LACTATE: 0.01,
+    Quantity.CELL_DENSITY: 3e4,
+    Quantity.OXYGEN_UPTAKE: 0.01,
+    Quantity.HEATER: 0.1,
 }
 """Standard deviation of a sample: about a fifth of such probes' accuracy."""
 
@@ -48,26 +94,38 @@ DRIFT: Mapping[Quantity, float] = {
     Quantity.CO2: 0.05,
     Quantity.HUMIDITY: -0.3,
     Quantity.GAS_PRESSURE: -0.01,
+    Quantity.PH: -0.02,
+    Quantity.DISSOLVED_OXYGEN: -1.0,
+    Quantity.AGITATION: -1.0,
+    Quantity.AIR_FLOW: -10.0,
+    Quantity.O2_FLOW: 2.0,
+    Quantity.CO2_FLOW: 1.0,
+    Quantity.BASE_FLOW: 0.05,
+    Quantity.WEIGHT: 0.02,
+    Quantity.GLUCOSE: -0.02,
+    Quantity.LACTATE: 0.02,
+    Quantity.CELL_DENSITY: 2e4,
+    Quantity.OXYGEN_UPTAKE: 0.02,
+    Quantity.HEATER: 0.5,
 }
 """Per second of the plant's own time since the failure; far faster than real, to be seen."""
 
-GAS_PRESSURE = 1.0
-"""bar, while the bottle has gas."""
-
 Shown = Mapping[Quantity, float | None]
-"""One sample of every sensor; None: the sensor has no value."""
+"""One sample of an equipment's sensors; None: the sensor has no value."""
 
 
 @dataclass
 class Sensors:
-    """The sensors of one incubator; remembers only what a stuck one repeats."""
+    """The sensors of one equipment; remembers only what a stuck one repeats."""
 
     noise: random.Random
     shown: dict[Quantity, float | None] = field(default_factory=dict)
 
-    def sample(self, state: State, *, gas: bool, failures: Mapping[Quantity, "Failing"]) -> Shown:
-        """Return what the sensors show in ``state``; each call is a new sample."""
-        for quantity, value in _measured(state, gas=gas).items():
+    def sample(
+        self, measured: Mapping[Quantity, float], failures: Mapping[Quantity, "Failing"]
+    ) -> Shown:
+        """Return what the sensors show of what is ``measured``; each call is a new sample."""
+        for quantity, value in measured.items():
             noisy = max(0.0, value + self.noise.gauss(0.0, NOISE[quantity]))
             self.shown[quantity] = self._show(quantity, noisy, failures.get(quantity))
         return dict(self.shown)
@@ -76,6 +134,8 @@ class Sensors:
         if failing is None:
             return value
         match failing.failure:
+            case Failure.UNCERTAIN:
+                return value
             case Failure.BROKEN:
                 return None
             case Failure.STUCK:
@@ -90,12 +150,3 @@ class Failing:
 
     failure: Failure
     seconds: float
-
-
-def _measured(state: State, *, gas: bool) -> dict[Quantity, float]:
-    return {
-        Quantity.TEMPERATURE: state.air_probe,
-        Quantity.CO2: state.co2_probe,
-        Quantity.HUMIDITY: state.humidity_probe,
-        Quantity.GAS_PRESSURE: GAS_PRESSURE if gas else 0.0,
-    }

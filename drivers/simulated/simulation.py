@@ -1,19 +1,19 @@
-"""The plant as it stands at each moment: incubators, their sensors and what is happening to them.
+"""The plant as it stands at each moment: its equipment, and what is happening to it.
 
 Pure but for its own state: time is handed in, and runs in ticks of a fixed length, so the same
 seed and scenario give the same run to the last bit, however often one looks.
 """
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import assert_never
 
-from drivers.simulated import physics
-from drivers.simulated.instruments import IncubatorSignals
-from drivers.simulated.physics import Incubator, Inputs, State
+from drivers.simulated.equipment import Chamber, Tank
 from drivers.simulated.scenario import (
+    AgitatorStops,
     BottleEmpty,
     DoorLeftOpen,
+    GasFails,
     Happening,
     NetworkPulled,
     Scenario,
@@ -21,48 +21,32 @@ from drivers.simulated.scenario import (
     SensorFails,
     UnitSilent,
 )
-from drivers.simulated.sensors import Failing, Quantity, Sensors, Shown
+from drivers.simulated.sensors import IN_BIOREACTOR, IN_INCUBATOR, Failing, Failure
 
 TICK = 100_000_000
 """ns of the plant's own time between two samples of its sensors."""
 SECOND = 10**9
 
 
-@dataclass
-class Chamber:
-    """One incubator of the plant, and what stands around it now."""
-
-    name: str
-    state: State
-    inputs: Inputs
-    sensors: Sensors
-    shown: Shown
-    failing: dict[Quantity, Failing]
-
-    def advance(self, seconds: float) -> None:
-        """Let ``seconds`` of physical time pass, and sample the sensors."""
-        self.state = physics.advance(MAKE, self.state, self.inputs, seconds)
-        self.shown = self.sensors.sample(self.state, gas=self.inputs.gas, failures=self.failing)
-
-    @property
-    def signals(self) -> IncubatorSignals:
-        """What is wired to the I/O module; the incubator's own alarm is about its gas."""
-        pressure = self.shown[Quantity.GAS_PRESSURE]
-        return IncubatorSignals(self.inputs.door_open, self.inputs.gas, pressure)
-
-
-MAKE = Incubator()
-
-
 class Simulation:
-    """The incubators under a scenario; ``time_factor`` speeds their physics and nothing else."""
+    """The equipment under a scenario; ``time_factor`` speeds its physics and nothing else."""
 
     def __init__(
-        self, names: Sequence[str], scenario: Scenario, *, seed: int = 1, time_factor: float = 1.0
+        self,
+        incubators: Sequence[str],
+        bioreactors: Sequence[str],
+        scenario: Scenario,
+        *,
+        seed: int = 1,
+        time_factor: float = 1.0,
     ) -> None:
-        self.chambers = {name: _chamber(name, seed) for name in names}
+        self.chambers = {name: Chamber.settled(name, seed) for name in incubators}
+        self.tanks = {
+            name: Tank.settled(name, seed, index) for index, name in enumerate(bioreactors)
+        }
         self.standing: list[Happening] = []
-        self._coming = scenario.play(names, seed)
+        self._equipment: Mapping[str, Chamber | Tank] = {**self.chambers, **self.tanks}
+        self._coming = scenario.play(incubators, bioreactors, seed)
         self._next = next(self._coming, None)
         self._seconds = time_factor * TICK / SECOND
         self._ticks = 0
@@ -88,8 +72,8 @@ class Simulation:
         self.standing = [each for each in before if each.stands(now)] + self._begun(now)
         if self.standing or before:
             self._apply(now)
-        for chamber in self.chambers.values():
-            chamber.advance(self._seconds)
+        for each in self._equipment.values():
+            each.advance(self._seconds)
 
     def _begun(self, now: int) -> list[Happening]:
         begun = []
@@ -99,51 +83,79 @@ class Simulation:
         return begun
 
     def _apply(self, now: int) -> None:
-        """Make what acts on each chamber follow from what stands; nothing else does."""
-        for chamber in self.chambers.values():
-            chamber.inputs = replace(chamber.inputs, door_open=False, gas=True)
-            chamber.failing = {}
+        """Make what acts on each equipment follow from what stands; nothing else does."""
+        for each in self._equipment.values():
+            each.undisturbed()
         for happening in self.standing:
-            match happening:
-                case DoorLeftOpen(incubator=name):
-                    chamber = self.chambers[name]
-                    chamber.inputs = replace(chamber.inputs, door_open=True)
-                case BottleEmpty(incubators=names):
-                    for chamber in (self.chambers[name] for name in names):
-                        chamber.inputs = replace(chamber.inputs, gas=False)
-                case SensorFails(incubator=name, quantity=quantity, failure=failure):
-                    failing = Failing(failure, (now - happening.at) / SECOND)
-                    self.chambers[name].failing[quantity] = failing
-                case NetworkPulled() | UnitSilent():
-                    pass  # The servers ask for these.
+            self._happen(happening, now)
+
+    def _happen(self, happening: Happening, now: int) -> None:
+        match happening:
+            case DoorLeftOpen(incubator=name):
+                chamber = self.chambers[name]
+                chamber.inputs = replace(chamber.inputs, door_open=True)
+            case BottleEmpty(incubators=names):
+                for chamber in (self.chambers[name] for name in names):
+                    chamber.inputs = replace(chamber.inputs, gas=False)
+            case GasFails(bioreactor=name):
+                self.tanks[name].inputs = replace(self.tanks[name].inputs, gas=False)
+            case AgitatorStops(bioreactor=name):
+                self.tanks[name].inputs = replace(self.tanks[name].inputs, drive=False)
+            case SensorFails(equipment=name, quantity=quantity, failure=failure):
+                failing = Failing(failure, (now - happening.at) / SECOND)
+                self._equipment[name].failing[quantity] = failing
+            case NetworkPulled() | UnitSilent():
+                pass  # The servers ask for these.
+            case _:
+                assert_never(happening)
 
 
-def check(scenario: Scenario, incubators: Sequence[str], units: dict[str, set[int]]) -> None:
-    """Raise ``ScenarioError`` when ``scenario`` names what the plant does not have."""
+def check(
+    scenario: Scenario,
+    incubators: Sequence[str],
+    bioreactors: Sequence[str],
+    units: Mapping[str, set[int]],
+) -> None:
+    """Raise ``ScenarioError`` when ``scenario`` names what the plant does not have.
+
+    ``units`` are those behind each line; an OPC UA line has none.
+    """
     for happening in scenario.happenings:
         match happening:
-            case DoorLeftOpen(incubator=name) | SensorFails(incubator=name):
+            case DoorLeftOpen(incubator=name):
                 _known("incubator", [name], incubators)
             case BottleEmpty(incubators=names):
                 _known("incubator", names, incubators)
+            case GasFails(bioreactor=name) | AgitatorStops(bioreactor=name):
+                _known("bioreactor", [name], bioreactors)
+            case SensorFails():
+                _known("equipment", [happening.equipment], [*incubators, *bioreactors])
+                _can_fail(happening, in_bioreactor=happening.equipment in bioreactors)
             case NetworkPulled(line=line):
                 _known("line", [line], list(units))
             case UnitSilent(line=line, unit=unit):
                 _known("line", [line], list(units))
                 _known(f"unit of {line}", [str(unit)], sorted(map(str, units[line])))
+            case _:
+                assert_never(happening)
 
 
-def _known(kind: str, named: Sequence[str], there: Sequence[str]) -> None:
+def _known(kind: str, named: Iterable[str], there: Sequence[str]) -> None:
     for name in named:
         if name not in there:
-            have = ", ".join(there)
+            have = ", ".join(there) or "none"
             raise ScenarioError(f"the scenario names the {kind} {name}; the plant has {have}")
 
 
-def _chamber(name: str, seed: int) -> Chamber:
-    """An incubator that has stood closed for a day, with noise of its own."""
-    inputs = Inputs()
-    state = physics.settled(MAKE, inputs.room)
-    sensors = Sensors(random.Random(f"{seed}/{name}"))  # noqa: S311 - noise, no secret
-    shown = sensors.sample(state, gas=True, failures={})
-    return Chamber(name, state, inputs, sensors, shown, {})
+def _can_fail(fails: SensorFails, *, in_bioreactor: bool) -> None:
+    has = IN_BIOREACTOR if in_bioreactor else IN_INCUBATOR
+    if fails.quantity not in has:
+        raise ScenarioError(
+            f"the scenario lets the sensor {fails.quantity} of {fails.equipment} fail; "
+            f"it has {', '.join(sorted(has))}"
+        )
+    if fails.failure is Failure.UNCERTAIN and not in_bioreactor:
+        raise ScenarioError(
+            f"the scenario makes the sensor {fails.quantity} of {fails.equipment} uncertain; "
+            "Modbus has no word for that, only a bioreactor's OPC UA has"
+        )

@@ -8,39 +8,46 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from drivers.simulated import load
+from drivers.simulated import load, nodes
 
 IO_LINE = "suite-a-io"
 CO2_UNIT, HUMIDITY_UNIT, IO_UNIT = 240, 241, 1
 
 _HEAD = """\
-# Written for the demo: simulated incubators on this machine's loopback.
+# Written for the demo: simulated equipment on this machine's loopback.
 site: demo
 gateway: demo-gw
 """
 
 
 def site_file(
-    incubators: Sequence[str],
+    equipment: tuple[Sequence[str], Sequence[str]],
     ports: Mapping[str, int],
     state_directory: Path,
     *,
     mqtt_port: int | None = None,
     commands: bool = False,
 ) -> str:
-    """Return the file's text; ``ports`` is each line's port on the loopback, by line.
+    """Return the file's text.
 
+    ``equipment`` are the names of the incubators and of the bioreactors, whose lines bear the
+    same; ``ports`` is each line's port on the loopback, by line.
     ``mqtt_port`` is that of a broker on the loopback, which may speak MQTT 3.1.1 only.
     """
+    incubators, bioreactors = equipment
     parts = [
         _HEAD,
         f"store: {{directory: {json.dumps(str(state_directory))}}}\n",
         "" if mqtt_port is None else _mqtt(mqtt_port, commands=commands),
         "\n" + files("drivers.simulated").joinpath("limits.yaml").read_text("utf-8"),
         "\nlines:\n",
-        *[_line(name, port) for name, port in ports.items()],
+        *[
+            _opcua_line(name, port) if name in bioreactors else _line(name, port)
+            for name, port in ports.items()
+        ],
         "\nequipment:\n",
         *[_incubator(name, index) for index, name in enumerate(incubators)],
+        *[_bioreactor(name, index) for index, name in enumerate(bioreactors)],
     ]
     return "".join(parts)
 
@@ -63,6 +70,11 @@ def _line(name: str, port: int) -> str:
     return f"  - {{name: {name}, modbus: {modbus}}}\n"
 
 
+def _opcua_line(name: str, port: int) -> str:
+    # Anonymous and in the clear: it does not leave this machine.
+    return f'  - {{name: {name}, opcua: {{endpoint: "opc.tcp://127.0.0.1:{port}"}}}}\n'
+
+
 def _incubator(name: str, index: int) -> str:
     line, serial = probes_line(name), f"SIM-{index + 1:03}"
     return f"""\
@@ -82,6 +94,32 @@ def _incubator(name: str, index: int) -> str:
           co2_supply_pressure:
             {{input: {index}, type: int16, scale: 0.001, unit: bar, sentinels: [-32768]}}
 """
+
+
+def _bioreactor(name: str, index: int) -> str:
+    analogs = [
+        f'          {each.channel}: {{{_node(name, each.node)}, unit: "{each.unit}"}}\n'
+        for each in nodes.ANALOGS
+    ]
+    names = ", ".join(f"{number}: {phase}" for number, phase in enumerate(nodes.PHASES))
+    return f"""\
+  - name: {name}
+    kind: bioreactor
+    area: suite-b
+    limits: stirred-tank
+    sources:
+      - line: {name}
+        every: 1s
+        serial: SIM-B{index + 1:02}
+        channels:
+{"".join(analogs)}\
+          phase: {{{_node(name, nodes.PHASE)}, names: {{{names}}}}}
+          operating_state: {{{_node(name, nodes.OPERATION)}}}
+"""
+
+
+def _node(name: str, node: str) -> str:
+    return f'node: "nsu={nodes.NAMESPACE};s={name}.{node}"'
 
 
 def load_site_file(

@@ -11,11 +11,14 @@ from drivers.simulated.scenario import (
     DoorLeftOpen,
     Scenario,
     ScenarioError,
+    SensorFails,
     minute,
     read,
 )
+from drivers.simulated.simulation import check
 
 NAMES = ("incubator-01", "incubator-02")
+TANKS = ("bioreactor-01",)
 
 
 def test_a_happening_stands_from_its_time_for_as_long_as_it_lasts() -> None:
@@ -53,22 +56,23 @@ def test_what_cannot_be_played_is_refused_with_words(text: str, said: str) -> No
         read(text)
 
 
-def test_the_minute_shows_every_trouble_and_all_is_over_within_it() -> None:
+def test_the_minute_shows_troubles_of_every_kind_and_leaves_ninety_seconds_to_recover() -> None:
     scenario = minute()
     assert {each.what for each in scenario.happenings} == {
         "door-left-open",
         "bottle-empty",
         "sensor-fails",
+        "gas-fails",
         "network-pulled",
         "unit-silent",
     }
-    assert scenario.end <= 50 * SECOND
+    assert scenario.end <= 70 * SECOND
 
 
 def test_happenings_come_in_their_order_and_the_seed_decides_what_follows() -> None:
     scenario = minute()
-    first, again = (list(islice(scenario.play(NAMES, 3), 40)) for _ in range(2))
-    other = list(islice(scenario.play(NAMES, 4), 40))
+    first, again = (list(islice(scenario.play(NAMES, TANKS, 3), 40)) for _ in range(2))
+    other = list(islice(scenario.play(NAMES, TANKS, 4), 40))
     assert first == again
     assert first != other
     assert [each.at for each in first] == sorted(each.at for each in first)
@@ -76,4 +80,23 @@ def test_happenings_come_in_their_order_and_the_seed_decides_what_follows() -> N
 
 
 def test_a_calm_plant_has_no_happenings() -> None:
-    assert list(CALM.play(NAMES, 1)) == []
+    assert list(CALM.play(NAMES, TANKS, 1)) == []
+
+
+def test_by_chance_everything_happens_to_what_it_can_happen_to() -> None:
+    after = list(islice(Scenario().play(NAMES, TANKS, 5), 400))
+    check(Scenario(happenings=tuple(after)), NAMES, TANKS, {})
+    assert {each.what for each in after} == {
+        "door-left-open",
+        "bottle-empty",
+        "sensor-fails",
+        "gas-fails",
+        "agitator-stops",
+    }
+    failed = {each.equipment for each in after if isinstance(each, SensorFails)}
+    assert failed == {*NAMES, *TANKS}
+
+
+def test_a_plant_without_bioreactors_goes_on_without_them() -> None:
+    after = list(islice(Scenario().play(NAMES, (), 5), 100))
+    check(Scenario(happenings=tuple(after)), NAMES, (), {})

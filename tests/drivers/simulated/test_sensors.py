@@ -5,17 +5,24 @@ from statistics import mean, stdev
 
 import pytest
 
-from drivers.simulated.physics import Incubator, Room, settled
-from drivers.simulated.sensors import NOISE, Failing, Failure, Quantity, Sensors, Shown
+from drivers.simulated.sensors import (
+    DRIFT,
+    IN_BIOREACTOR,
+    IN_INCUBATOR,
+    NOISE,
+    Failing,
+    Failure,
+    Quantity,
+    Sensors,
+    Shown,
+)
 
-STATE = settled(Incubator(), Room())
+MEASURED = {Quantity.TEMPERATURE: 37.0, Quantity.CO2: 5.0, Quantity.HUMIDITY: 90.9}
 
 
-def sample(
-    sensors: Sensors, failure: Failure | None = None, seconds: float = 0.0, *, gas: bool = True
-) -> Shown:
+def sample(sensors: Sensors, failure: Failure | None = None, seconds: float = 0.0) -> Shown:
     failures = {} if failure is None else {Quantity.CO2: Failing(failure, seconds)}
-    return sensors.sample(STATE, gas=gas, failures=failures)
+    return sensors.sample(MEASURED, failures)
 
 
 def new(seed: int = 1) -> Sensors:
@@ -60,5 +67,12 @@ def test_a_sensor_that_is_mended_shows_the_truth_again() -> None:
     assert sample(sensors)[Quantity.CO2] == pytest.approx(5.0, abs=0.1)
 
 
-def test_an_empty_bottle_has_no_pressure() -> None:
-    assert sample(new(), gas=False)[Quantity.GAS_PRESSURE] == pytest.approx(0.0, abs=0.03)
+def test_an_uncertain_sensor_shows_what_is_so() -> None:
+    sensors, sure = new(), new()
+    assert sample(sensors, Failure.UNCERTAIN) == sample(sure)
+
+
+def test_every_quantity_is_measured_somewhere_and_has_noise_and_drift() -> None:
+    assert set(IN_INCUBATOR) | set(IN_BIOREACTOR) == set(Quantity)
+    assert set(IN_INCUBATOR) & set(IN_BIOREACTOR) == {Quantity.TEMPERATURE}
+    assert set(NOISE) == set(DRIFT) == set(Quantity)

@@ -4,20 +4,25 @@ from pathlib import Path
 
 import pytest
 
+from config.lines import OpcUaLine
 from config.load import load
 from config.plant import Plant
-from config.rules import SECOND, High
+from config.rules import SECOND, High, Low
 from drivers.simulated import load as load_server
+from drivers.simulated.nodes import ANALOGS, NAMESPACE
 from drivers.simulated.site import IO_LINE, load_site_file, probes_line, site_file
 
 NAMES = ("incubator-01", "incubator-02")
+TANKS = ("bioreactor-01",)
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Plant:
     ports = {probes_line(NAMES[0]): 20_001, probes_line(NAMES[1]): 20_002, IO_LINE: 20_003}
+    ports[TANKS[0]] = 20_004
     path = tmp_path / "demo.yaml"
-    path.write_text(site_file(NAMES, ports, tmp_path / 'odd "state"', mqtt_port=1884), "utf-8")
+    text = site_file((NAMES, TANKS), ports, tmp_path / 'odd "state"', mqtt_port=1884)
+    path.write_text(text, "utf-8")
     return load(path, environ={})
 
 
@@ -36,6 +41,23 @@ def test_an_incubator_draws_its_channels_from_three_units_on_two_lines(demo: Pla
         "alarm_contact",
         "co2_supply_pressure",
     }
+
+
+def test_a_bioreactor_is_one_source_on_an_opc_ua_line_of_its_own(demo: Plant) -> None:
+    [source] = [demo.sources[index] for index in demo.by_name["bioreactor-01"].sources]
+    line = demo.lines[source.line]
+    assert isinstance(line, OpcUaLine)
+    assert line.opcua.endpoint == "opc.tcp://127.0.0.1:20004"
+    assert (line.opcua.security, line.opcua.user) == ("None", None)
+    channels = {channel.name: channel for channel in source.channels}
+    assert set(channels) == {*(each.channel for each in ANALOGS), "phase", "operating_state"}
+    for each in ANALOGS:
+        node = channels[each.channel].node
+        assert (node.namespace, node.identifier) == (NAMESPACE, f"s=bioreactor-01.{each.node}")
+        assert node.unit == each.unit
+    assert channels["phase"].names == {0: "inoculation", 1: "growth", 2: "harvest"}
+    watched = {c.name for c in source.channels if any(isinstance(r, High | Low) for r in c.rules)}
+    assert watched == {"temperature", "ph", "dissolved_oxygen", "agitation"}
 
 
 def test_delays_fit_a_minute_and_priorities_run_from_low_to_critical(demo: Plant) -> None:

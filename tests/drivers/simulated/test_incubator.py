@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.simulated.physics import (
+from drivers.simulated.incubator import (
     Chamber,
     Controls,
     Incubator,
