@@ -61,4 +61,4 @@ def _address(spec: ChannelSpec, entry: Entry, namespace: str) -> Address:
 
 
 def _is_single(spec: ChannelSpec) -> bool:
-    return isinstance(spec, RegisterSpec) and spec.encoding is Encoding.FLOAT32
+    return isinstance(spec, RegisterSpec) and spec.type is Encoding.FLOAT32

@@ -8,8 +8,8 @@ from config import shipped
 from config.catalogue import CATALOGUE
 from config.channels import faults
 from config.plant import Channel, ChannelType, Encoding, Grouping, Plant, Register, Table
-from config.rules import High, Low, Priority, Unreadable
-from tests.config.site_text import GOOD, loaded, spoilt
+from config.rules import High, Low, Priority, Stale, Unreadable
+from tests.config.site_text import GOOD, REACTOR, loaded, problems, spoilt
 
 SECOND = 10**9
 DOOR = "{discrete: 6, names: {0: closed, 1: open}}"
@@ -238,3 +238,63 @@ def test_sentinels_of_a_float32_are_as_the_wire_has_them(tmp_path: Path) -> None
     text = spoilt(CO2, "{input: 4, type: float32, unit: ppm, sentinels: [-9999.9]}")
     sentinels = channel(loaded(tmp_path, text), "co2").address.sentinels
     assert sentinels == {-9999.900390625}
+
+
+STALE = """\
+limits:
+  tank:
+    weight: [{stale: {on_delay: 1h}}]
+    ph: [{high: 7.4}]
+equipment:"""
+
+
+def stale(plant: Plant) -> dict[str, int]:
+    """The channels that are watched for a source time that stands still, and how long it may."""
+    return {
+        each.name: rule.on_delay // SECOND
+        for source in plant.sources
+        for each in source.channels
+        for rule in each.rules
+        if isinstance(rule, Stale)
+    }
+
+
+def test_stale_is_on_by_default_only_where_a_living_value_is_never_still(tmp_path: Path) -> None:
+    assert stale(loaded(tmp_path, REACTOR)) == {"ph": 600, "dissolved_oxygen": 600}
+    slow = spoilt("every: 1s", "every: 5m", REACTOR)
+    assert stale(loaded(tmp_path, slow)) == {"ph": 900, "dissolved_oxygen": 900}
+    site = REACTOR + "defaults: {stale: {on_delay: 20m}}\n"
+    assert stale(loaded(tmp_path, site)) == {"ph": 1200, "dissolved_oxygen": 1200}
+    assert stale(loaded(tmp_path, GOOD)) == {}
+
+
+def test_a_limit_set_turns_stale_on_and_off(tmp_path: Path) -> None:
+    asked = spoilt("equipment:", STALE, REACTOR).replace("area: lab", "area: lab\n    limits: tank")
+    assert stale(loaded(tmp_path, asked)) == {"ph": 600, "dissolved_oxygen": 600, "weight": 3600}
+    off = asked.replace("{high: 7.4}", "{high: 7.4}, {stale: off}")
+    assert stale(loaded(tmp_path, off)) == {"dissolved_oxygen": 600, "weight": 3600}
+
+
+def test_a_site_says_which_of_its_own_channels_are_noisy(tmp_path: Path) -> None:
+    text = spoilt("weight: {node", "foam: {node", REACTOR).replace('s=W", unit: g', 's=W"')
+    kinds = "kinds: {bioreactor: {foam: {unit: mm, noisy: true}}}\n"
+    assert "foam" in stale(loaded(tmp_path, text + kinds))
+    assert "foam" not in stale(loaded(tmp_path, text + kinds.replace(", noisy: true", "")))
+
+
+def test_a_limit_set_for_both_wires_may_ask_for_stale(tmp_path: Path) -> None:
+    text = spoilt("equipment:", STALE, REACTOR).replace("area: lab", "area: lab\n    limits: tank")
+    text = text.replace('{node: "nsu=urn:vendor:balance;s=W", unit: g}', "{input: 0, type: int16}")
+    text = text.replace("line: reactor-1\n", "line: bus-1\n        unit: 9\n")
+    assert problems(tmp_path, text) == [
+        (
+            "18:22: limits.tank.weight.0.stale: "
+            "could never be raised: what is read over Modbus has no time of its own"
+        )
+    ]
+    node = '{node: "nsu=urn:vendor:balance;s=W"}'
+    both = (
+        f"{text}  - {{name: bioreactor-2, kind: bioreactor, area: lab, limits: tank, sources: "
+        f"[{{line: reactor-1, profile: tank, channels: {{weight: {node}}}}}]}}\n"
+    )
+    assert problems(tmp_path, both) == []
