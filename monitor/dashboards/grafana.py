@@ -208,8 +208,11 @@ class Panel(NamedTuple):
         }
 
 
-def stat(panel: Panel, calculation: Literal["lastNotNull", "min"], fields: str = "") -> Json:
-    """Return large figures; ``fields`` is a pattern of names, empty for all that are numbers."""
+def stat(panel: Panel, calculation: Literal["lastNotNull", "min", "sum"], fields: str = "") -> Json:
+    """Return large figures, made by ``calculation`` from the rows of an answer.
+
+    ``fields`` is a pattern of their names, empty for all that are numbers.
+    """
     options: Json = {
         "reduceOptions": {"calcs": [calculation], "fields": fields, "values": False},
         "colorMode": "value",

@@ -133,7 +133,7 @@ class _Figure(NamedTuple):
     """A panel of the first row, and what is made of its answer."""
 
     panel: Panel
-    calculation: Literal["lastNotNull", "min"] = "lastNotNull"
+    calculation: Literal["lastNotNull", "min", "sum"] = "lastNotNull"
     fields: str = ""
 
 
@@ -180,7 +180,8 @@ def _lines() -> _Figure:
 def _bad_data() -> _Figure:
     query = Query(questions.equipment_with_bad_data())
     text = "Equipment with a bad reading in the last two minutes, of all that was read."
-    return _Figure(Panel("Bad data", _NOT_YET, [query], _SILENT, text, [_red("bad")]))
+    # Each kind is a measurement, and each measurement gives a row of its own.
+    return _Figure(Panel("Bad data", _NOT_YET, [query], _SILENT, text, [_red("bad")]), "sum")
 
 
 def _oldest_data() -> _Figure:

@@ -82,7 +82,7 @@ def last_words() -> str:
 
 
 def equipment_with_bad_data() -> str:
-    """Ask how many equipment had a bad reading lately, and of how many anything was read.
+    """Ask how many equipment had a bad reading lately, and of how many anything was read, by kind.
 
     Each counts 0, 0, 1 for good, uncertain, bad: so that no answer is not taken for nothing bad.
     """
