@@ -1,12 +1,50 @@
-"""An OPC UA line: one session and the sources that live on its subscriptions."""
+"""An OPC UA line: one session, and the sources that live on its subscription.
 
-from collections.abc import Callable, Sequence
+What a subscription holds is good only while it is proven alive: by a publish response, be it an
+empty one, within one and a half of the keep-alive that was agreed. After that every reading is bad
+and everything is made anew, by the supervisor. A connection that stands proves nothing.
+
+Nodes are reconciled against what is wanted: a node or namespace that is missing makes its own
+readings bad and is asked for again and again; each beat, once per keep-alive, looks whether some of
+the others have vanished, which not every server tells. What a server will not monitor is polled.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from config.lines import OpcUaLine as LineSettings
+from config.load import read_secret
 from config.plant import Source
+from config.problems import ConfigError
+from config.site import Secret
+from config.units import UNITS
 from drivers.base import Clock, Emit, LineLost
-from drivers.reading import Cause, Fault, Quality, Reason, Scan
+from drivers.opcua.decode import CODE, GONE, REFUSED
+from drivers.opcua.held import Change, Held, Item, Taken, items_of, take
+from drivers.opcua.identity import Identity, IdentityError, own
+from drivers.opcua.session import RUNNING, SLICE, Place, Session, Unit, User, at, encrypts
+from drivers.reading import Cause, Moment, Reason
+from drivers.resolve import Resolver
+
+log = logging.getLogger(__name__)
+
+SECOND = 10**9
+WINDOW = 1.5
+"""Keep-alives without a word after which nothing is proven any more."""
+LONGEST_KEEP_ALIVE = 60.0
+"""Seconds: a server that grants none shorter (nor as short as was asked) is polled."""
+FIRST_REST, LONGEST_REST = 2.0, 30.0
+"""Seconds, about, after which a refused node is asked for again: doubling from one to the other."""
+STALL = 1.0
+"""Seconds that our own loop may be late; after more, what came meanwhile is read first."""
+POLLERS = 4
+"""Sources that are read at the same time: a slow device behind the server holds up few others."""
+NAMED = 5
+"""Nodes that one line of the log names."""
 
 
 class OpcUaLine:
@@ -18,29 +56,445 @@ class OpcUaLine:
         sources: Sequence[Source],
         clock: Clock,
         emit: Emit,
-        gateway: str,  # noqa: ARG002 - names the client
-        directory: Path,  # noqa: ARG002 - keeps its certificate
+        gateway: str,
+        directory: Path,
     ) -> None:
-        self._settings = settings
-        self._sources = {source.index: source for source in sources}
+        self._settings = settings.opcua
+        self._name = settings.name
         self._clock = clock
         self._emit = emit
-        self.dropped = 0
+        self._gateway = gateway
+        self._directory = directory
+        self._resolver = Resolver(urlsplit(settings.opcua.endpoint).hostname or "")
+        self._helds = {source.index: Held(source) for source in sources}
+        self._items = items_of(self._helds.values())
+        self._dropped = 0
+        self._session: Session | None = None
+        self._places: dict[int, Place] = {}
+        """Where the nodes are in this session, by handle."""
+        self._unit_known: set[int] = set()
+        """Handles whose unit the server was asked for in this session."""
+        self._refused: dict[int, str] = {}
+        """Why the server has not what is wanted, by handle; it is asked for again."""
+        self._polled: dict[Held, list[Item]] = {}
+        self._due: asyncio.Queue[Held] = asyncio.Queue()
+        """Sources whose grid point has come, and that are read."""
+        self._news = asyncio.Event()
+        """Set when a node is refused that was not."""
+        self._doubt = asyncio.Event()
+        """Set when the next beat is due at once, and over all nodes."""
+        self._window = 0
+        """How long (ns) the last word from the subscription proves it."""
+        self._proven_until = 0
+        """By CLOCK_BOOTTIME (ns)."""
+        self._flowing = False
+        """Whether anything was told in this session."""
+        self._tried = False
+        """Whether a first try to connect has ended: before, a start would look like an outage."""
+        self._held: Callable[[], None] = _nothing
+        self._next_beat = 0
+        self._told: dict[str, str] = {}
+        """What was last told of each matter."""
 
     @property
     def name(self) -> str:
         """The line's name in the file."""
-        return self._settings.name
+        return self._name
 
-    async def hold(self, held: Callable[[], None]) -> None:  # noqa: ARG002 - see below
+    @property
+    def dropped(self) -> int:
         """See ``drivers.base.Line``."""
-        raise LineLost(f"{self._settings.opcua.endpoint}: no session")
+        return self._dropped
+
+    # The session
+
+    async def hold(self, held: Callable[[], None]) -> None:
+        """See ``drivers.base.Line``; ``held`` is called with the first word that comes."""
+        self._held = held
+        try:
+            session = await self._connect()
+            try:
+                await self._begin(session)
+                await self._stand(session)
+            except LineLost:
+                self._end()
+                raise
+            finally:
+                self._session = None
+                await session.close()
+        finally:
+            self._tried = True
+
+    async def _connect(self) -> Session:
+        seconds = self._settings.connect_timeout / SECOND
+        user = self._user()
+        try:
+            async with asyncio.timeout(seconds):
+                addresses = await self._resolver.find(seconds / 2)
+                identity = await self._identity()
+                session = Session(self._settings, identity, user)
+                return await session.connect(addresses, at(self._clock().at))
+        except TimeoutError as error:
+            raise LineLost(f"{self._settings.endpoint}: no session within {seconds:g} s") from error
+
+    async def _identity(self) -> Identity | None:
+        if self._settings.security == "None":
+            return None
+        try:
+            found = await asyncio.to_thread(own, self._settings, self._gateway, self._directory)
+        except IdentityError as error:
+            raise LineLost(str(error)) from error
+        if found.made:
+            self._say("certificate", f"our certificate is new: servers must accept {found.path}")
+        return found
+
+    def _user(self) -> User | None:
+        """Return whom to go in as. Raises LineLost before a password is read along by others."""
+        user, password = self._settings.user, self._settings.password
+        if user is None:
+            return None
+        if not encrypts(self._settings.security) and not self._settings.password_in_clear:
+            raise LineLost(
+                f"{self._settings.endpoint}: the password would not be encrypted on the way: "
+                "choose a security with SignAndEncrypt, or write password_in_clear: true"
+            )
+        try:
+            if isinstance(user, Secret):
+                return User(*read_secret(user).partition(":")[::2])
+            return User(user, "" if password is None else read_secret(password))
+        except ConfigError as error:
+            raise LineLost(f"{self._settings.endpoint}: {error}") from error
+
+    async def _begin(self, session: Session) -> None:
+        """Forget the last session, and have told what is wanted."""
+        self._places.clear()
+        self._unit_known.clear()
+        self._refused.clear()
+        self._polled.clear()
+        self._due = asyncio.Queue()
+        self._flowing = False
+        self._next_beat = 0
+        for held in self._helds.values():
+            held.forget()
+        self._session = session
+        for note in session.notes:
+            self._say("note", note)
+        self._say("subscription", await self._subscribe(session))
+        await session.look_up_namespaces()
+        await self._want(session, self._items)
+        self._window = round(session.keep_alive * WINDOW * SECOND)
+        self._proven_until = self._clock().boot + self._window
+
+    async def _subscribe(self, session: Session) -> str:
+        """Subscribe if possible, and return what is different from what the file wants."""
+        if self._settings.reading == "poll":
+            return ""
+        if why := await session.subscribe():
+            return f"the server has no subscription for us ({why}): its nodes are polled"
+        asked, granted = self._settings.keep_alive / SECOND, session.keep_alive
+        if granted > max(asked, LONGEST_KEEP_ALIVE) * 1.01:
+            await session.unsubscribe()
+            return f"the server's shortest keep-alive is {granted:g} s: its nodes are polled"
+        if abs(granted - asked) > asked / 100:
+            return f"the keep-alive is {granted:g} s, where {asked:g} s were asked for"
+        return ""
+
+    async def _stand(self, session: Session) -> None:
+        """Keep the session, until it is lost."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(session.renew_forever())
+                group.create_task(self._beat(session))
+                group.create_task(self._ask_again(session))
+                for _ in range(POLLERS):
+                    group.create_task(self._poll(session))
+                if session.subscribed:
+                    group.create_task(session.publish_forever(self._publish, self._doubt.set))
+                    group.create_task(self._watch())
+        except BaseExceptionGroup as group_of:
+            lost, others = group_of.split(LineLost)
+            if others is not None or lost is None:
+                raise
+            raise LineLost(str(_first(lost))) from group_of
+
+    def _end(self) -> None:
+        """What was held is not good any more, from now and not from the next grid points."""
+        self._session = None
+        now = self._clock()
+        for held in self._helds.values():
+            if held.heard or held.busy:
+                self._emit(held.blank(now, Reason.LINE_DOWN, self._blame()))
+
+    def _blame(self) -> Cause:
+        return Cause.LINE if self._tried or self._flowing else Cause.UNKNOWN
+
+    def _flow(self) -> None:
+        """Take note that the server has told something."""
+        if not self._flowing:
+            self._flowing = True
+            self._held()
+
+    # What comes
+
+    def _publish(self, changes: Sequence[Change], missing: int) -> None:
+        now = self._clock()
+        self._proven_until = now.boot + self._window
+        self._flow()
+        self._dropped += missing
+        if changes:
+            self._hand_on(take(self._items, changes, now))
+
+    def _hand_on(self, taken: Taken) -> None:
+        self._dropped += taken.dropped
+        for scan in taken.scans:
+            self._emit(scan)
+        if taken.gone:
+            self._vanish(taken.gone)
+
+    async def _watch(self) -> None:
+        """Raise LineLost when nothing proves the subscription any more."""
+        late = False
+        while True:
+            left = (self._proven_until - self._clock().boot) / SECOND
+            if left < -STALL and not late:
+                late = True  # It is we who were late: what has come meanwhile is read first.
+                await asyncio.sleep(STALL)
+            elif left <= 0:
+                silence = self._window / SECOND
+                raise LineLost(f"{self._settings.endpoint}: nothing published for {silence:g} s")
+            else:
+                late = False
+                await asyncio.sleep(left)
+
+    # Grid points
 
     def visit(self, source: int) -> None:
         """See ``drivers.base.Line``."""
+        held = self._helds[source]
         now = self._clock()
-        channels = self._sources[source].channels
-        fault = Fault(Quality.BAD, Reason.LINE_DOWN)
-        faults = dict.fromkeys(range(len(channels)), fault)
-        none = (None,) * len(channels)
-        self._emit(Scan(source, now.at, now.boot, none, faults, cause=Cause.UNKNOWN))
+        held.reach(now.boot)
+        if self._session is None:
+            self._emit(held.blank(now, Reason.LINE_DOWN, self._blame()))
+        elif held.busy:
+            held.skip()
+        elif held in self._polled:
+            held.busy = True
+            self._due.put_nowait(held)
+        else:
+            self._give(held, now)
+
+    def _give(self, held: Held, now: Moment) -> None:
+        """Emit what is held, if it may be believed."""
+        if not held.heard or not self._flowing:
+            cause = Cause.SOURCE if self._flowing else self._blame()
+            self._emit(held.blank(now, Reason.NOT_PROVEN, cause))
+        elif self._window and now.boot > self._proven_until:
+            self._emit(held.blank(now, Reason.NOT_PROVEN, Cause.LINE))
+        else:
+            self._emit(held.full(now))
+
+    async def _poll(self, session: Session) -> None:
+        """Read, for ever, the sources whose grid point has come and that are not told of."""
+        while True:
+            held = await self._due.get()
+            items = self._polled.get(held, [])
+            said = await session.read([self._places[item.handle] for item in items])
+            now = self._clock()
+            refused = []
+            for item, (raw, status, time) in zip(items, said, strict=True):
+                item.say(raw, status, time)
+                if status & CODE in REFUSED:
+                    refused.append(item)
+            text = f"the server refuses {_named(refused)}" if refused else ""
+            self._say(f"read {held.source.key}", text)
+            held.busy = False
+            self._flow()
+            self._give(held, now)
+
+    # What is wanted
+
+    async def _want(self, session: Session, items: Iterable[Item]) -> None:
+        """Have these told, or polled where the server will not; what it has not is refused."""
+        found, absent = [], []
+        for item in items:
+            place = session.place(item.node)
+            if place is None:
+                absent.append(item)
+            else:
+                self._places[item.handle] = place
+                found.append(item)
+        self._refuse(absent, "its namespace is not there")
+        await self._check_units(session, found)
+        if session.subscribed:
+            wanted = [(item.handle, self._places[item.handle]) for item in found]
+            statuses = await session.monitor(wanted)
+            self._sort(list(zip(found, statuses, strict=True)))
+        else:
+            self._poll_from_now(found)
+        self._tell_refused()
+
+    def _sort(self, answers: Sequence[tuple[Item, int]]) -> None:
+        """Take what the server says to each: yes, that it has no such thing, or not to us."""
+        refused = [item for item, status in answers if status & CODE in REFUSED]
+        polled = [item for item, status in answers if status >> 30 and status & CODE not in REFUSED]
+        self._refuse(refused, "the server refuses it")
+        self._poll_from_now(polled)
+        if polled:
+            self._say("polled", f"the server will not monitor {_named(polled)}: polled")
+        for item, status in answers:
+            if not status >> 30:  # It is bad as it was until its first value comes.
+                self._refused.pop(item.handle, None)
+
+    def _poll_from_now(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self._refused.pop(item.handle, None)
+            self._polled.setdefault(item.held, []).append(item)
+
+    def _refuse(self, items: Sequence[Item], why: str) -> None:
+        """Make these bad, at once where they were not, and have them asked for again."""
+        fresh = [item for item in items if item.handle not in self._refused]
+        self._refused.update({item.handle: why for item in items})
+        if not fresh:
+            return
+        self._news.set()
+        changes = [(item.handle, None, REFUSED_NODE, None) for item in fresh]
+        taken = take(self._items, changes, self._clock())
+        if self._flowing:
+            for scan in taken.scans:
+                self._emit(scan)
+
+    def _vanish(self, items: Sequence[Item]) -> None:
+        self._refuse(items, "the server no longer has it")
+        self._tell_refused()
+
+    async def _ask_again(self, session: Session) -> None:
+        """Ask again, for ever, for what was refused."""
+        failures = 0
+        while True:
+            await self._news_or(_rest(failures))
+            if self._news.is_set():
+                self._news.clear()
+                failures = 0
+                continue
+            refused = [self._items[handle] for handle in self._refused]
+            if not refused:
+                await self._news.wait()
+                continue
+            if any(session.place(item.node) is None for item in refused):
+                await session.look_up_namespaces()
+            await self._want(session, refused)
+            came = len(refused) - len(self._refused)
+            failures = 0 if came > 0 else failures + 1
+
+    async def _news_or(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    # Units
+
+    async def _check_units(self, session: Session, items: Iterable[Item]) -> None:
+        """Hold the units that the server gives its nodes against those of the file."""
+        asked = [i for i in items if i.node.unit and i.handle not in self._unit_known]
+        units = await session.units([self._places[item.handle] for item in asked])
+        for item, unit in zip(asked, units, strict=True):
+            wrong = _contradiction(item, unit)
+            item.decoder.mismatch = bool(wrong)
+            self._say(f"unit of {item.name}", wrong)
+            if unit is not None:
+                self._unit_known.add(item.handle)
+
+    # The beat
+
+    async def _beat(self, session: Session) -> None:
+        """Look, once per keep-alive, whether the server and its nodes are there."""
+        seconds = min(session.keep_alive or self._settings.keep_alive / SECOND, session.patience)
+        while True:
+            everything = await self._pause(seconds)
+            items = [item for item in self._items if item.handle not in self._refused]
+            items = items if everything else self._some(items)
+            state, statuses = await session.probe([self._places[i.handle] for i in items])
+            running = state is None or state == RUNNING
+            self._say("state", "" if running else f"the server is not running (state {state})")
+            if not session.subscribed:
+                self._flow()
+            gone = [i for i, status in zip(items, statuses, strict=True) if status & CODE in GONE]
+            subscribed = [i for i in gone if i not in self._polled.get(i.held, ())]
+            if subscribed:
+                self._vanish(subscribed)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait for the next beat; return whether there is doubt about all nodes."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._doubt.wait()
+        except TimeoutError:
+            return False
+        self._doubt.clear()
+        return True
+
+    def _some(self, items: list[Item]) -> list[Item]:
+        """Return the next few of these, in turn."""
+        start = self._next_beat if self._next_beat < len(items) else 0
+        self._next_beat = start + SLICE
+        return items[start : start + SLICE]
+
+    # Telling
+
+    def _say(self, matter: str, text: str) -> None:
+        """Tell what has become of a matter, if that is news; empty when it is well."""
+        before = self._told.get(matter, "")
+        if text == before:
+            return
+        self._told[matter] = text
+        if text:
+            log.warning("%s: %s", self._name, text)
+        else:
+            log.info("%s: no longer: %s", self._name, before)
+
+    def _tell_refused(self) -> None:
+        reasons = dict.fromkeys(self._refused.values())
+        refused = [
+            f"{why}: {_named([self._items[h] for h, w in self._refused.items() if w == why])}"
+            for why in reasons
+        ]
+        self._say("refused", "; ".join(refused))
+
+
+REFUSED_NODE = min(GONE)
+"""The StatusCode of what is refused before it was ever monitored."""
+
+
+def _contradiction(item: Item, unit: Unit | None) -> str:
+    """Return what is wrong with the unit that the server gives; empty where nothing is."""
+    wanted = UNITS[item.node.unit].unece if item.node.unit in UNITS else ""
+    if unit is None or not unit.code or not wanted or unit.code == wanted:
+        return ""
+    return (
+        f"{item.name}: the server gives it in {unit.name} ({unit.code}), "
+        f"the file says {item.node.unit} ({wanted}): its values are not used"
+    )
+
+
+def _named(items: Sequence[Item]) -> str:
+    names = ", ".join(f"{item.name} ({item.node.identifier})" for item in items[:NAMED])
+    more = len(items) - NAMED
+    return f"{names} and {more} more" if more > 0 else names
+
+
+def _rest(failures: int) -> float:
+    longest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures, 16))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - jitter is no secret
+
+
+def _first(group: BaseExceptionGroup[LineLost]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _nothing() -> None:
+    """What is called when there is nobody left to tell."""
