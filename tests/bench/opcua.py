@@ -70,7 +70,8 @@ class OpcUa:
                 of_server[identifier(name, channel)] = name, channel, limit(place)
         table = around.folder / "nodes.json"
         table.write_text(json.dumps(watched))
-        return [sys.executable, str(HERE / file), "--nodes", str(table)]
+        nodes = "--namespace", NAMESPACE, "--nodes", str(table)
+        return [sys.executable, str(HERE / file), *nodes]
 
     def readings(self, lines: Mapping[str, int], changes: Mapping[int, int]) -> int:
         return lines.get(SCRIPT_MEASUREMENT, 0) + sum(changes.values())

@@ -15,8 +15,6 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.subscription import DataChangeEvent
 
-from tests.bench.opcua_load import NAMESPACE
-
 PARAMETERS = ua.CreateSubscriptionParameters(
     RequestedPublishingInterval=500,
     RequestedLifetimeCount=60,
@@ -33,10 +31,10 @@ class Counter:
     def __init__(self) -> None:
         self.readings = 0
 
-    async def watch(self, endpoint: str, identifiers: list[str]) -> None:
+    async def watch(self, endpoint: str, namespace: str, identifiers: list[str]) -> None:
         """Take what one server sends, for ever: by iteration, which costs less than a handler."""
         async with Client(endpoint, timeout=10) as client:
-            index = await client.get_namespace_index(NAMESPACE)
+            index = await client.get_namespace_index(namespace)
             nodes = [client.get_node(f"ns={index};{identifier}") for identifier in identifiers]
             subscription = await client.create_subscription(
                 PARAMETERS, queue_maxsize=20 * len(nodes)
@@ -55,13 +53,15 @@ class Counter:
 async def main() -> None:
     """Run until ended."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--namespace", required=True)
     parser.add_argument("--nodes", type=Path, required=True, help="JSON: by endpoint and node")
-    watched = json.loads(parser.parse_args().nodes.read_text())
+    options = parser.parse_args()
+    watched = json.loads(options.nodes.read_text())
     counter = Counter()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, counter.tell)
     async with asyncio.TaskGroup() as group:
         for endpoint, nodes in watched.items():
-            group.create_task(counter.watch(endpoint, list(nodes)))
+            group.create_task(counter.watch(endpoint, options.namespace, list(nodes)))
 
 
 if __name__ == "__main__":

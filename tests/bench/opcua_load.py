@@ -2,14 +2,14 @@
 
 `python opcua_load.py --equipments 40 --channels 25 --ports 4841 4842 --served FILE --record FILE`
 opens a server (asyncua) on each of these ports of the loopback, and says so in a line of JSON on
-stdout once all listen. The equipments are spread over the servers; each has a moment of the second
-that is its own, at which all of its channels change at once, as a controller's scan changes them:
-never to the value from before. One change in a hundred is one to a bad status.
+stdout once all listen. The equipments are spread over the servers; each channel changes at a moment
+of the second that is its own (of ``TICKS`` in all), always to another value than before. One change
+in a hundred is one to a bad status.
 
-What was served is told in ``--served``, a line for each equipment and second, with the source time
-of the changes: so who counts what arrived can say whether all of it did. Every 1.2 s one channel of
-the next equipment goes beyond its limit for some seconds; ``--record`` tells of each such change
-when the publish that first carries it has been sent.
+What was served is told in ``--served``, a line for each tick, with the source time of its changes:
+so who counts what arrived can say whether all of it did. Every 1.2 s another channel goes beyond
+its limit for some seconds; ``--record`` tells of each such change when the publish that first
+carries it has been sent.
 """
 
 import argparse
@@ -42,6 +42,8 @@ CHANNELS = tuple(
     if entry.type is ChannelType.ANALOG
 )
 """Those of the catalogue that are numbers, with their unit."""
+TICKS = 40
+"""A second: so many moments at which some of the channels change."""
 BETWEEN_CROSSINGS = 1.2
 BEYOND = 5.0
 """Seconds."""
@@ -49,17 +51,19 @@ WELL = ua.StatusCode(ua.UInt32(StatusCodes.Good))
 FAILED = ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure))
 
 
-@dataclass
-class Reactor:
-    """One equipment, and which of its channels is beyond its limit."""
+@dataclass(eq=False)
+class Channel:
+    """One channel of one equipment, on its server."""
 
-    name: str
+    equipment: str
+    index: int
+    """In ``CHANNELS``."""
     server: Server
-    nodes: Sequence[ua.NodeId]
-    beyond: int | None = None
-    told_beyond: bool = False
-    """Whether the crossing that is on has been served."""
-    back_at: float = 0.0
+    node: ua.NodeId
+    back_at: float | None = None
+    """When it comes back from beyond its limit (loop time); None while it is within."""
+    failed: bool = False
+    """Whether its value is a bad one, after which another would be no change."""
 
 
 class Crossing(NamedTuple):
@@ -111,64 +115,63 @@ class _Telling:
 
 
 class Load:
-    """All reactors, and their changes."""
+    """All channels, and their changes."""
 
-    def __init__(self, reactors: Sequence[Reactor], served: TextIO, record: TextIO) -> None:
-        self._reactors = reactors
+    def __init__(self, channels: Sequence[Channel], served: TextIO, record: TextIO) -> None:
         self._served = served
-        self._untold = {id(reactor.server): Untold(record) for reactor in reactors}
+        self._untold = {channel.server: Untold(record) for channel in channels}
         self._chance = random.Random(1)  # noqa: S311 - noise, no secret
+        mixed = self._chance.sample(channels, len(channels))
+        self._ticks = [mixed[tick::TICKS] for tick in range(TICKS)]
+        self._next_crossing = 0.0
 
     async def change(self) -> None:
-        """Change every channel of every reactor once a second, without end."""
+        """Change every channel once a second, without end."""
         loop = asyncio.get_running_loop()
-        start, count, crossing_at = loop.time(), 0, 0.0
+        start, count = loop.time(), 0
         while True:
-            await asyncio.sleep(start + count / len(self._reactors) - loop.time())
-            reactor = self._reactors[count % len(self._reactors)]
+            await asyncio.sleep(start + count / TICKS - loop.time())
+            if channels := self._ticks[count % TICKS]:
+                await self._change(channels, loop.time())
             count += 1
-            if loop.time() >= crossing_at and reactor.beyond is None:
-                crossing_at = loop.time() + BETWEEN_CROSSINGS
-                reactor.beyond = count % len(reactor.nodes)
-                reactor.back_at = loop.time() + BEYOND
-            await self._change(reactor, loop.time())
 
-    async def _change(self, reactor: Reactor, now: float) -> None:
-        crossing = self._cross(reactor, now)
-        if crossing is not None:
-            untold = self._untold[id(reactor.server)]
-            untold.follow(reactor.server)
-            untold.crossings.append(crossing)
+    async def _change(self, channels: Sequence[Channel], now: float) -> None:
         at = ua.DateTime.now(UTC)
-        for channel, node in enumerate(reactor.nodes):
-            crossed = crossing is not None and crossing.channel == CHANNELS[channel][0]
-            value = self._value(channel, steady=crossed, beyond=reactor.beyond == channel)
+        for channel in channels:
+            crossing = self.cross(channel, now)
+            if crossing is not None:
+                untold = self._untold[channel.server]
+                untold.follow(channel.server)
+                untold.crossings.append(crossing)
+            value = self._value(channel, steady=crossing is not None)
             value.SourceTimestamp = at
-            await reactor.server.write_attribute_value(node, value)
-        told = {"ms": round(at.timestamp() * 1e6) // 1000, "changes": len(reactor.nodes)}
+            await channel.server.write_attribute_value(channel.node, value)
+        told = {"ms": round(at.timestamp() * 1e6) // 1000, "changes": len(channels)}
         self._served.write(json.dumps(told) + "\n")
         self._served.flush()
 
-    def _cross(self, reactor: Reactor, now: float) -> Crossing | None:
-        """Return the crossing that this change of ``reactor`` is, and remember it."""
-        if reactor.beyond is None:
+    def cross(self, channel: Channel, now: float) -> Crossing | None:
+        """Return the crossing that this change of ``channel`` is, and remember it."""
+        if channel.back_at is None:
+            if now < self._next_crossing:
+                return None
+            self._next_crossing = now + BETWEEN_CROSSINGS
+            channel.back_at = now + BEYOND
+        elif now < channel.back_at:
             return None
-        channel = CHANNELS[reactor.beyond][0]
-        if not reactor.told_beyond:
-            reactor.told_beyond = True
-            return Crossing(reactor.name, channel, beyond=True)
-        if now < reactor.back_at:
-            return None
-        reactor.beyond, reactor.told_beyond = None, False
-        return Crossing(reactor.name, channel, beyond=False)
+        else:
+            channel.back_at = None
+        beyond = channel.back_at is not None
+        return Crossing(channel.equipment, CHANNELS[channel.index][0], beyond)
 
-    def _value(self, channel: int, *, steady: bool, beyond: bool) -> ua.DataValue:
-        """Noise about where the channel is; a crossing itself is never a bad one."""
-        middle = limit(channel) + MARGIN if beyond else base(channel)
+    def _value(self, channel: Channel, *, steady: bool) -> ua.DataValue:
+        """Noise about where the channel is; one that crosses, or is beyond, is never bad."""
+        beyond = channel.back_at is not None
+        middle = limit(channel.index) + MARGIN if beyond else base(channel.index)
         variant = ua.Variant(self._chance.gauss(middle, NOISE), ua.VariantType.Double)
-        if not (steady or beyond) and self._chance.random() < BAD:
-            return ua.DataValue(variant, FAILED)
-        return ua.DataValue(variant, WELL)
+        fails = not (steady or beyond or channel.failed) and self._chance.random() < BAD
+        channel.failed = fails
+        return ua.DataValue(variant, FAILED if fails else WELL)
 
 
 def equipment_name(index: int) -> str:
@@ -201,16 +204,16 @@ async def make_server(port: int) -> Server:
     return server
 
 
-async def add_reactor(server: Server, name: str, channels: int) -> Reactor:
+async def add_reactor(server: Server, name: str, channels: int) -> list[Channel]:
     """Give the server an object with the channels' nodes, doubles all."""
     index = await server.get_namespace_index(NAMESPACE)
     place = await server.nodes.objects.add_object(node_id(index, f"s={name}"), f"{index}:{name}")
-    nodes = []
+    added = []
     for channel, (label, _) in enumerate(CHANNELS[:channels]):
         node = node_id(index, identifier(name, label))
         await place.add_variable(node, f"{index}:{label}", base(channel), ua.VariantType.Double)
-        nodes.append(node)
-    return Reactor(name, server, nodes)
+        added.append(Channel(name, channel, server, node))
+    return added
 
 
 async def main() -> None:
@@ -218,11 +221,12 @@ async def main() -> None:
     options = parse()
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
     servers = [await make_server(port) for port in options.ports]
-    reactors = [
-        await add_reactor(
+    channels = [
+        channel
+        for index in range(options.equipments)
+        for channel in await add_reactor(
             servers[server_of(index, len(servers))], equipment_name(index), options.channels
         )
-        for index in range(options.equipments)
     ]
     for server in servers:
         await server.start()
@@ -232,7 +236,7 @@ async def main() -> None:
             files.enter_context(path.open("a", encoding="utf-8"))
             for path in (options.served, options.record)
         )
-        changing = asyncio.create_task(Load(reactors, served, record).change())
+        changing = asyncio.create_task(Load(channels, served, record).change())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, changing.cancel)
         await asyncio.wait([changing])
     if not changing.cancelled():

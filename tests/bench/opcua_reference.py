@@ -22,8 +22,6 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.client.write.point import Point
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.bench.opcua_load import NAMESPACE
-
 
 class Script:
     """All of it: points on their way, alarms that stand."""
@@ -33,10 +31,12 @@ class Script:
         self.points: list[Point] = []
         self.standing: set[tuple[str, str]] = set()
 
-    async def watch(self, endpoint: str, nodes: dict[str, tuple[str, str, float]]) -> None:
+    async def watch(
+        self, endpoint: str, namespace: str, nodes: dict[str, tuple[str, str, float]]
+    ) -> None:
         """Subscribe to one server's nodes."""
         async with Client(endpoint, timeout=10) as client:
-            index = await client.get_namespace_index(NAMESPACE)
+            index = await client.get_namespace_index(namespace)
             channels = {
                 ua.NodeId.from_string(f"ns={index};{identifier}"): channel
                 for identifier, channel in nodes.items()
@@ -88,6 +88,7 @@ class Handler:
 async def main() -> None:
     """Run until SIGTERM."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--namespace", required=True)
     parser.add_argument("--nodes", type=Path, required=True, help="JSON: by endpoint and node")
     parser.add_argument("--influx", required=True)
     parser.add_argument("--mqtt-port", type=int, required=True)
@@ -100,7 +101,8 @@ async def main() -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(script.write(options.influx))]
         tasks += [
-            group.create_task(script.watch(endpoint, nodes)) for endpoint, nodes in watched.items()
+            group.create_task(script.watch(endpoint, options.namespace, nodes))
+            for endpoint, nodes in watched.items()
         ]
 
         def stop() -> None:

@@ -9,7 +9,7 @@ from config.load import load
 from config.rules import High
 from tests.bench.http_sink import Database
 from tests.bench.opcua import missing, site_text
-from tests.bench.opcua_load import CHANNELS, Crossing, Load, Reactor, Untold, node_id
+from tests.bench.opcua_load import CHANNELS, Channel, Crossing, Load, Untold, node_id
 from tests.bench.scene import Size
 
 LINE = b"bioreactor,equipment=reactor-01,source=s ph=7.0,ph_quality=0i,ph_source=%di,scan=1i 5"
@@ -50,15 +50,13 @@ def test_its_file_puts_a_rule_on_every_channel(tmp_path: Path) -> None:
 
 
 def test_a_crossing_is_served_once_and_comes_back_when_its_time_is_over() -> None:
-    nodes = [node_id(2, f"s={name}") for name, _ in CHANNELS]
-    reactor = Reactor("reactor-01", Server(), nodes, beyond=2, back_at=5.0)
-    load_ = Load([reactor], io.StringIO(), io.StringIO())
-    ph = CHANNELS[2][0]
-    assert [load_._cross(reactor, now) for now in (0.0, 1.0, 5.0, 6.0)] == [
-        Crossing("reactor-01", ph, beyond=True),
+    place = next(place for place, (name, _) in enumerate(CHANNELS) if name == "ph")
+    ph = Channel("reactor-01", place, Server(), node_id(2, "s=reactor-01.ph"))
+    load_ = Load([ph], io.StringIO(), io.StringIO())
+    assert [load_.cross(ph, now) for now in (0.0, 1.0, 5.0)] == [
+        Crossing("reactor-01", "ph", beyond=True),
         None,
-        Crossing("reactor-01", ph, beyond=False),
-        None,
+        Crossing("reactor-01", "ph", beyond=False),
     ]
 
 
