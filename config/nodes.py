@@ -157,13 +157,21 @@ def node_faults(spec: NodeSpec, entry: Entry) -> Iterator[Finding]:
             yield Finding(("sentinels", index), text)
 
 
+def _compares(spec: NodeSpec, entry: Entry) -> bool:
+    """Whether the unit that the server says must be that of the file.
+
+    What the site scales itself it has given another unit than the server knows.
+    """
+    return bool(entry.unit) and (spec.scale, spec.offset) == (1.0, 0.0)
+
+
 def node_of(spec: NodeSpec, entry: Entry, namespace: str) -> Node:
     """The node that ``spec`` comes to; ``namespace`` where it names none. Nothing must be wrong."""
     found = node_id(spec.node, namespace)
     return Node(
         namespace=found.namespace,
         identifier=found.identifier,
-        unit=symbol(spec.unit or entry.unit) if entry.unit else "",
+        unit=symbol(spec.unit or entry.unit) if _compares(spec, entry) else "",
         sentinels=frozenset(spec.sentinels),
         **converted(spec, entry),
     )

@@ -342,7 +342,7 @@ NODES = {
     '{node: "nsu=urn:y;i=5", scale: 0.1, offset: -2, sentinels: [-1], valid: [0, 50]}': Node(
         "urn:y",
         "i=5",
-        "kg",
+        "",
         divisor=10.0,
         offset=-2.0,
         sentinels=frozenset({-1.0}),
@@ -353,7 +353,7 @@ NODES = {
 
 
 @pytest.mark.parametrize(("written", "node"), NODES.items())
-def test_a_weight_s_node_has_the_conversion_and_the_device_s_unit(
+def test_a_weight_s_node_has_the_conversion_and_unless_the_site_scales_it_the_device_s_unit(
     tmp_path: Path, written: str, node: Node
 ) -> None:
     text = spoilt("name: balance", 'name: balance\n        namespace: "urn:x"', REACTOR)
