@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, assert_never
 
 import click
 
@@ -26,6 +27,7 @@ from monitor.cli.exits import UNAVAILABLE, Failure
 from monitor.cli.options import SPAN
 
 if TYPE_CHECKING:
+    from config.lines import Line
     from config.plant import Plant
     from monitor.app import Daemon
     from monitor.operators.protocol import EventMessage, Request
@@ -50,7 +52,7 @@ CATCHING_UP = 10.0
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep file and store there."
 )
 def demo(length: int | None, as_json: bool, seed: int, speed: float, keep: Path | None) -> None:
-    """Watch six simulated incubators: doors left open, a gas bottle empty, a cable pulled.
+    """Watch a simulated plant: doors left open, gas gone, a cable pulled, a server away.
 
     Nothing leaves this machine, and nothing stays on it unless --keep says where.
     """
@@ -132,12 +134,12 @@ class Show:
         broker = f"{plant.mqtt.host}:{plant.mqtt.port}" if plant.mqtt else "none"
         click.echo(
             f"""\
-cytowatch demo: {len(plant.equipment)} incubators, simulated, over Modbus TCP on the loopback
-  file    {self.folder / "site.yaml"}
-  lines   {", ".join(plant.lines)}
-  mqtt    {broker}   topics cytowatch/v1/#
-  store   {daemon.recorder.store.path}
-  socket  {daemon.socket}
+cytowatch demo: {_equipment(plant)}, simulated, on the loopback
+  file        {self.folder / "site.yaml"}
+{_lines(plant)}
+  mqtt        {broker}   topics cytowatch/v1/#
+  store       {daemon.recorder.store.path}
+  socket      {daemon.socket}
 In another terminal:
   ./cyto tail --socket {daemon.socket}
   ./cyto values --follow --socket {daemon.socket}
@@ -173,6 +175,35 @@ What happens now{"; Ctrl-C ends it" if self.seconds is None else f", for {self.s
             async with asyncio.timeout(CATCHING_UP):
                 while len(self.told.ids) < recorder.changes.total():  # noqa: ASYNC110 - there is no event to wait for
                     await asyncio.sleep(0.05)
+
+
+def _equipment(plant: "Plant") -> str:
+    """How many of each kind, and by which wire they are read."""
+    wires = {source.equipment: _where(plant.lines[source.line])[0] for source in plant.sources}
+    counts = Counter((each.kind, wires[each.name]) for each in plant.equipment)
+    return " and ".join(f"{count} {kind}s over {wire}" for (kind, wire), count in counts.items())
+
+
+def _lines(plant: "Plant") -> str:
+    """The lines and their ports, a wire after the other."""
+    ports: dict[str, list[str]] = {}
+    for name, line in plant.lines.items():
+        wire, port = _where(line)
+        ports.setdefault(wire, []).append(f"{name} :{port}")
+    return "\n".join(f"  {wire:<12}{', '.join(each)}" for wire, each in ports.items())
+
+
+def _where(line: "Line") -> tuple[str, int]:
+    """A line's wire, and its port on the loopback."""
+    from config.lines import ModbusLine, OpcUaLine
+
+    match line:
+        case ModbusLine():
+            return "Modbus TCP", line.modbus.port
+        case OpcUaLine():
+            return "OPC UA", int(line.opcua.endpoint.rpartition(":")[2])
+        case _:
+            assert_never(line)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -32,7 +32,7 @@ ALARM = "incubator-02/co2_supply_pressure/low"
 @asynccontextmanager
 async def watched_plant(folder: Path) -> AsyncIterator[Daemon]:
     """Two incubators, one of them without gas, and a daemon that is yet to be started."""
-    async with SimulatedPlant(2, scenario=EMPTY) as plant:
+    async with SimulatedPlant(2, 0, scenario=EMPTY) as plant:
         text = plant.config_yaml(folder / "daemon" / "state")
         # Its gas is gone at once; that it grows cold without it is not what this is about.
         yield Daemon(folder / "daemon", text.replace("on_delay: 5s", "on_delay: 1s"))

@@ -52,7 +52,7 @@ def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
         for line in demo.stderr:
             if "START" in line:
                 break
-            if found := re.search(r"socket  (\S+)", line):
+            if found := re.search(r"socket +(\S+)", line):
                 assert Path(found[1]).is_socket()
         demo.send_signal(signal.SIGINT)
         out, _ = demo.communicate(timeout=30)
