@@ -44,11 +44,6 @@ def unit(ours: str) -> str:
     return _UNITS.get(ours) or f"suffix: {ours}"
 
 
-def symbol(ours: str) -> str:
-    """Return a unit of the catalogue as people write it."""
-    return {"Cel": "°C"}.get(ours, ours)
-
-
 class Place(NamedTuple):
     """Where a panel stands on the grid."""
 

@@ -32,12 +32,12 @@ AGE = "dateTimeFromNow"
 """Shows a time as how long ago it was."""
 FINEST = "10s"
 """The finest step of a trend; what is polled more seldom is shown as points."""
-TRENDS = (
-    ("incubator", "temperature"),
-    ("incubator", "co2"),
-    ("bioreactor", "ph"),
-    ("bioreactor", "dissolved_oxygen"),
-)
+TRENDS = {
+    "Temperature": ("incubator", "temperature"),
+    "CO2": ("incubator", "co2"),
+    "pH": ("bioreactor", "ph"),
+    "Dissolved oxygen": ("bioreactor", "dissolved_oxygen"),
+}
 """What is always shown: a channel, of all kinds that have it in the same unit as this one."""
 COLUMNS = {
     "severity": "Priority",
@@ -299,23 +299,23 @@ def _bad_readings(place: Place) -> Json:
 def _trends(top: int) -> list[Json]:
     half, high = WIDTH // 2, 8
     shown = [
-        _trend(kind, channel, Place(half * (number % 2), top + high * (number // 2), half, high))
-        for number, (kind, channel) in enumerate(TRENDS)
+        _trend(title, Place(half * (number % 2), top + high * (number // 2), half, high))
+        for number, title in enumerate(TRENDS)
     ]
     below = top + high * ((len(TRENDS) + 1) // 2)
     return [*shown, _chosen_channel(Place(0, below, WIDTH, high))]
 
 
-def _trend(kind: str, channel: str, place: Place) -> Json:
+def _trend(title: str, place: Place) -> Json:
+    kind, channel = TRENDS[title]
     unit = CATALOGUE[kind][channel].unit
     alike = [
         f'"{name}"'
         for name, known in sorted(CATALOGUE.items())
         if channel in known and known[channel].unit == unit
     ]
-    title = channel.replace("_", " ").capitalize()
     panel = Panel(
-        f"{title} ({grafana.symbol(unit)})",
+        title,
         place,
         [Query(questions.mean(channel, ", ".join(alike)), "time_series", "$tag_equipment")],
         Look(unit=grafana.unit(unit), none="no readings"),

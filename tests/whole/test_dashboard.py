@@ -391,10 +391,10 @@ CHECKS: Mapping[tuple[str, str], Check] = {
     ("Quality of data", "A"): quality,
     ("Last usable reading", "A"): usable,
     ("Bad readings", "A"): bad_share,
-    ("Temperature (°C)", "A"): trend("temperature"),
-    ("Co2 (%)", "A"): trend("co2"),
-    ("Ph (pH)", "A"): trend("ph"),
-    ("Dissolved oxygen (%)", "A"): trend("dissolved_oxygen"),
+    ("Temperature", "A"): trend("temperature"),
+    ("CO2", "A"): trend("co2"),
+    ("pH", "A"): trend("ph"),
+    ("Dissolved oxygen", "A"): trend("dissolved_oxygen"),
 }
 CHOSEN = ("${channel}", "A")
 """The panel of the channel that is chosen."""
@@ -452,10 +452,10 @@ def newest_values_are_what_the_devices_serve(plant: Scene, shown: Shown) -> None
     every = {asked.owner: asked._replace(step="1s") for asked in grafana.of_panels(BOARD)}
     serves = {name: single(probe.co2) for name, probe in plant.probes.items()}
     expected = {
-        "Temperature (°C)": {name: 7 * serves[name] for name in ("incubator-1", "incubator-3")},
-        "Co2 (%)": {name: serves[name] for name in ("incubator-1", "incubator-3")},
-        "Ph (pH)": {"bioreactor-1": serves["bioreactor-1"]},
-        "Dissolved oxygen (%)": {"bioreactor-1": 5 * serves["bioreactor-1"]},
+        "Temperature": {name: 7 * serves[name] for name in ("incubator-1", "incubator-3")},
+        "CO2": {name: serves[name] for name in ("incubator-1", "incubator-3")},
+        "pH": {"bioreactor-1": serves["bioreactor-1"]},
+        "Dissolved oxygen": {"bioreactor-1": 5 * serves["bioreactor-1"]},
     }
     for title, values in expected.items():
         newest = {}

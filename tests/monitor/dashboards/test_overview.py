@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from config.catalogue import CATALOGUE, RESERVED_ENDINGS, RESERVED_KINDS
 from config.rules import Priority
@@ -18,7 +19,15 @@ from monitor.dashboards.overview import color, site_overview
 from monitor.store import Template, line_protocol
 from tests.monitor.store.influx_parser import parse
 from tests.monitor.store.support import NOON, channel, plant_of
-from tests.support.grafana import Asked, of_annotations, of_panels, of_variables, read, variables
+from tests.support.grafana import (
+    FOLDER,
+    Asked,
+    of_annotations,
+    of_panels,
+    of_variables,
+    read,
+    variables,
+)
 
 BOARD = read("site-overview")
 QUERIES = [*of_panels(BOARD), *of_variables(BOARD), *of_annotations(BOARD)]
@@ -33,7 +42,7 @@ def panels(kind: str = "") -> list[Mapping[str, Any]]:
 def test_the_committed_dashboard_is_up_to_date(tmp_path: Path) -> None:
     grafana.write(site_overview(), tmp_path)
     [made] = tmp_path.iterdir()
-    committed = Path(__file__).parents[3] / "docs" / "dashboards" / made.name
+    committed = FOLDER / made.name
     assert committed.read_text() == made.read_text(), "write it anew: python -m monitor.dashboards"
 
 
@@ -206,3 +215,30 @@ def test_the_types_of_panels_are_those_of_grafana_itself() -> None:
     assert {panel["type"] for panel in panels()} == shipped
     assert BOARD["schemaVersion"] == 38
     assert BOARD["id"] is None
+
+
+def test_the_page_says_what_every_panel_shows() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    told = {title.strip() for row in rows for title in row.split(",")}
+    assert {panel["title"] for panel in panels()} - {"${channel}"} <= told
+
+
+@pytest.mark.parametrize("release", [1, 2, 3])
+def test_a_database_of_each_release_can_be_provisioned(release: int) -> None:
+    file = FOLDER / "provisioning" / "datasources" / f"influxdb-{release}.yaml"
+    written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    [source] = written["datasources"]
+    assert (written["apiVersion"], source["type"], source["access"]) == (1, "influxdb", "proxy")
+    assert source["jsonData"]["version"] == "InfluxQL"
+    assert source["jsonData"]["dbName"]
+    secrets = source["secureJsonData"].values()
+    assert all(re.search(r"\$INFLUXDB_[A-Z]+$", secret) for secret in secrets), "none in the file"
+
+
+def test_the_dashboards_are_provisioned_from_a_folder() -> None:
+    file = FOLDER / "provisioning" / "dashboards" / "cytowatch.yaml"
+    [provider] = yaml.safe_load(file.read_text(encoding="utf-8"))["providers"]
+    assert provider["type"] == "file"
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"`{provider['options']['path']}/`" in page
