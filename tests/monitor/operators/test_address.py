@@ -21,3 +21,15 @@ def test_a_path_that_is_too_long_is_explained(tmp_path: Path) -> None:
 def test_where_the_socket_is(environ: dict[str, str], opened: str, asked: str) -> None:
     assert to_open(Path("/state"), environ) == Path(opened)
     assert to_ask(environ) == Path(asked)
+
+
+def test_who_may_not_look_is_sent_to_the_service_and_told_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its folder is closed to all who are not in the service's group."""
+
+    def closed(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", closed)
+    assert to_ask({}) == Path("/run/cytowatch/cytowatch.sock")
