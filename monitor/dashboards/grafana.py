@@ -128,7 +128,6 @@ class Variable(NamedTuple):
             "label": self.label,
             "type": "query",
             "datasource": DATASOURCE,
-            "definition": self.query,
             "query": {"query": self.query, "refId": f"variable-{self.name}"},
             "regex": self.regex,
             "refresh": 2,  # Whenever the shown time changes.
@@ -234,7 +233,6 @@ def table(
         "showHeader": True,
         "cellHeight": "sm",
         "sortBy": [{"displayName": name, "desc": desc} for name, desc in order],
-        "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
     }
     organize = {
         "excludeByName": dict.fromkeys(hidden, True),
@@ -294,7 +292,7 @@ def timeline(panel: Panel, interval: str) -> Json:
         "showValue": "never",
         "tooltip": {"mode": "single", "sort": "none"},
     }
-    custom = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}
+    custom = {"fillOpacity": 80, "lineWidth": 0}  # Missing values are not joined by default.
     shown = panel._replace(look=panel.look._replace(custom=custom))
     return {**shown.json("state-timeline", options), "interval": interval}
 

@@ -103,6 +103,8 @@ def test_everything_asks_the_chosen_database() -> None:
     }
     for panel in panels():
         for target in panel["targets"]:
+            keys = {"refId", "datasource", "query", "rawQuery", "resultFormat"}
+            assert target.keys() - {"alias"} == keys
             assert target["rawQuery"] is True
             assert target["query"]
             assert target["resultFormat"] in {"table", "time_series"}
@@ -120,7 +122,9 @@ def test_missing_values_are_never_joined() -> None:
     drawn = panels("timeseries") + panels("state-timeline")
     assert drawn
     for panel in drawn:
-        assert panel["fieldConfig"]["defaults"]["custom"]["spanNulls"] is False
+        custom = panel["fieldConfig"]["defaults"]["custom"]
+        # A state timeline joins none unless it is told to, and its schema has no word for it.
+        assert custom.get("spanNulls") is (False if panel["type"] == "timeseries" else None)
         for target in panel["targets"]:
             assert target["query"].endswith(("fill(null)", "fill(0)"))
 
@@ -176,8 +180,6 @@ def test_every_unit_of_the_catalogue_has_one_in_grafana() -> None:
     units = {entry.unit for kind in CATALOGUE.values() for entry in kind.values()}
     for unit in units:
         assert grafana.unit(unit)
-    assert grafana.unit("Cel") == "celsius"
-    assert grafana.unit("mmol/L/h") == "suffix: mmol/L/h"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,6 @@ def test_only_quantities_are_offered_as_channels() -> None:
 def test_the_types_of_panels_are_those_of_grafana_itself() -> None:
     shipped = {"stat", "table", "timeseries", "state-timeline"}
     assert {panel["type"] for panel in panels()} == shipped
-    assert BOARD["schemaVersion"] == 38
     assert BOARD["id"] is None
 
 
