@@ -111,6 +111,8 @@ class Show:
         return {
             "schema": "cytowatch.demo.v1",
             "seconds": round(time.monotonic() - started, 1),
+            "equipment": Counter(f"{each.kind}s" for each in plant.equipment),
+            "lines": Counter(_where(line)[0] for line in plant.lines.values()),
             **_counts(daemon),
             "events_published": len(self.told.ids),
             "readings_stored": await asyncio.to_thread(_stored, daemon.recorder.store.path),

@@ -28,6 +28,9 @@ def test_a_minute_in_short(
     [line] = shown.stdout.splitlines()
     summary = json.loads(line)
     assert summary["schema"] == "cytowatch.demo.v1"
+    assert summary["equipment"] == {"incubators": 6, "bioreactors": 2}
+    assert summary["lines"] == {"Modbus TCP": 7, "OPC UA": 2}
+    assert "6 incubators over Modbus TCP and 2 bioreactors over OPC UA" in shown.stderr
     readings = sum(summary["readings"].values())
     assert summary["readings_stored"] == readings > 0
     assert summary["scans"] > 0
@@ -35,6 +38,7 @@ def test_a_minute_in_short(
     assert summary["alarms"]["acknowledged"] == 1
     assert "by " in shown.stderr
     assert "(as demo operator)" in shown.stderr
+    assert not re.search("Traceback|asyncua|WARNING|ERROR", shown.stderr), "it is quiet"
     # What the broker handed out is what the record holds, each once.
     store = str(tmp_path / "state" / "cytowatch.db")
     main(["export", "--file", store, "--from", "1h", "--what", "events", "--json"])

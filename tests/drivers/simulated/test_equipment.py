@@ -1,0 +1,56 @@
+"""Incubators and bioreactors with their sensors: how they begin, and what befalls them."""
+
+from dataclasses import replace
+
+import pytest
+
+from drivers.simulated.bioreactor import Phase
+from drivers.simulated.equipment import CULTURES, Chamber, Tank
+from drivers.simulated.sensors import IN_BIOREACTOR, IN_INCUBATOR, Failing, Failure, Quantity
+
+
+def test_an_incubator_begins_at_its_set_points_and_a_bioreactor_amid_its_batch() -> None:
+    chamber, tank = Chamber.settled("a", 1), Tank.settled("b", 1, 1)
+    assert set(chamber.shown) == set(IN_INCUBATOR)
+    assert set(tank.shown) == set(IN_BIOREACTOR)
+    assert chamber.shown[Quantity.CO2] == pytest.approx(5.0, abs=0.1)
+    assert tank.shown[Quantity.CELL_DENSITY] == pytest.approx(4e6, rel=0.05)
+    assert tank.shown[Quantity.OXYGEN_UPTAKE] == pytest.approx(1.0, rel=0.1)
+    assert tank.shown[Quantity.WEIGHT] == pytest.approx(9.93, abs=0.02)
+
+
+def test_gases_make_up_what_the_sparger_is_given() -> None:
+    tank = Tank.settled("b", 1, 1)
+    gases = (Quantity.AIR_FLOW, Quantity.O2_FLOW, Quantity.CO2_FLOW)
+    assert sum(tank.shown[gas] or 0.0 for gas in gases) == pytest.approx(1000, abs=15)
+    tank.inputs = replace(tank.inputs, gas=False)
+    tank.advance(1.0)
+    assert sum(tank.shown[gas] or 0.0 for gas in gases) < 15
+
+
+def test_bioreactors_begin_differently_and_a_fourth_as_the_first() -> None:
+    phases = [Tank.settled("x", 1, index).inputs.phase for index in range(4)]
+    assert phases == [Phase.INOCULATION, Phase.GROWTH, Phase.GROWTH, Phase.INOCULATION]
+    assert len(CULTURES) == 3
+
+
+def test_the_first_bioreactor_begins_to_grow_after_half_an_hour() -> None:
+    tank, phases = Tank.settled("x", 1, 0), []
+    for _ in range(2):
+        tank.advance(0.99 * 1800)
+        phases.append(tank.inputs.phase)
+    assert phases == [Phase.INOCULATION, Phase.GROWTH]
+    assert tank.in_phase == 0.0
+
+
+@pytest.mark.parametrize("equipment", [Chamber.settled("a", 1), Tank.settled("b", 1, 0)])
+def test_undisturbed_everything_is_as_it_should_be(equipment: Chamber | Tank) -> None:
+    well = equipment.inputs
+    equipment.failing = {Quantity.TEMPERATURE: Failing(Failure.BROKEN, 0.0)}
+    equipment.inputs = replace(equipment.inputs, gas=False)
+    equipment.advance(0.1)
+    assert equipment.shown[Quantity.TEMPERATURE] is None
+    equipment.undisturbed()
+    equipment.advance(0.1)
+    assert equipment.inputs == well
+    assert equipment.shown[Quantity.TEMPERATURE] == pytest.approx(37, abs=0.2)
