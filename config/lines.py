@@ -72,10 +72,10 @@ def _endpoint(text: str) -> str:
 
 
 def _fingerprint(text: str) -> str:
-    """The one form of a SHA-256: hexadecimal, lower case, without colons."""
+    """The one form of a SHA-256, as certificates are shown: ``AB:CD:…``, in capitals."""
     if not _FINGERPRINT.fullmatch(text):
         raise ValueError("should be a SHA-256: 64 hexadecimal digits, with or without colons")
-    return text.replace(":", "").lower()
+    return bytes.fromhex(text.replace(":", "")).hex(":").upper()
 
 
 def _not_withdrawn(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the file holds
@@ -103,7 +103,7 @@ Fingerprint = Annotated[
     AfterValidator(_fingerprint),
     WithJsonSchema({"type": "string", "pattern": r"^([0-9a-fA-F]{2}:?){32}$"}),
 ]
-"""Of a certificate: 64 hexadecimal digits in lower case, whatever the file wrote."""
+"""Of a certificate; ``AB:CD:…`` in capitals, whatever the file wrote."""
 
 User = Annotated[
     Annotated[str, Field(min_length=1), Tag("a name")] | Annotated[Secret, Tag("a secret")],

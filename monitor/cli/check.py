@@ -51,7 +51,8 @@ def check(file: Path, as_json: bool) -> None:
 def summary(plant: "Plant") -> dict[str, str | int | float]:
     """Return what a plant comes to; rates are per second.
 
-    Requests are those that ask for values: a subscribed node costs none.
+    Requests are those that ask for values: a subscribed node costs none, and is on the record at
+    each grid point and with each change.
     """
     from monitor.store.opening import USUAL_QUOTA
 
@@ -69,7 +70,7 @@ def summary(plant: "Plant") -> dict[str, str | int | float]:
         "rules": sum(len(channel.rules) for source in sources for channel in source.channels),
         "requests_per_second": round(_requests(plant), 1),
         "readings_per_second": round(_readings(plant), 1),
-        "changes_per_second_at_most": round(_changes(plant), 1),
+        "changes_per_second_assumed": round(_changes(plant), 1),
         "days_until_quota_about": round(quota / _bytes_per_day(plant), 1),
     }
 
@@ -99,7 +100,10 @@ def _publishings(plant: "Plant") -> float:
 
 
 def _changes(plant: "Plant") -> float:
-    """Return the readings beside the grid, if every number changes between two publishings."""
+    """Return the readings beside the grid, if every number changes once in each publishing.
+
+    A device can change faster, and most change more slowly: it is to plan the disk with.
+    """
     from config.plant import ChannelType
 
     return sum(

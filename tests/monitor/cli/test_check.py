@@ -53,10 +53,39 @@ def test_a_good_file_is_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["channels"] > facts["equipments"] > 0
     assert facts["rules"] > 0
     assert facts["requests_per_second"] > 0
-    # Seven of the nodes are numbers, which may change with every publishing of 500 ms.
-    assert (facts["subscribed_nodes"], facts["changes_per_second_at_most"]) == (10, 14.0)
+    # Seven of the nodes are numbers, taken to change with every publishing of 500 ms.
+    assert (facts["subscribed_nodes"], facts["changes_per_second_assumed"]) == (10, 14.0)
     # 8 GiB of some thirty readings a second: half a year, and no lifetime.
     assert 100 < facts["days_until_quota_about"] < 3650
     assert main(["check", str(GOOD)]) == 0
     told = capsys.readouterr().out.splitlines()
     assert ["channels", str(facts["channels"])] in [line.split() for line in told]
+
+
+POLLED = """\
+site: lab
+gateway: gw-1
+lines:
+  - {name: old, opcua: {endpoint: "opc.tcp://192.0.2.31", reading: poll}}
+  - {name: new, opcua: {endpoint: "opc.tcp://192.0.2.32", publishing: 250ms}}
+equipment:
+  - name: bioreactor-1
+    kind: bioreactor
+    area: lab
+    sources:
+      - {line: old, every: 2s, channels: {ph: {node: "i=1"}, weight: {node: "i=2"}}}
+      - {line: new, every: 1s, channels: {volume: {node: "i=1"}, phase: {node: "i=2"}}}
+"""
+
+
+def test_only_what_is_polled_over_opc_ua_costs_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(POLLED)
+    assert main(["check", "--json", str(path)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["requests_per_second"] == 0.5
+    assert facts["readings_per_second"] == 3.0
+    assert facts["subscribed_nodes"] == 2
+    assert facts["changes_per_second_assumed"] == 4.0
