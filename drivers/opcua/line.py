@@ -12,7 +12,7 @@ the others have vanished, which not every server tells. What a server will not m
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -200,22 +200,28 @@ class OpcUaLine:
         return ""
 
     async def _stand(self, session: Session) -> None:
-        """Keep the session, until it is lost."""
+        """Keep the session, until it is lost.
+
+        No TaskGroup: under Python 3.11 one that fails leaves its task marked as cancelled, and no
+        time-out of that task is one any more.
+        """
+        tasks = [asyncio.create_task(duty) for duty in self._duties(session)]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(session.renew_forever())
-                group.create_task(self._beat(session))
-                group.create_task(self._ask_again(session))
-                for _ in range(POLLERS):
-                    group.create_task(self._poll(session))
-                if session.subscribed:
-                    group.create_task(session.publish_forever(self._publish, self._doubt.set))
-                    group.create_task(self._watch())
-        except BaseExceptionGroup as group_of:
-            lost, others = group_of.split(LineLost)
-            if others is not None or lost is None:
-                raise
-            raise LineLost(str(_first(lost))) from group_of
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        errors = [error for error in ended if isinstance(error, Exception)]
+        raise next((error for error in errors if not isinstance(error, LineLost)), errors[0])
+
+    def _duties(self, session: Session) -> list[Coroutine[None, None, None]]:
+        """What is to be done for ever while the session stands."""
+        duties = [session.renew_forever(), self._beat(session), self._ask_again(session)]
+        duties += [self._poll(session) for _ in range(POLLERS)]
+        if session.subscribed:
+            duties += [session.publish_forever(self._publish, self._doubt.set), self._watch()]
+        return duties
 
     def _end(self) -> None:
         """What was held is not good any more, from now and not from the next grid points."""
@@ -487,13 +493,6 @@ def _named(items: Sequence[Item]) -> str:
 def _rest(failures: int) -> float:
     longest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures, 16))
     return random.uniform(longest / 2, longest)  # noqa: S311 - jitter is no secret
-
-
-def _first(group: BaseExceptionGroup[LineLost]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _nothing() -> None:

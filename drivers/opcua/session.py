@@ -11,7 +11,7 @@ import asyncio
 import logging
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
@@ -197,8 +197,10 @@ class Session:
                 return f"no answer within {self._settings.timeout / SECOND:g} s"
             case UaStatusCodeError():
                 return f"{self._meaning(error)} ({_name(error)})"
+            case ConnectionError() if not error.strerror:
+                return "the server closed the connection"
             case OSError():
-                return error.strerror or str(error) or "connection lost"
+                return error.strerror or str(error)
             case _:
                 return f"{type(error).__name__}: {error}"
 
@@ -546,12 +548,15 @@ class Session:
 
     async def close(self) -> None:
         """Close the session, if the server answers soon, and let the connection go."""
+        ending = asyncio.create_task(
+            self._client.uaclient.session.close_session(delete_subscriptions=True)
+        )
         try:
-            with suppress(Exception):
-                async with asyncio.timeout(LET_GO):
-                    await self._client.uaclient.session.close_session(delete_subscriptions=True)
+            await asyncio.wait({ending}, timeout=LET_GO)
         finally:
+            ending.cancel()
             self._drop(self._client)
+            await asyncio.gather(ending, return_exceptions=True)
 
     @staticmethod
     def _drop(client: Client) -> None:

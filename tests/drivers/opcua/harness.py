@@ -15,11 +15,18 @@ from config.rules import Silent
 from drivers.base import LineLost
 from drivers.opcua.line import OpcUaLine
 from drivers.reading import Cause, Moment, Quality, Reading, Reason, Scan
-from tests.support.opcua_servers import Node, OpcUaServer
+from tests.support.opcua_servers import OTHER, Node, OpcUaServer
 from tests.support.waiting import eventually
 
 MILLISECOND = 10**6
 SECOND = 10**9
+
+PH = Node("s=R3.pH", 7.0, unit="pH")
+WEIGHT = Node("s=R3.Weight", 3.0, "Float", unit="kg", namespace=OTHER)
+PHASE = Node("i=77", 1, "Int32")
+NODES = (PH, WEIGHT, PHASE)
+GOOD = (7.0, 3.0, "growth")
+"""What these say as they start."""
 
 
 def now() -> Moment:
@@ -53,6 +60,12 @@ def source(
         Grouping(),
         Silent(name="silent"),
     )
+
+
+def reactor(index: int = 0, *more: Channel, period: float = 200) -> Source:
+    """The source of ``NODES``, and of more."""
+    phase = channel(PHASE, ChannelType.TEXT, _0="lag", _1="growth", _2="harvest")
+    return source([channel(PH), channel(WEIGHT), phase, *more], index, period=period)
 
 
 def settings(endpoint: str, **given: object) -> OpcUa:

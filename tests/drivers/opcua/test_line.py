@@ -1,42 +1,41 @@
 """The line before real servers of two makes, each in a process of its own."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from config.plant import ChannelType
-from drivers.reading import Cause, Reason
-from tests.drivers.opcua.harness import channel, held, source
-from tests.support.opcua_servers import MAKES, OTHER, VENDOR, Change, Make, Node, OpcUaServer
+from drivers.reading import Cause, Quality, Reason
+from tests.drivers.opcua.harness import (
+    GOOD,
+    PH,
+    PHASE,
+    SECOND,
+    WEIGHT,
+    Held,
+    channel,
+    held,
+    now,
+    reactor,
+    settings,
+    source,
+)
+from tests.support.opcua_servers import OTHER, VENDOR, Change, Make, Manner, Node, OpcUaServer
+from tests.support.servers import HOST, free_port
 
 pytestmark = pytest.mark.real
 
-PH = Node("s=R3.pH", 7.0, unit="pH")
-WEIGHT = Node("s=R3.Weight", 3.0, unit="kg", namespace=OTHER)
-PHASE = Node("i=77", 1, type="Int32")
 GHOST = Node("s=Nobody")
-SOURCE = source(
-    [channel(PH), channel(WEIGHT), channel(PHASE, ChannelType.TEXT, _0="lag", _1="growth")],
-    period=200,
-)
-
-
-@pytest.fixture(params=MAKES)
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpcUaServer]:
-    make: Make = request.param
-    with OpcUaServer(tmp_path, make, [PH, WEIGHT, PHASE]) as running:
-        yield running
+LOST = Node("s=Lost", namespace="http://nobody.example/")
 
 
 async def test_changes_come_when_they_happen_and_the_grid_repeats_what_is_held(
     server: OpcUaServer, tmp_path: Path
 ) -> None:
-    async with held(server, tmp_path, SOURCE) as line:
+    async with held(server, tmp_path, reactor()) as line:
         first = await line.until_good()
-        assert first.values == (7.0, 3.0, "growth")
+        assert first.values == GOOD
         assert set(first.source_times) == {0, 1, 2}
         assert line.causes() <= {Cause.UNKNOWN, Cause.NONE}
         assert line.held == 1
@@ -44,10 +43,241 @@ async def test_changes_come_when_they_happen_and_the_grid_repeats_what_is_held(
         server.set(Change(PH.id, 6.5))
         await line.until(lambda: line.changes(0, since=seen)[-1:] == [6.5])
         partial = next(scan for scan in line.scans[seen:] if scan.spoke is not None)
-        assert partial.spoke == {0}
+        assert partial.spoke == frozenset({0})
         assert partial.values == (6.5, None, None)
         assert partial.source_times[0] // 10**6 == server.served[PH.id][-1].at
-        assert (await line.until_good()).values == (6.5, 3.0, "growth")
+        assert (await line.until_good()).values == (6.5, *GOOD[1:])
         assert line.line.dropped == 0
         assert not line.losses
     assert server.counts().sessions == 0
+
+
+async def test_a_server_that_is_absent_at_the_start_is_found_when_it_comes(
+    absent: OpcUaServer, tmp_path: Path
+) -> None:
+    async with held(absent, tmp_path, reactor()) as line:
+        await line.until(lambda: bool(line.losses) and Cause.LINE in line.causes())
+        assert line.scans[0].cause is Cause.UNKNOWN
+        assert {reading.reason for reading in line.told(0)} == {Reason.LINE_DOWN}
+        absent.start()
+        assert (await line.until_good()).values == GOOD
+
+
+async def test_a_killed_server_makes_all_bad_at_once_and_its_namespaces_are_looked_up_anew(
+    server: OpcUaServer, tmp_path: Path
+) -> None:
+    async with held(server, tmp_path, reactor(period=60_000)) as line:
+        await line.until(lambda: line.changes(2) == ["growth"])
+        seen = len(line.scans)
+        server.kill()
+        await line.until(lambda: len(line.scans) > seen)
+        assert line.scans[seen].cause is Cause.LINE
+        assert set(line.scans[seen].faults) == {0, 1, 2}
+        server.manner = replace(server.manner, namespaces=(OTHER, VENDOR))
+        server.nodes[PH.id] = replace(server.nodes[PH.id], value=6.25)
+        server.start()
+        await line.until(lambda: line.changes(0)[-1:] == [6.25])
+        await line.until(lambda: line.changes(1)[-1:] == [3.0])
+
+
+async def test_a_frozen_server_is_not_believed_for_longer_than_two_keep_alives(
+    server: OpcUaServer, tmp_path: Path
+) -> None:
+    async with held(server, tmp_path, reactor(period=100)) as line:
+        await line.until_good()
+        server.freeze()
+        since = now().boot
+        await line.until(lambda: bool(line.losses))
+        doubted = next(scan for scan in line.scans if scan.boot > since and scan.faults)
+        assert doubted.boot - since < 2.2 * SECOND
+        assert doubted.cause is Cause.LINE
+        assert all(scan.faults for scan in line.scans if scan.boot > doubted.boot)
+        server.thaw()
+        assert (await line.until_good()).values == GOOD
+    assert server.counts().sessions_ever <= 3
+
+
+async def test_deleted_subscriptions_are_made_anew(server: OpcUaServer, tmp_path: Path) -> None:
+    async with held(server, tmp_path, reactor()) as line:
+        await line.until_good()
+        server.drop_subscriptions()
+        await line.until(lambda: bool(line.losses))
+        server.set(Change(PH.id, 6.0))
+        await line.until(lambda: line.changes(0)[-1:] == [6.0])
+        counts = server.counts()
+    assert (counts.sessions, counts.subscriptions, counts.items) == (1, 1, 3)
+
+
+async def test_what_a_server_has_not_is_bad_alone_and_comes_when_it_comes(
+    server: OpcUaServer, tmp_path: Path
+) -> None:
+    wanted = reactor(0, channel(GHOST), channel(LOST))
+    async with held(server, tmp_path, wanted) as line:
+        await line.until(lambda: line.changes(2) == ["growth"])
+        bad = await line.until_reads(Reason.REFUSED, 3)
+        assert bad.values[:3] == GOOD
+        assert set(bad.faults) == {3, 4}
+        assert bad.cause is Cause.NONE
+        server.remove(WEIGHT.id)
+        gone = await line.until_reads(Reason.REFUSED, 1)
+        assert gone.values[0] == 7.0
+        server.restore(WEIGHT.id)
+        await line.until(lambda: line.told(1)[-1].value == 3.0)
+        assert not line.losses
+
+
+async def test_a_burst_arrives_whole(make: Make, tmp_path: Path) -> None:
+    nodes = [Node(f"s=N{number}", 0.0) for number in range(1500)]
+    channels = [channel(node) for node in nodes]
+    sources = [source(channels[50 * i : 50 * i + 50], i, period=60_000) for i in range(30)]
+    with OpcUaServer(tmp_path, make, nodes) as server:
+        async with held(server, tmp_path, *sources, publishing="500ms", keep_alive="5s") as line:
+            await line.until(lambda: all(line.changes(c, s) for s in range(30) for c in range(50)))
+            await asyncio.to_thread(server.set, *(Change(node.id, 1.0) for node in nodes))
+            await line.until(
+                lambda: all(line.changes(c, s) == [0.0, 1.0] for s in range(30) for c in range(50))
+            )
+            assert line.line.dropped == 0
+            assert not line.losses
+
+
+async def test_changes_that_queue_behind_each_other_come_in_their_order(
+    tmp_path: Path,
+) -> None:
+    nodes = [Node(f"s=N{number}", 0.0) for number in range(30)]
+    wanted = source([channel(node) for node in nodes], period=60_000)
+    with OpcUaServer(tmp_path, "asyncua", nodes) as server:
+        async with held(server, tmp_path, wanted, publishing="1s", keep_alive="5s") as line:
+            await line.until(lambda: all(line.changes(c) for c in range(30)))
+            deep = [Change(node.id, float(value)) for value in range(1, 46) for node in nodes]
+            await asyncio.to_thread(server.set, *deep)
+            every = [float(value) for value in range(46)]
+            await line.until(lambda: all(line.changes(c) == every for c in range(30)))
+
+
+async def test_values_that_a_server_had_to_drop_are_counted(tmp_path: Path) -> None:
+    with OpcUaServer(tmp_path, "node-opcua", [PH]) as server:
+        given = settings(server.endpoint, queue=2, publishing="2s", keep_alive="5s")
+        async with Held(given, tmp_path, source([channel(PH)], period=100)) as line:
+            await line.until_good()
+            for value in range(1, 9):
+                server.set(Change(PH.id, float(value)))
+                await asyncio.sleep(0.45)
+            await line.until(lambda: line.changes(0)[-1:] == [8.0])
+            assert line.line.dropped > 0
+            assert not line.losses
+
+
+@pytest.mark.parametrize(
+    ("status", "quality", "reason"),
+    [
+        ("UncertainSensorNotAccurate", Quality.UNCERTAIN, Reason.DEVICE_STATUS),
+        ("UncertainLastUsableValue", Quality.BAD, Reason.LAST_USABLE),
+        ("BadNotConnected", Quality.BAD, Reason.DEVICE_STATUS),
+    ],
+)
+async def test_what_the_device_says_of_a_value_is_its_quality(
+    tmp_path: Path, status: str, quality: Quality, reason: Reason
+) -> None:
+    with OpcUaServer(tmp_path, "asyncua", [PH]) as server:
+        async with held(server, tmp_path, source([channel(PH)], period=100)) as line:
+            await line.until_good()
+            server.set(Change(PH.id, 6.9, status))
+            await line.until_reads(reason)
+            assert line.scans[-1].reading(0).quality is quality
+            assert line.scans[-1].cause is Cause.NONE
+
+
+async def test_a_unit_that_the_file_contradicts_spoils_that_channel_alone(
+    server: OpcUaServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = replace(channel(replace(PH, unit="Cel")), name="ph")
+    async with held(server, tmp_path, source([wrong, channel(WEIGHT)], period=100)) as line:
+        bad = await line.until_reads(Reason.UNIT_MISMATCH)
+        assert bad.values == (None, 3.0)
+        assert {reading.value for reading in line.told(0)} == {None}
+    told = [record.message for record in caplog.records if "ph" in record.message]
+    assert len(told) == 1
+    assert "Q30" in told[0]
+    assert "Cel" in told[0]
+
+
+async def test_a_server_that_does_not_subscribe_is_polled(make: Make, tmp_path: Path) -> None:
+    with OpcUaServer(tmp_path, make, [PH, WEIGHT, PHASE], Manner(subscriptions=False)) as server:
+        async with held(server, tmp_path, reactor(0, channel(GHOST), channel(LOST))) as line:
+            bad = await line.until_reads(Reason.REFUSED, 3)
+            assert bad.values[:3] == GOOD
+            assert bad.reading(4).reason is Reason.REFUSED
+            server.set(Change(PH.id, 6.5))
+            await line.until(lambda: line.changes(0)[-1:] == [6.5])
+            assert line.held == 1
+            assert not line.losses
+
+
+async def test_what_a_server_will_not_monitor_is_polled_and_the_rest_is_not(
+    tmp_path: Path,
+) -> None:
+    nodes = [Node(f"s=N{number}", float(number)) for number in range(12)]
+    manner = Manner(items=8, items_per_call=3, reads=2)
+    wanted = source([channel(node) for node in nodes], period=100)
+    with OpcUaServer(tmp_path, "node-opcua", nodes, manner) as server:
+        async with held(server, tmp_path, wanted) as line:
+            assert (await line.until_good()).values == tuple(map(float, range(12)))
+            assert server.counts().items == 8
+            server.set(*(Change(node.id, 100.0) for node in nodes))
+            await line.until(lambda: line.scans[-1].values == (100.0,) * 12)
+
+
+async def test_a_line_that_is_to_be_polled_never_subscribes(
+    server: OpcUaServer, tmp_path: Path
+) -> None:
+    async with held(server, tmp_path, reactor(), reading="poll") as line:
+        assert (await line.until_good()).values == GOOD
+        assert server.counts().subscriptions == 0
+        server.freeze()
+        await line.until(lambda: bool(line.losses))
+        await line.until_reads(Reason.LINE_DOWN)
+        server.thaw()
+        assert (await line.until_good()).values == GOOD
+
+
+async def test_a_server_that_wants_to_be_silent_for_longer_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    manner = Manner(publishing=400)
+    with OpcUaServer(tmp_path, "node-opcua", [PH], manner) as server:
+        async with held(server, tmp_path, source([channel(PH)], period=100)) as line:
+            await line.until_good()
+            session = line.line._session
+            assert session is not None
+            assert session.keep_alive == pytest.approx(0.8)
+
+
+async def test_nothing_holds_up_the_end(tmp_path: Path) -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(swallow, HOST, port):
+        line = Held(settings(f"opc.tcp://{HOST}:{port}", timeout="60s"), tmp_path, reactor())
+        async with line:
+            await asyncio.sleep(0.3)
+            started = now().boot
+        assert now().boot - started < SECOND
+    assert line.causes() == {Cause.UNKNOWN}
+
+
+async def test_a_peer_that_says_anything_else_is_a_lost_line(tmp_path: Path) -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    port = free_port()
+    async with (
+        await asyncio.start_server(babble, HOST, port),
+        Held(settings(f"opc.tcp://{HOST}:{port}"), tmp_path, reactor()) as line,
+    ):
+        await line.until(lambda: len(line.losses) > 1)
