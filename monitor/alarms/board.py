@@ -4,6 +4,9 @@ A scan in which every value lies in its band and nothing waits for time is done 
 flat lists, without allocating. Everything else goes through ``engine``, channel by channel; both
 ways tell the same.
 
+A held value bears the source time that it came with: that this stands still from one grid point to
+the next says nothing yet. After ``STILL`` periods it does, and counts from its first moment.
+
 One cause, one alarm (docs/decisions/0004): the line's alarm speaks for its sources, a source's for
 its channels, from the scan at which it is active until the source has spoken itself.
 Reading, then gates: what begins to speak for an alarm does so before a reading is judged, what
@@ -42,6 +45,8 @@ _UNKNOWN = Condition(None)
 _GRID_POINT = (Observation, Condition, Elapsed)
 """At these the time is looked at; an act ends no shelf but its own."""
 
+STILL = 3
+"""Periods for which a source time may stand still before a rule is asked about it."""
 _LINE, _SOURCE, _OUTAGE = -1, -2, -3
 _CAUSES = frozenset({_LINE, _SOURCE, _OUTAGE})
 """Stand in ``_Source.restless`` for what is no channel: the line's alarm, the source's, a gate."""
@@ -71,8 +76,8 @@ class _Source:
     """What one source's scans are held against."""
 
     __slots__ = (
-        "awake", "channels", "gate", "highest", "levels", "line", "lowest", "pick", "places",
-        "restless", "silent", "timed", "times",
+        "awake", "channels", "gate", "highest", "levels", "line", "lowest", "patience", "pick",
+        "places", "restless", "silent", "still", "timed", "times",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -88,6 +93,10 @@ class _Source:
         self.timed = tuple(i for i, c in enumerate(source.channels) if _has_stale(c.rules))
         """Indices of the channels whose source time is watched."""
         self.times: list[int | None] = [None] * len(source.channels)
+        self.still: list[Moment | None] = [None] * len(source.channels)
+        """Since when a source time stands still; None while it moves."""
+        self.patience = [_patience(source.period, channel.rules) for channel in source.channels]
+        """How long (ns) it may do so before a rule is asked."""
         self.restless: set[int] = set()
         """Channels (and ``_CAUSES``) to be looked at on every scan."""
         self.awake: set[int] = set()
@@ -120,16 +129,13 @@ class Board:
         if (
             not scan.faults
             and scan.cause is Cause.NONE
-            and scan.spoke is None
             and not source.restless
-            and not source.timed
+            and (_inside(source, scan) if scan.spoke is None else _part_inside(source, scan))
+            and not (source.timed and _any_stands_still(source, scan))
         ):
-            values = scan.values if source.pick is None else source.pick(scan.values)
-            for value, lowest, highest in zip(values, source.lowest, source.highest, strict=False):
-                if not lowest <= value <= highest:  # type: ignore[operator]  # without a fault each is a number
-                    break
-            else:
-                return NOTHING
+            if source.timed and scan.origin is not Origin.LATE:
+                _remember_times(source, scan)
+            return NOTHING
         return self._judge(source, scan)
 
     def act(
@@ -423,6 +429,31 @@ def _mark(marks: set[int], mark: int, *, on: bool) -> None:
         marks.discard(mark)
 
 
+def _patience(period: int, rules: Sequence[Rule]) -> int:
+    """A rule that is itself less patient is asked as soon as it may raise."""
+    delays = [rule.on_delay for rule in rules if isinstance(rule, Stale)]
+    return min([STILL * period, *delays])
+
+
+def _inside(source: _Source, scan: Scan) -> bool:
+    """Whether every value of a whole scan without a fault lies in its band."""
+    values = scan.values if source.pick is None else source.pick(scan.values)
+    for value, lowest, highest in zip(values, source.lowest, source.highest, strict=False):
+        if not lowest <= value <= highest:  # type: ignore[operator]  # without a fault each is a number
+            return False
+    return True
+
+
+def _part_inside(source: _Source, scan: Scan) -> bool:
+    """Whether every value that a scan without a fault brings lies in its band."""
+    values, places, lowest, highest = scan.values, source.places, source.lowest, source.highest
+    for channel in scan.spoke or ():
+        place = places.get(channel)
+        if place is not None and not lowest[place] <= values[channel] <= highest[place]:  # type: ignore[operator]  # no text has a place
+            return False
+    return True
+
+
 def _touched(source: _Source, scan: Scan) -> set[int]:
     """The channels of which something may change: all others are steady."""
     touched = source.restless - _CAUSES
@@ -438,9 +469,17 @@ def _touched(source: _Source, scan: Scan) -> set[int]:
     return touched
 
 
+def _any_stands_still(source: _Source, scan: Scan) -> bool:
+    return any(_stands_still(source, scan, channel) for channel in source.timed)
+
+
 def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
+    """Whether the channel's source time has been the same for so long that a rule is asked."""
     time = scan.source_times.get(channel)
-    return time is not None and time == source.times[channel]
+    if time is None or time != source.times[channel]:
+        return False
+    since = source.still[channel]
+    return scan.boot - (scan.boot if since is None else since.boot) >= source.patience[channel]
 
 
 def _remember_times(source: _Source, scan: Scan) -> None:
@@ -448,18 +487,24 @@ def _remember_times(source: _Source, scan: Scan) -> None:
     for channel in source.timed:
         time = scan.source_times.get(channel)
         fault = scan.faults.get(channel)
-        if time is not None and (fault is None or fault.quality is not Quality.BAD):
-            source.times[channel] = time
+        if time is None or (fault is not None and fault.quality is Quality.BAD):
+            continue
+        if time != source.times[channel]:
+            source.times[channel], source.still[channel] = time, None
+        elif source.still[channel] is None:
+            source.still[channel] = scan.moment
 
 
 def _stimulus(source: _Source, scan: Scan, channel: int) -> Observation | Elapsed:
     if scan.spoke is not None and channel not in scan.spoke:
         return Elapsed()
     fault = scan.faults.get(channel)
-    time, previous = scan.source_times.get(channel), source.times[channel]
-    if fault is None:
-        return Observation(scan.values[channel], Quality.GOOD, None, time, previous)
-    return Observation(scan.values[channel], fault.quality, fault.reason, time, previous)
+    time, previous, still = scan.source_times.get(channel), source.times[channel], None
+    if time is not None and time == previous:
+        still = source.still[channel]
+        previous = time if _stands_still(source, scan, channel) else None
+    quality, reason = (Quality.GOOD, None) if fault is None else fault
+    return Observation(scan.values[channel], quality, reason, time, previous, still)
 
 
 def _outdated(alarm: Alarm, occurrence: int | None, version: int | None) -> Refusal | None:

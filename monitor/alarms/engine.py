@@ -207,10 +207,17 @@ def _observe(rule: Rule, alarm: Alarm, stimulus: Observation | Condition, now: M
     if alarm.active:
         after = _observe_active(alarm, said, now)
     else:
-        after = _observe_inactive(alarm, said, now)
+        after = _observe_inactive(alarm, said, _since(rule, stimulus, now))
     if said is Verdict.BEYOND and isinstance(stimulus, Observation):
         after = _marked(rule, after, stimulus, now)
     return after
+
+
+def _since(rule: Rule, stimulus: Observation | Condition, now: Moment) -> Moment:
+    """Return when what holds began to hold: a standstill is believed only after a while."""
+    if isinstance(rule, Stale) and isinstance(stimulus, Observation):
+        return stimulus.still_since or now
+    return now
 
 
 def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
@@ -228,12 +235,12 @@ def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
             assert_never(said)
 
 
-def _observe_inactive(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
+def _observe_inactive(alarm: Alarm, said: Verdict, since: Moment) -> Alarm:
     pending = alarm.pending
     match said:
         case Verdict.BEYOND:
             if pending is None:
-                return alarm._replace(condition=True, pending=Pending(now), bridged=False)
+                return alarm._replace(condition=True, pending=Pending(since), bridged=False)
             return _doubting(alarm, pending, doubtful=False)
         case Verdict.WITHIN | Verdict.CLEAR:
             if pending is None:

@@ -186,6 +186,8 @@ class Observation(NamedTuple):
     source_time: int | None = None
     previous_time: int | None = None
     """The source time of the reading before this one, where it is remembered."""
+    still_since: Moment | None = None
+    """When the source time was first seen to be the same as before; None: with this reading."""
 
 
 class Elapsed(NamedTuple):

@@ -6,13 +6,14 @@ channel, in the order of its source, its value and ``<channel>_quality`` (and ``
 ``readings``), ``missed`` when there were any, ``config`` and ``scan``.
 A bad reading has no value field; a scan without any value is still a line. Times are milliseconds.
 Transitions are points of ``alarm_event``, what else happens of ``event``, health of ``gateway``.
-Nearly every scan is whole and good: for it there is one %-template per source.
+Nearly every scan is whole and good: for it there is one %-template per source; what a subscription
+brings, and what is not good, is put together from a part for each channel.
 https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple, assert_never
 
@@ -90,47 +91,68 @@ class Template:
         )
         self._heads = {origin: _head(plant, source, origin) for origin in Origin}
         self._tail = b"config=" + quoted(plant.digest[:8]) + b",scan=%di %d"
-        self._parts = [
-            b"%b=%b,%b_quality=0i," % (_literal(name), place, _literal(name))
-            for name, _, place, _ in self._fields
-        ]
-        self._faulty: dict[tuple[int, Fault], bytes] = {}
-        """What stands in the place of a part when its reading is not good."""
+        self._every = range(len(self._fields))
+        self._parts = [self._part(index, None, timed=False) for index in self._every]
+        self._timed = [self._part(index, None, timed=True) for index in self._every]
+        self._faulty: dict[tuple[int, bool, Fault], bytes] = {}
+        """What stands in the place of a part (with a source time or without) that is not good."""
         whole = b"".join((*self._parts, _summary(len(self._fields), ()), self._tail))
         self._good = {origin: _literal(head) + whole for origin, head in self._heads.items()}
 
     def encode(self, scan: Scan, number: int, ms: int) -> bytes:
         """Return the line, without a newline, of the scan with that number at ``ms`` (UTC)."""
-        if scan.source_times or scan.missed or scan.spoke is not None:
-            return self._slowly(scan, number, ms)
         values: Sequence[Value | bytes | None] = scan.values
         if self._written:
             values = self._with_words(scan.values)
-        if scan.faults:
-            line = self._with_faults(scan) % (*_present(scan, values), number, ms)
+        if scan.faults or scan.source_times or scan.missed or scan.spoke is not None:
+            line = self._from_parts(scan, values, number, ms)
         else:
             line = self._good[scan.origin] % (*values, number, ms)
         if b"=nan" in line or b"inf," in line or b"=None" in line:
             return self._slowly(scan, number, ms)
         return line
 
-    def _with_faults(self, scan: Scan) -> bytes:
-        """Return the template of a scan of which some readings are not good."""
-        parts = self._parts.copy()
-        for index, fault in scan.faults.items():
-            part = self._faulty.get((index, fault))
-            if part is None:
-                part = self._faulty[index, fault] = self._faulty_part(index, fault)
-            parts[index] = part
-        summary = _summary(len(parts), [fault.quality for fault in scan.faults.values()])
-        return b"".join((_literal(self._heads[scan.origin]), *parts, summary, self._tail))
+    def _from_parts(
+        self, scan: Scan, values: Sequence[Value | bytes | None], number: int, ms: int
+    ) -> bytes:
+        """Write the channels that spoke, each as good or faulty as it is."""
+        every, faults, times = self._every, scan.faults, scan.source_times
+        spoke = every if scan.spoke is None else sorted(scan.spoke)
+        parts, places, faulty = [_literal(self._heads[scan.origin])], [], []
+        for index in spoke:
+            fault, time = faults.get(index), times.get(index)
+            if fault is None:
+                parts.append(self._parts[index] if time is None else self._timed[index])
+                places.append(values[index])
+            else:
+                parts.append(self._faulty_part(index, fault, timed=time is not None))
+                faulty.append(fault.quality)
+                if fault.quality is not Quality.BAD:
+                    places.append(values[index])
+            if time is not None:
+                places.append(time // MILLISECOND)
+        parts.append(_summary(len(spoke), faulty))
+        if scan.missed:
+            parts.append(b"missed=%di," % scan.missed)
+        parts.append(self._tail)
+        return b"".join(parts) % (*places, number, ms)
 
-    def _faulty_part(self, index: int, fault: Fault) -> bytes:
-        field = self._fields[index]
-        name = _literal(field.name)
-        value = b"" if fault.quality is Quality.BAD else b"%b=%b," % (name, field.place)
-        said = name, fault.quality, name, _literal(_REASONS[fault.reason])
-        return value + b"%b_quality=%di,%b_reason=%b," % said
+    def _faulty_part(self, index: int, fault: Fault, *, timed: bool) -> bytes:
+        key = index, timed, fault
+        part = self._faulty.get(key)
+        if part is None:
+            part = self._faulty[key] = self._part(index, fault, timed=timed)
+        return part
+
+    def _part(self, index: int, fault: Fault | None, *, timed: bool) -> bytes:
+        """Return the template of one reading."""
+        name, place = _literal(self._fields[index].name), self._fields[index].place
+        quality = Quality.GOOD if fault is None else fault.quality
+        part = b"" if quality is Quality.BAD else b"%b=%b," % (name, place)
+        part += b"%b_quality=%di," % (name, quality)
+        if fault is not None:
+            part += b"%b_reason=%b," % (name, _literal(_REASONS[fault.reason]))
+        return part + b"%b_source=%%di," % name if timed else part
 
     def _with_words(self, values: Sequence[Value | None]) -> list[Value | bytes | None]:
         """Write what a template cannot: states, counters and texts."""
@@ -164,15 +186,6 @@ def _summary(readings: int, faulty: Sequence[Quality]) -> bytes:
         return b"bad=0i,readings=0i,"
     worst = max(faulty, default=Quality.GOOD)
     return b"bad=%di,quality=%di,readings=%di," % (faulty.count(Quality.BAD), worst, readings)
-
-
-def _present(scan: Scan, values: Sequence[Value | bytes | None]) -> Iterator[Value | bytes | None]:
-    """Give the values that are written: all but those of bad readings."""
-    faults = scan.faults
-    for index, value in enumerate(values):
-        fault = faults.get(index)
-        if fault is None or fault.quality is not Quality.BAD:
-            yield value
 
 
 def alarm_event(event: Event) -> bytes:

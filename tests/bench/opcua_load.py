@@ -7,7 +7,7 @@ of the second that is its own (of ``TICKS`` in all), always to another value tha
 in a hundred is one to a bad status.
 
 What was served is told in ``--served``, a line for each tick, with the source time of its changes:
-so who counts what arrived can say whether all of it did. Every 1.2 s another channel goes beyond
+so who counts what arrived can say whether all of it did. Every 6 s another channel goes beyond
 its limit for some seconds; ``--record`` tells of each such change when the publish that first
 carries it has been sent.
 """
@@ -44,7 +44,8 @@ CHANNELS = tuple(
 """Those of the catalogue that are numbers, with their unit."""
 TICKS = 40
 """A second: so many moments at which some of the channels change."""
-BETWEEN_CROSSINGS = 1.2
+BETWEEN_CROSSINGS = 6.0
+"""Seconds; each makes two transitions: for each reading twice as many as in the load on Modbus."""
 BEYOND = 5.0
 """Seconds."""
 WELL = ua.StatusCode(ua.UInt32(StatusCodes.Good))

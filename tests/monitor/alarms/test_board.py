@@ -36,7 +36,7 @@ WORSE = High(name="high-high", limit=39.0, deadband=0.2)
 WORST = High(name="high-high-high", limit=41.0)
 LOW = Low(name="low", limit=4.5, deadband=0.1)
 UNREADABLE = Unreadable(on_delay=3 * SECOND)
-STALE = Stale(on_delay=3 * SECOND)
+STALE, SLOW = Stale(on_delay=3 * SECOND), Stale(on_delay=10 * SECOND)
 
 H, HH, HHH = "inc/temp/high", "inc/temp/high-high", "inc/temp/high-high-high"
 UNREAD = "inc/temp/unreadable"
@@ -412,6 +412,39 @@ def test_a_source_time_that_stands_still_is_stale() -> None:
             (timed(9, 5), []),
         ],
     )
+
+
+def test_a_held_value_bears_its_source_time_without_touching_any_fact() -> None:
+    board = Board(TIMED, {})
+    for seconds, time in enumerate([1, 1, 1, 2, 2, 2, 3]):
+        assert board.observe(scan(seconds, 37.0, times={0: time})) == ()
+    assert board.take_changed() == {}
+
+
+def test_a_standstill_counts_from_its_first_moment() -> None:
+    board = Board(plant(source(0, "i", "p", "bus", [channel("t", SLOW, timed=True)])), {})
+    for seconds in range(11):
+        board.observe(scan(seconds, 37.0, times={0: 1}))
+    assert board.alarm("i/t/stale").condition_start is None
+    [raised] = board.observe(scan(11, 37.0, times={0: 1}))
+    assert raised.alarm.condition_start == moment(1)
+
+
+@pytest.mark.parametrize(
+    ("spoke", "values", "told"),
+    [
+        pytest.param({0}, (37.0, None), [], id="inside its band"),
+        pytest.param({0}, (38.0, None), ["inc/temp/high raised -> unacknowledged"], id="beyond"),
+        pytest.param({1}, (None, "heat"), [], id="a text has no band"),
+        pytest.param(set(), (None, None), [], id="none spoke"),
+    ],
+)
+def test_a_part_of_the_channels_is_judged_by_what_spoke(
+    spoke: set[int], values: tuple[float | str | None, ...], told: list[str]
+) -> None:
+    channels = [channel("temp", HIGH), channel("mode", kind=ChannelType.TEXT)]
+    board = Board(plant(source(0, "inc", "probe", "bus", channels)), {})
+    play(board, [(scan(0, *values, spoke=frozenset(spoke)), told)])
 
 
 # --- acts

@@ -152,12 +152,32 @@ def test_another_parser_reads_what_was_said(values: tuple[Value, ...], missed: b
     assert single(float(told[0])) == values[0]  # Nine digits tell a float32 from all others.
 
 
-@given(VALUES)
-def test_the_template_and_the_slow_way_write_the_same(values: tuple[Value, ...]) -> None:
+CHANNELS = st.integers(0, 4)
+FAULTS = st.sampled_from(
+    [Fault(quality, reason) for quality in (Quality.UNCERTAIN, Quality.BAD) for reason in Reason]
+)
+
+
+@given(
+    VALUES,
+    st.none() | st.frozensets(CHANNELS),
+    st.dictionaries(CHANNELS, FAULTS),
+    st.dictionaries(CHANNELS, st.integers(0, 2**62)),
+    st.integers(0, 3),
+)
+def test_the_template_and_the_slow_way_write_the_same(
+    values: tuple[Value, ...],
+    spoke: frozenset[int] | None,
+    faults: dict[int, Fault],
+    times: dict[int, int],
+    missed: int,
+) -> None:
     template = Template(ALL_TYPES, ALL_TYPES.sources[0])
-    scan = scan_of(*values)
-    everyone = scan._replace(spoke=frozenset(range(5)))
-    assert template.encode(scan, 7, MS) == template.encode(everyone, 7, MS)
+    bad = {index for index, fault in faults.items() if fault.quality is Quality.BAD}
+    silent = set() if spoke is None else set(range(5)) - spoke
+    said = [None if index in bad | silent else value for index, value in enumerate(values)]
+    scan = scan_of(*said)._replace(spoke=spoke, faults=faults, source_times=times, missed=missed)
+    assert template.encode(scan, 7, MS) == template._slowly(scan, 7, MS)
 
 
 @given(st.text())
