@@ -18,6 +18,7 @@ import pytest
 from config.rules import Priority
 from drivers.reading import Quality
 from drivers.simulated.servers import ModbusHost
+from monitor.alarms.facts import State
 from monitor.dashboards.questions import select
 from monitor.health import PERIOD
 from monitor.messages import ActReply, AlarmEventMessage
@@ -25,6 +26,7 @@ from monitor.operators.protocol import Ask
 from monitor.store.points import Point
 from tests.support import grafana
 from tests.support.grafana import Asked, Shown
+from tests.support.opcua_servers import Change, Node, OpcUaServer
 from tests.support.servers import HOST, InfluxDB, Mosquitto, free_port
 from tests.support.waiting import eventually
 from tests.whole.daemon import GENEROUS, Daemon
@@ -45,13 +47,18 @@ EQUIPMENT = {
     "incubator-2": ("incubator", "suite-a", "bus", 2),
     "incubator-3": ("incubator", "suite-b", "io", 1),
     "incubator-4": ("incubator", "suite-b", "gone", 1),
-    "bioreactor-1": ("bioreactor", "suite-b", "bus", 3),
+    "bioreactor-1": ("bioreactor", "suite-b", "reactor", 0),
 }
 """By name: kind, area, line and unit."""
 WARM = '          temperature: {holding: 0, type: float32, order: ABCD, scale: 7, unit: "Cel"}'
-TANK = """\
-          ph: {holding: 0, type: float32, order: ABCD, unit: pH}
-          dissolved_oxygen: {holding: 0, type: float32, order: ABCD, scale: 5, unit: "%"}"""
+PH, OXYGEN = Node("s=pH", 7.0, unit="pH"), Node("s=DO", 40.0, unit="%")
+PHASE = Node("s=Phase", "growth", "String")
+TANK = f"""\
+          ph: {{node: "{PH.id}", unit: pH}}
+          dissolved_oxygen: {{node: "{OXYGEN.id}", unit: "%"}}
+          phase: {{node: "{PHASE.id}"}}"""
+ACID_RULE = "      - {name: high, high: 7.4, deadband: 0.1, priority: critical}\n"
+LOW_PH_RULE = "      - {name: low, low: 6.0}\n"
 HIGH, LOW, ACID = "incubator-1/co2/high", "incubator-3/co2/low", "bioreactor-1/ph/high"
 
 
@@ -73,17 +80,20 @@ limits:
       - {{name: low, low: 4.0, deadband: 0.1, priority: medium}}
   bioreactor:
     ph:
-      - {{name: high, high: 7.4, deadband: 0.1, priority: critical}}
-lines:
+{ACID_RULE}{LOW_PH_RULE}lines:
+  - {{name: reactor, opcua: {{endpoint: "opc.tcp://{HOST}:{ports["reactor"]}"}}}}
 """
-    for name, port in ports.items():
-        text += f"  - {{name: {name}, modbus: {{host: {HOST}, port: {port}, timeout: 500ms}}}}\n"
+    for name in ("bus", "io", "gone"):
+        modbus = f"host: {HOST}, port: {ports[name]}, timeout: 500ms"
+        text += f"  - {{name: {name}, modbus: {{{modbus}}}}}\n"
     text += "equipment:\n"
     for name, (kind, area, line, unit) in EQUIPMENT.items():
-        channels = f"{CHANNELS}\n{WARM}" if kind == "incubator" else TANK
+        channels, place = (f"{CHANNELS}\n{WARM}", f"        unit: {unit}\n")
+        if kind == "bioreactor":
+            channels, place = TANK, ""
         text += f"  - name: {name}\n    kind: {kind}\n    area: {area}\n    limits: {kind}\n"
-        text += f"    sources:\n      - line: {line}\n        unit: {unit}\n        every: 500ms\n"
-        text += f"        timeout: 500ms\n        channels:\n{channels}\n"
+        text += f"    sources:\n      - line: {line}\n{place}        every: 500ms\n"
+        text += f"        channels:\n{channels}\n"
     return text
 
 
@@ -96,6 +106,7 @@ class Scene:
     database: str
     probes: Mapping[str, Probe]
     host: ModbusHost
+    reactor: OpcUaServer
 
     def query(self, influxql: str) -> list[Row]:
         return self.influxdb.query(influxql, self.database)
@@ -121,23 +132,21 @@ class Scene:
 
 @asynccontextmanager
 async def scene(folder: Path, influxdb: InfluxDB, broker: Mosquitto) -> AsyncIterator[Scene]:
-    probes = {name: Probe() for name in EQUIPMENT}
-    probes["bioreactor-1"].co2 = 7.0
+    probes = {name: Probe() for name in ("incubator-1", "incubator-2", "incubator-3")}
     database = f"dashboard_{broker.port}"
     influxdb.create(database)
     async with AsyncExitStack() as stack:
-        units = {
-            unit: probes[n].blocks for n, (_, _, line, unit) in EQUIPMENT.items() if line == "bus"
-        }
-        host = ModbusHost(units)
+        host = ModbusHost({1: probes["incubator-1"].blocks, 2: probes["incubator-2"].blocks})
         stack.push_async_callback(host.close)
         await host.plug()
         second = stack.enter_context(SecondMake(probes["incubator-3"]))
-        ports = {"bus": host.port, "io": second.port, "gone": free_port()}
+        server = OpcUaServer(folder / "reactor", "asyncua", [PH, OXYGEN, PHASE])
+        reactor = stack.enter_context(server)
+        ports = {"bus": host.port, "io": second.port, "gone": free_port(), "reactor": reactor.port}
         text = site(influxdb, database, broker, ports)
         daemon = stack.enter_context(Daemon(folder / "daemon", text))
         await daemon.ready()
-        yield Scene(daemon, influxdb, database, probes, host)
+        yield Scene(daemon, influxdb, database, probes, host, reactor)
 
 
 async def a_shift(scene: Scene) -> None:
@@ -146,7 +155,8 @@ async def a_shift(scene: Scene) -> None:
     scene.probes["incubator-1"].co2 = 6.4
     await scene.until_raised(HIGH)
     await scene.acknowledge(HIGH)
-    scene.probes["bioreactor-1"].co2 = 7.6
+    doubtful = "UncertainSensorNotAccurate"
+    scene.reactor.set(Change(PH.id, 7.6), Change(OXYGEN.id, 35.5, doubtful))
     scene.probes["incubator-3"].co2 = 3.5
     await scene.until_raised(ACID, LOW)
     await scene.acknowledge(ACID)
@@ -233,7 +243,7 @@ def standing(_: Scene, wanted: Wanted, __: Asked, rows: list[Row]) -> None:
 
 def lines(_: Scene, __: Wanted, ___: Asked, rows: list[Row]) -> None:
     [row] = rows
-    assert (row["down"], row["of"]) == (1, 3)
+    assert (row["down"], row["of"]) == (1, 4)
 
 
 def bad_data(_: Scene, wanted: Wanted, __: Asked, rows: list[Row]) -> None:
@@ -326,8 +336,10 @@ def hour(at: int) -> int:
 def quality(_: Scene, wanted: Wanted, asked: Asked, rows: list[Row]) -> None:
     worst = over_time(wanted, asked, lambda p: float(p.quality), max)
     series(rows, worst, "quality")
-    if "incubator-2" in wanted.shown.choices["equipment"]:
-        assert {each for (name, _), each in worst.items() if name == "incubator-4"} <= {2}
+    of = {name: {q for (n, _), q in worst.items() if n == name} for name, _ in worst}
+    assert of.get("incubator-4", {2}) == {2}
+    assert of.get("incubator-1", {0}) == {0}
+    assert Quality.UNCERTAIN in of.get("bioreactor-1", {1})
 
 
 def bad_share(_: Scene, wanted: Wanted, __: Asked, rows: list[Row]) -> None:
@@ -415,6 +427,7 @@ async def test_every_query_returns_what_the_run_is_known_to_have_made(
         each_channel_can_be_chosen(plant, shown)
         alarms_are_marked(plant, shown)
         the_past_can_be_looked_at(plant, shown)
+        await an_alarm_whose_rule_is_gone_stands_no_more(plant, shown)
         assert await plant.daemon.stop() == 0
 
 
@@ -451,11 +464,11 @@ def panels_say_what_is_so(plant: Scene, shown: Shown) -> None:
 def newest_values_are_what_the_devices_serve(plant: Scene, shown: Shown) -> None:
     every = {asked.owner: asked._replace(step="1s") for asked in grafana.of_panels(BOARD)}
     serves = {name: single(probe.co2) for name, probe in plant.probes.items()}
-    expected = {
+    expected: Mapping[str, Mapping[str, Any]] = {
         "Temperature": {name: 7 * serves[name] for name in ("incubator-1", "incubator-3")},
         "CO2": {name: serves[name] for name in ("incubator-1", "incubator-3")},
-        "pH": {"bioreactor-1": serves["bioreactor-1"]},
-        "Dissolved oxygen": {"bioreactor-1": 5 * serves["bioreactor-1"]},
+        "pH": {"bioreactor-1": plant.reactor.served[PH.id][-1].value},
+        "Dissolved oxygen": {"bioreactor-1": plant.reactor.served[OXYGEN.id][-1].value},
     }
     for title, values in expected.items():
         newest = {}
@@ -495,3 +508,20 @@ def the_past_can_be_looked_at(plant: Scene, shown: Shown) -> None:
     assert {event.alarm for event in truth.standing} == {HIGH, "gateway/_/line-gone"}
     [asked] = [a for a in grafana.of_panels(BOARD) if a.owner == "Alarms standing"]
     alarms_standing(plant, truth, asked, plant.query(then.fill(asked)))
+
+
+async def an_alarm_whose_rule_is_gone_stands_no_more(plant: Scene, shown: Shown) -> None:
+    assert await plant.daemon.stop() == 0
+    text = plant.daemon.file.read_text(encoding="utf-8")
+    plant.daemon.file.write_text(text.replace(ACID_RULE, ""), encoding="utf-8")
+    plant.daemon.start()
+    await plant.daemon.ready()
+    ended = select('"alarm", "seq"', '"alarm_event"', f"\"to\" = '{State.ENDED}'")
+    await eventually(lambda: [row["alarm"] for row in plant.query(ended)] == [ACID], GENEROUS)
+    await plant.daemon.until_delivered()
+    [newest] = plant.query(select('last("seq")', '"alarm_event"'))
+    now = shown._replace(end=newest["time"] // MILLISECOND)
+    truth = wanted(plant, now)
+    assert ACID not in {event.alarm for event in truth.standing}
+    [asked] = [a for a in grafana.of_panels(BOARD) if a.owner == "Alarms standing"]
+    alarms_standing(plant, truth, asked, plant.query(now.fill(asked)))
