@@ -239,6 +239,7 @@ class OpcUaLine:
         if not self._flowing:
             self._flowing = True
             self._held()
+            self._spoil(self._refused)
 
     # What comes
 
@@ -363,11 +364,14 @@ class OpcUaLine:
         if not fresh:
             return
         self._news.set()
-        changes = [(item.handle, None, REFUSED_NODE, None) for item in fresh]
-        taken = take(self._items, changes, self._clock())
         if self._flowing:
-            for scan in taken.scans:
-                self._emit(scan)
+            self._spoil(item.handle for item in fresh)
+
+    def _spoil(self, handles: Iterable[int]) -> None:
+        """Say of these, now, that the server has them not."""
+        changes = [(handle, None, REFUSED_NODE, None) for handle in handles]
+        for scan in take(self._items, changes, self._clock()).scans:
+            self._emit(scan)
 
     def _vanish(self, items: Sequence[Item]) -> None:
         self._refuse(items, "the server no longer has it")

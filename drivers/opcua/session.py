@@ -217,7 +217,10 @@ class Session:
     def _not_let_in(self) -> str:
         if self._user is None:
             return "the server lets nobody in without a user: give user and password"
-        return f"the server refuses the user {self._user.name} or the password"
+        return (
+            f"the server refuses the user {self._user.name} or the password, "
+            f"or takes no users over {self._settings.security}"
+        )
 
     def _not_trusted(self) -> str:
         if self._identity is None:
