@@ -7,6 +7,7 @@ What to do is decided in ``follow``, which is pure; ``RecordClock`` reads the cl
 """
 
 import ctypes
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ TOLERANCE = 50 * MILLISECOND
 _TIMEX_BYTES = 256
 """More than ``struct timex`` takes on any architecture (208 on those with 64 bits)."""
 _TIME_ERROR = 5
+TIMESYNCD = Path("/run/systemd/timesync/synchronized")
+"""Made by systemd-timesyncd when it has set the clock (systemd-timesyncd.service(8))."""
 SLEWED = 10 * 10**9
 """A wall clock behind by at most this is met slowly."""
 
@@ -89,13 +92,14 @@ def synchronised() -> bool | None:
     """Return whether the kernel's clock is kept in step with another; None where it does not say.
 
     ``adjtimex(2)`` with no mode set only reads, and returns ``TIME_ERROR`` for an unsynchronised
-    clock; chrony, ntpd and timesyncd all clear that.
+    clock; chrony, ntpd and timesyncd all clear that. A service with ``ProtectClock`` may not even
+    ask: then the word of timesyncd counts, if it has given it since the machine was started.
     """
     adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
-    if adjtimex is None:
-        return None
-    state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    return None if state < 0 else state != _TIME_ERROR
+    state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) if adjtimex else -1
+    if state < 0:
+        return os.access(TIMESYNCD, os.F_OK) or None
+    return state != _TIME_ERROR
 
 
 class RecordClock:

@@ -224,12 +224,18 @@ class Desk:
         )
 
     def _occurrence(self, request: ActRequest) -> int | Refusal | None:
-        """Return the number in an occurrence's id, which names the store and the alarm too."""
+        """Return the number in an occurrence's id, which names the store and the alarm too.
+
+        In a store that was put back from a backup, what stands bears the name of the one before.
+        """
         if request.occurrence is None:
             return None
         store_id, _, rest = request.occurrence.partition("/")
         alarm, _, number = rest.rpartition("/")
-        if store_id != self.store.store_id or alarm != request.alarm or not number.isdecimal():
+        stands = self.standing(request.alarm)
+        told = stands is not None and stands.occurrence == request.occurrence
+        ours = told or store_id == self.store.store_id
+        if not ours or alarm != request.alarm or not number.isdecimal():
             return Refusal("stale", "that is no occurrence of this alarm in this store")
         return int(number)
 

@@ -1,10 +1,14 @@
 """Record time goes on, whatever the wall clock does."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.clock import TOLERANCE, Anchor, RecordClock, boot_id, follow
+from monitor import clock
+from monitor.clock import TOLERANCE, Anchor, RecordClock, boot_id, follow, synchronised
 
 SECOND = 10**9
 NOON = 1_700_000_000 * SECOND
@@ -99,3 +103,29 @@ def test_a_restart_with_a_clock_an_hour_behind_the_record_is_a_new_epoch() -> No
 
 def test_a_boot_has_a_name() -> None:
     assert len(boot_id()) == 36
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "expected"),
+    [
+        (0, False, True),
+        (1, False, True),
+        (5, True, False),
+        (-1, True, True),
+        (-1, False, None),
+    ],
+)
+def test_the_kernel_says_whether_it_is_kept_in_step_and_else_timesyncd(
+    state: int,
+    told: bool,
+    expected: bool | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A service with ``ProtectClock`` is not answered by the kernel: -1."""
+    kernel = SimpleNamespace(adjtimex=lambda _: state)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: kernel)
+    monkeypatch.setattr(clock, "TIMESYNCD", tmp_path / "synchronized")
+    if told:
+        clock.TIMESYNCD.touch()
+    assert synchronised() is expected

@@ -281,3 +281,19 @@ async def test_a_backup_is_a_whole_record_of_its_own(tmp_path: Path, hand: HandT
         with desk.history() as history:
             assert [e.kind for e in history.events(0, 2**63 - 1)] == ["start", "config", "alarm"]
     assert verify(path).whole
+
+
+async def test_what_stands_in_a_backup_that_was_put_back_can_be_acknowledged(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with standing(tmp_path, hand) as desk:
+        [seen] = desk.active()
+        copy = await desk.backup("monday.db")
+        before = desk.store.store_id
+    back = tmp_path / "back"
+    back.mkdir()
+    copy.rename(back / FILE)
+    async with recording(back) as recorder, committing(recorder):
+        assert recorder.store.store_id != before
+        asked = request(occurrence=seen.occurrence, version=seen.version)
+        assert (await desk_of(recorder).act(asked)).result == "done"
