@@ -15,7 +15,8 @@ from tests.support.servers import InfluxDB, Mosquitto, SecureMosquitto, Victoria
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the environment says to cytowatch, and systemd to its children, is not for tests."""
-    by_systemd = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY", "RUNTIME_DIRECTORY")
+    by_systemd = {"CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"}
+    by_systemd |= {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"}
     for name in list(os.environ):
         if name.startswith("CYTOWATCH_") or name in by_systemd:
             monkeypatch.delenv(name)
