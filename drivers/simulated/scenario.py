@@ -147,8 +147,11 @@ def minute() -> Scenario:
 def _by_chance(
     incubators: Sequence[str], bioreactors: Sequence[str], chance: random.Random, start: int
 ) -> Iterator[Happening]:
-    """Small troubles, one every 15 to 40 seconds, each with some equipment of the plant."""
-    at = start
+    """Small troubles, one every 15 to 40 seconds, each with some equipment of the plant.
+
+    They leave a quarter of a minute in which what came before is seen to return.
+    """
+    at = start + 15 * SECOND
     while True:
         at += chance.randint(15, 40) * SECOND
         name = chance.choice([*incubators, *bioreactors])

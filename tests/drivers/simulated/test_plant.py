@@ -173,7 +173,7 @@ async def test_bioreactors_are_read_over_opc_ua_and_what_befalls_them_shows() ->
 
 
 async def test_an_opc_ua_server_goes_away_alone_and_comes_back_on_its_port() -> None:
-    pulled = NetworkPulled(at=SECOND // 5, lasts=SECOND // 2, line="bioreactor-01")
+    pulled = NetworkPulled(at=SECOND // 5, lasts=3 * SECOND, line="bioreactor-01")
     async with SimulatedPlant(1, 2, scenario=script(pulled)) as plant:
         address = plant.lines["bioreactor-01"]
         await eventually(lambda: not plant.plugged("bioreactor-01"))
