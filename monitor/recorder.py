@@ -112,7 +112,7 @@ class Recorder:
         self._tick.add(self._groups[source], line, self._scan, ms * MILLISECOND)
         if self._unseen or scan.missed:
             self._look_back(scan)
-        self.latest[source] = scan
+        self.latest[source] = _over(self.latest[source], scan)
         self._all_readings += len(scan.values) if scan.spoke is None else len(scan.spoke)
         for fault in scan.faults.values():
             self._readings[fault.quality] += 1
@@ -356,6 +356,25 @@ def _facts(store: Store, boot_id: str, now: Moment) -> dict[str, Alarm]:
         raise StoreError(
             f"{store.path}: {error}; start the release that wrote it, or move the file away"
         ) from error
+
+
+def _over(before: Scan | None, scan: Scan) -> Scan | None:
+    """What a source says as a whole after ``scan``, which may be about some channels only."""
+    if scan.spoke is None:
+        return scan
+    if before is None:
+        return None
+    spoke, values = scan.spoke, list(before.values)
+    for channel in spoke:
+        values[channel] = scan.values[channel]
+    held = {channel: fault for channel, fault in before.faults.items() if channel not in spoke}
+    times = {channel: at for channel, at in before.source_times.items() if channel not in spoke}
+    return scan._replace(
+        values=tuple(values),
+        faults=held | dict(scan.faults),
+        source_times=times | dict(scan.source_times),
+        spoke=None,
+    )
 
 
 class Before(NamedTuple):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.plant import Plant
-from config.site import InfluxDb, Mqtt
-from drivers.reading import Cause, Quality, Scan
+from config.site import InfluxDb, Mqtt, StoreSettings
+from drivers.reading import Cause, Fault, Quality, Reason, Scan
 from monitor import recorder as recorder_module
 from monitor.alarms.facts import Acknowledge, Refusal, State
 from monitor.messages import Actor, AlarmEventMessage, rfc3339
@@ -125,6 +125,31 @@ async def test_what_is_accepted_is_counted(tmp_path: Path, hand: HandTime) -> No
         assert recorder.readings == {Quality.GOOD: 2, Quality.UNCERTAIN: 0, Quality.BAD: 1}
         assert recorder.changes == {"raised": 1}
         assert [s and s.values for s in recorder.latest] == [(None,), (6.5,)]
+
+
+async def test_what_is_shown_of_a_source_is_whole_when_single_channels_speak(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    two = replace(
+        plant(source(0, "incubator-7", "probe", "bus", [channel("co2"), channel("humidity")])),
+        store=StoreSettings(tick=SECOND // 2),
+    )
+    bad, at = Fault(Quality.BAD, Reason.DEVICE_STATUS), hand.now.at
+    async with recording(tmp_path, two) as recorder:
+        whole = Scan(0, *hand.now, (5.0, None), {1: bad}, {0: at, 1: at})
+        one = Scan(0, *hand.now, (5.5, None), source_times={0: at + 1}, spoke=frozenset({0}))
+        other = Scan(0, *hand.now, (None, 91.0), source_times={1: at + 2}, spoke=frozenset({1}))
+        shown = []
+        for each in (one, whole, one, other):
+            recorder.accept(each)
+            [latest] = recorder.latest
+            shown.append(latest and (latest.values, dict(latest.faults), dict(latest.source_times)))
+    assert shown == [
+        None,
+        ((5.0, None), {1: bad}, {0: at, 1: at}),
+        ((5.5, None), {1: bad}, {0: at + 1, 1: at}),
+        ((5.5, 91.0), {}, {0: at + 1, 1: at + 2}),
+    ]
 
 
 async def test_watchers_see_every_scan_while_they_watch(tmp_path: Path, hand: HandTime) -> None:
