@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml as pyyaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -289,10 +290,14 @@ def test_the_schema_for_editors_takes_the_examples(name: str) -> None:
 
 def test_the_first_site_of_the_readme_is_a_good_one(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    site, sinks = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
-    plant = loaded(tmp_path, site + sinks)
+    parts = [pyyaml.safe_load(part) for part in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)]
+    site, reactor, sinks = parts
+    for key in ("lines", "equipment"):
+        site[key] += reactor[key]
+    plant = loaded(tmp_path, pyyaml.safe_dump({**site, **sinks}))
     assert [channel.name for source in plant.sources for channel in source.channels] == [
-        *("co2", "humidity", "temperature")
+        *("co2", "humidity", "temperature"),
+        *("ph", "dissolved_oxygen", "phase"),
     ]
     assert plant.influxdb is not None
 
