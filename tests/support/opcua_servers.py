@@ -53,7 +53,7 @@ _USAGE = x509.KeyUsage(
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Node:
     """A variable as a test lays it out, and as it stands when the server starts."""
 
@@ -146,13 +146,18 @@ class OpcUaServer(Server):
         super().__init__(folder)
         self.make = make
         self.log = folder / f"{make}-{self.port}.log"
-        self.nodes = {node.id: replace(node) for node in nodes}
+        self.nodes = {node.id: node for node in nodes}
+        """As they stand; what they stand at when the server starts anew."""
         self.manner = manner or Manner()
         self.served: dict[str, list[Told]] = defaultdict(list)
 
     @property
     def endpoint(self) -> str:
         return f"opc.tcp://{HOST}:{self.port}"
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
 
     def command(self) -> tuple[Tool, list[str]]:
         file = self.folder / f"served-{self.port}.json"
@@ -268,7 +273,7 @@ class OpcUaServer(Server):
         told = self.served[change.node]
         at = max(time.time_ns() // 10**6, told[-1].at + 1 if told else 0)
         told.append(Told(change.value, change.status, at))
-        self.nodes[change.node].value = change.value
+        self.nodes[change.node] = replace(self.nodes[change.node], value=change.value)
         return at
 
 

@@ -1,0 +1,127 @@
+"""A proxy of plain TCP between a line and its device: a wire that swallows what goes over it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Flag, auto
+
+from tests.support.servers import HOST
+
+
+class Way(Flag):
+    """Where bytes vanish; connections stay open on both sides."""
+
+    NONE = 0
+    TO_SERVER = auto()
+    TO_CLIENT = auto()
+    BOTH = TO_SERVER | TO_CLIENT
+
+
+Side = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(eq=False)
+class _Connection:
+    swallowed: Way
+
+
+@dataclass
+class Wire:
+    """Between clients, who come to ``port``, and the server at ``target``."""
+
+    target: int
+    port: int = 0
+    swallows: Way = Way.NONE
+    """What a connection that is made from now on swallows, for good."""
+    made: int = 0
+    """Connections that were ever made."""
+    _connections: set[_Connection] = field(default_factory=set)
+
+    def cut(self, way: Way) -> None:
+        """Swallow, on the connections that there are and on those that are made until ``mend``.
+
+        What was swallowed never comes: as after a firewall forgot a connection, one that was cut
+        stays so, and only a new one is whole.
+        """
+        self.swallows = way
+        for connection in self._connections:
+            connection.swallowed |= way
+
+    def mend(self) -> None:
+        """Let the next connection be whole."""
+        self.swallows = Way.NONE
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection until either side has hung up."""
+        self.made += 1
+        connection = _Connection(self.swallows)
+        self._connections.add(connection)
+        try:
+            there = await asyncio.open_connection(HOST, self.target)
+            try:
+                await self._join((reader, writer), there, connection)
+            finally:
+                await _hang_up(there[1])
+        except OSError:
+            pass  # Nobody is there.
+        finally:
+            self._connections.discard(connection)
+            await _hang_up(writer)
+
+    @staticmethod
+    async def _join(here: Side, there: Side, connection: _Connection) -> None:
+        ways = ((here[0], there[1], Way.TO_SERVER), (there[0], here[1], Way.TO_CLIENT))
+        pumps = [asyncio.create_task(_pump(*way, connection)) for way in ways]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+async def _pump(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    way: Way,
+    connection: _Connection,
+) -> None:
+    with suppress(OSError):
+        while heard := await reader.read(2**16):
+            if way not in connection.swallowed:
+                writer.write(heard)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def wire(target: int) -> AsyncIterator[Wire]:
+    """Listen on a free port of the loopback until the block is left."""
+    between = Wire(target)
+    carried: set[asyncio.Task[None]] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        carried.add(task)
+        try:
+            await between.carry(reader, writer)
+        finally:
+            carried.discard(task)
+
+    server = await asyncio.start_server(carry, HOST, 0)
+    between.port = server.sockets[0].getsockname()[1]
+    try:
+        yield between
+    finally:
+        server.close()
+        for task in carried:
+            task.cancel()
+        await asyncio.gather(*carried, return_exceptions=True)
+        await server.wait_closed()
