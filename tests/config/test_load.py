@@ -295,10 +295,10 @@ def test_the_first_site_of_the_readme_is_a_good_one(tmp_path: Path) -> None:
     for key in ("lines", "equipment"):
         site[key] += reactor[key]
     plant = loaded(tmp_path, pyyaml.safe_dump({**site, **sinks}))
-    assert [channel.name for source in plant.sources for channel in source.channels] == [
+    assert {channel.name for source in plant.sources for channel in source.channels} == {
         *("co2", "humidity", "temperature"),
         *("ph", "dissolved_oxygen", "phase"),
-    ]
+    }
     assert plant.influxdb is not None
 
 
