@@ -70,6 +70,6 @@ def judge(before: Memory, marks: Iterable[Mark], now: float) -> tuple[Memory, li
 
 def in_words(stuck: Iterable[object], most: int = 4) -> str:
     """Return what is stuck in one line, at most so many of them by name."""
-    words = [str(each) for each in stuck]
-    more = [f"and {len(words) - most} more"] if len(words) > most else []
-    return "; ".join(words[:most] + more)
+    named = list(stuck)
+    more = [f"and {len(named) - most} more"] if len(named) > most else []
+    return "; ".join([str(each) for each in named[:most]] + more)

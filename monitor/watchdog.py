@@ -41,9 +41,18 @@ STARTING = 0.2
 """Seconds between two looks until then."""
 FEEDINGS = 4
 """Looks at least within the time in which the watchdog wants to be fed."""
+NO_SCAN = "has given no scan"
 SECOND = 10**9
 
 log = logging.getLogger(__name__)
+
+
+class _Source(NamedTuple):
+    """A source, and how long it may be without a scan while it shares its line."""
+
+    number: int
+    name: str
+    patience: float
 
 
 class _Line(NamedTuple):
@@ -51,9 +60,8 @@ class _Line(NamedTuple):
 
     name: str
     outage: Outage
-    sources: Sequence[Source]
+    sources: Sequence[_Source]
     to_scan: float
-    to_scan_all: float
     to_connect: float
 
 
@@ -135,17 +143,18 @@ class Watchdog:
         return Mark("store", "has committed nothing", self._recorder.commits, patience)
 
     def _of_line(self, line: _Line) -> Iterator[Mark]:
-        name = f"line {line.name}"
-        yield _of_try(name, line.outage, line.to_connect)
+        if not line.outage.held:
+            yield _of_try(line)
         newest = [self._newest(source) for source in line.sources]
-        yield Mark(name, "has given no scan", max(newest), line.to_scan)
+        yield Mark(line.name, NO_SCAN, max(newest), line.to_scan)
+        if len(newest) == 1:
+            return
         for source, at in zip(line.sources, newest, strict=True):
-            patience = line.to_scan_all + PERIODS * source.period / SECOND
-            yield Mark(f"source {source.key}", "has given no scan", at, patience, part_of=name)
+            yield Mark(source.name, NO_SCAN, at, source.patience, part_of=line.name)
 
-    def _newest(self, source: Source) -> int:
+    def _newest(self, source: _Source) -> int:
         """Return when (boot ns) the source gave its newest scan; 0 before the first."""
-        scan = self._recorder.latest[source.index]
+        scan = self._recorder.latest[source.number]
         return 0 if scan is None else scan.boot
 
     def _of_sink(self, sink: Delivery, outage: Outage) -> Mark:
@@ -185,12 +194,15 @@ def _line(plant: Plant, name: str, outage: Outage) -> _Line:
     visits = [_longest_visit(source) for source in sources]
     connect = _connect_timeout(plant.lines[name]) / SECOND
     timeout = max(source.timeout for source in sources) / SECOND
+    all_of_them = LEAST + sum(visits)
     return _Line(
-        name,
+        f"line {name}",
         outage,
-        sources,
+        [
+            _Source(s.index, f"source {s.key}", all_of_them + PERIODS * s.period / SECOND)
+            for s in sources
+        ],
         to_scan=LEAST + PERIODS * shortest + max(visits),
-        to_scan_all=LEAST + sum(visits),
         # It may be held only when something was answered, or lost when nothing was several times.
         to_connect=LEAST + 2 * connect + PERIODS * (shortest + 2 * timeout),
     )
@@ -219,13 +231,9 @@ def _connect_timeout(settings: LineSettings) -> int:
             assert_never(settings)
 
 
-def _of_try(name: str, outage: Outage, to_connect: float) -> Mark:
+def _of_try(line: _Line) -> Mark:
     """Return how far the supervision of a line is: a try ends, and after a rest another begins."""
-    patience = to_connect if outage.trying else LEAST + LONGEST_REST
-    return Mark(
-        name,
-        "is neither connected nor lost" if outage.trying else "is not tried any more",
-        (outage.tries, outage.trying),
-        patience,
-        idle=outage.held,
-    )
+    tries = line.outage.tries
+    if line.outage.trying:
+        return Mark(line.name, "is neither connected nor lost", tries, line.to_connect)
+    return Mark(line.name, "is not tried any more", tries, LEAST + LONGEST_REST)

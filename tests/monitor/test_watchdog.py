@@ -323,8 +323,8 @@ async def test_what_is_merely_slow_is_not_stuck(
 ) -> None:
     slow = replace(two_lines(), sources=tuple(replace(s, **change) for s in two_lines().sources))
     async with gateway(tmp_path, hand, systemd, slow) as of:
-        marks = [mark for mark in of.watchdog._marks() if mark.trouble == "has given no scan"]
-        assert len(marks) == 5
+        marks = [mark for mark in of.watchdog._marks() if mark.trouble == watchdog.NO_SCAN]
+        assert len(marks) == 4, "one is alone on its line"
         assert all(mark.patience > seconds for mark in marks), what
 
 
@@ -336,7 +336,7 @@ async def test_a_connection_that_is_slow_to_be_made_has_the_time_of_its_wire(
     async with gateway(tmp_path, hand, systemd, replace(two_lines(), lines=lines)) as of:
         assert isinstance(of.recorder.plant.lines["bus"], ModbusLine)
         patience = {line.name: line.to_connect for line in of.watchdog._lines}
-        assert patience["io"] - patience["bus"] == 2 * (300 - 5)
+        assert patience["line io"] - patience["line bus"] == 2 * (300 - 5)
 
 
 async def test_time_in_which_the_loop_did_not_turn_counts_for_nobody(
