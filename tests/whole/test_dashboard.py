@@ -4,6 +4,8 @@ What must come out is counted anew from the daemon's own record, which is anothe
 database's, and from what the devices served and the operator did.
 """
 
+import gzip
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +25,9 @@ from monitor.dashboards.questions import select
 from monitor.health import PERIOD
 from monitor.messages import ActReply, AlarmEventMessage
 from monitor.operators.protocol import Ask
+from monitor.store import line_protocol
 from monitor.store.points import Point
+from monitor.store.reader import Reader
 from tests.support import grafana
 from tests.support.grafana import Asked, Shown
 from tests.support.opcua_servers import Change, Node, OpcUaServer
@@ -525,3 +529,37 @@ async def an_alarm_whose_rule_is_gone_stands_no_more(plant: Scene, shown: Shown)
     assert ACID not in {event.alarm for event in truth.standing}
     [asked] = [a for a in grafana.of_panels(BOARD) if a.owner == "Alarms standing"]
     alarms_standing(plant, truth, asked, plant.query(now.fill(asked)))
+
+
+def test_what_the_demo_stored_answers_every_query(tmp_path: Path, influxdb16: InfluxDB) -> None:
+    keep, database = tmp_path / "kept", "dashboard_demo"
+    demo = Daemon.command("demo", "--for", "15s", "--json", "--keep", str(keep))
+    env = Daemon(tmp_path / "nowhere", "").environment
+    subprocess.run(demo, env=env, check=True, capture_output=True, timeout=180)
+    with Reader(keep / "state" / "cytowatch.db") as reader:
+        bodies = [body for _, body in reader._blobs(0, EVER, None)]
+        points, events = list(reader.readings(0, EVER)), list(reader.events(0, EVER))
+    lines = [gzip.decompress(body).decode().strip() for body in bodies]
+    lines += [line_protocol.alarm_event(e).decode() for e in events if e.kind == "alarm"]
+    influxdb16.create(database)
+    influxdb16.write(database, "\n".join(lines), "ms")
+    end = max(points[-1].time // MILLISECOND, events[-1].ms)
+    choices: dict[str, Sequence[str]] = {}
+    for variable, asked in zip(grafana.variables(BOARD), grafana.of_variables(BOARD), strict=True):
+        rows = influxdb16.query(Shown(0, end, choices).fill(asked), database)
+        choices[variable["name"]] = grafana.offered(variable, rows)
+    assert choices["kind"] == ["bioreactor", "incubator"], "both wires"
+    shown = Shown(end - 600 * SECOND, end, choices | {"channel": ["temperature"]})
+    every = [*grafana.of_panels(BOARD), *grafana.of_annotations(BOARD)]
+    answers = {(a.owner, a.ref): influxdb16.query(shown.fill(a), database) for a in every}
+    silent = {place for place, rows in answers.items() if not rows}
+    # The demo has no database, and not every priority is raised in a quarter of a minute.
+    may_be = {("Alarm transitions per hour", ref) for ref in "ABCDE"}
+    assert silent <= {("To be delivered", "A"), *may_be}
+    told = [AlarmEventMessage.model_validate_json(e.body) for e in events if e.kind == "alarm"]
+    table = {(r["equipment"], r["channel"], r["rule"]) for r in answers["Alarms standing", "A"]}
+    assert table == {(e.equipment, e.channel, e.rule) for e in _standing(told)}
+    all_of_it = Counter(point.equipment for point in points)
+    bad = Counter(p.equipment for p in points if p.quality is Quality.BAD)
+    shares = {row["equipment"]: row["share"] for row in answers["Bad readings", "A"]}
+    assert shares == {name: pytest.approx(bad[name] / all_of_it[name]) for name in all_of_it}
