@@ -97,7 +97,10 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
                     held = keep_running(sink.hold, sink_outages[sink.name], SinkLost)
                     tasks.append(group.create_task(held, name=sink.name))
                 tasks.append(group.create_task(grid.run(), name="grid"))
-                tasks.append(group.create_task(watchdog.watch(), name="watchdog"))
+                held = keep_running(
+                    watchdog.watch, _outage(recorder, "own", "watchdog"), StoreError
+                )
+                tasks.append(group.create_task(held, name="watchdog"))
                 try:
                     yield Daemon(recorder, desk, grid, sinks, socket)
                 finally:

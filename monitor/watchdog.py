@@ -22,7 +22,7 @@ from drivers.reading import Cause, Scan
 from monitor.progress import Mark, Memory, Stuck, in_words, judge
 from monitor.recorder import Recorder
 from monitor.sinks.base import Delivery
-from monitor.supervise import Backoff, Outage
+from monitor.supervise import Backoff, Held, Outage
 from monitor.systemd import Notifier
 
 LEAST = 30.0
@@ -88,8 +88,8 @@ class Watchdog:
         self._named: set[str] = set()
         """What was stuck at the last look."""
 
-    async def watch(self) -> None:
-        """Look until cancelled."""
+    async def watch(self, held: Held) -> None:
+        """Look until cancelled; ``held`` is called after each look that went well."""
         loop = asyncio.get_running_loop()
         most = self._manager.watchdog / FEEDINGS or PERIOD
         turned, last = 0.0, loop.time()
@@ -100,6 +100,7 @@ class Watchdog:
             turned += min(now - last, 2 * period)
             last = now
             self.look(turned)
+            held()
 
     def look(self, now: float) -> None:
         """Look at everything; ``now`` is how long (s) the loop was seen to turn."""

@@ -16,6 +16,7 @@ from monitor.cli.client import NoDaemon, ask_for
 from monitor.operators.protocol import StatusMessage, StatusRequest
 from monitor.store import Store, StoreError
 from monitor.store.reader import Reader
+from monitor.watchdog import Watchdog
 from tests.drivers.modbus.hostile import Hostile, silent
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
 from tests.support.servers import HOST, free_port
@@ -180,3 +181,16 @@ async def test_each_sink_bears_the_name_of_its_place_in_the_record(tmp_path: Pat
         lanes = {(lane.sink, lane.lane) for lane in (await daemon.recorder.store.status()).lanes}
         assert ("mqtt", "telemetry") not in lanes
         assert ("influxdb", "telemetry") in lanes
+
+
+async def test_a_mistake_in_the_watchdog_does_not_end_the_watching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken(_: Watchdog, now: float) -> None:
+        raise ZeroDivisionError(f"at {now}")
+
+    monkeypatch.setattr(Watchdog, "look", mistaken)
+    async with host() as server, running(on(tmp_path, server.port)) as daemon:
+        await eventually(lambda: "own watchdog: internal error: ZeroDivisionError" in caplog.text)
+        scans = daemon.recorder.scans
+        await eventually(lambda: daemon.recorder.scans > scans)

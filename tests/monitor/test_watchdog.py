@@ -352,7 +352,7 @@ async def test_time_in_which_the_loop_did_not_turn_counts_for_nobody(
     async with gateway(tmp_path, hand, systemd) as of:
         await of.live(1)
         loop = asyncio.get_running_loop()
-        task = asyncio.create_task(of.watchdog.watch())
+        task = asyncio.create_task(of.watchdog.watch(lambda: None))
         await eventually(of.fed)
         slept, time = 600.0, loop.time
         monkeypatch.setattr(loop, "time", lambda: time() + slept)
@@ -371,7 +371,7 @@ async def test_the_manager_that_wants_to_hear_more_often_does(
         await of.live(1)
         of.take()
         of.watchdog._manager = Notifier(systemd.address, watchdog=0.04)
-        task = asyncio.create_task(of.watchdog.watch())
+        task = asyncio.create_task(of.watchdog.watch(lambda: None))
         heard: list[str] = []
 
         def thrice() -> bool:
