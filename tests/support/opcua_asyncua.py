@@ -85,6 +85,10 @@ class Plant:
             case "drop_subscriptions":
                 service = self._server.iserver.subscription_service
                 await service.delete_subscriptions(list(service.subscriptions))
+            case "mute_subscriptions":
+                for one in self._server.iserver.subscription_service.subscriptions.values():
+                    if one._task is not None:
+                        one._task.cancel()
             case "counts":
                 return self._counts()
             case other:

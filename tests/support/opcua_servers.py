@@ -189,6 +189,13 @@ class OpcUaServer(Server):
         """Delete every subscription, as a server does that thinks them dead; sessions stay."""
         self._order("drop_subscriptions")
 
+    def mute_subscriptions(self) -> None:
+        """Let every subscription that there is publish nothing any more, not even that it lives.
+
+        It is still there, the session too, and everything else is answered.
+        """
+        self._order("mute_subscriptions")
+
     def counts(self) -> Counts:
         answered = self._order("counts")
         assert isinstance(answered, dict)

@@ -216,6 +216,27 @@ class Reactor:
         await self.until_told([(a, change) for change in changes for a in alarms], told)
         self._suffered(since, began, ended, victims, reasons)
 
+    async def gets_over(self, what: Callable[[], object]) -> None:
+        """Have it a trouble that ends by what the daemon does of itself.
+
+        It may be too short to be told, or even to be seen on the record; but when two keep-alives
+        are over, nothing that was said before it is believed any more.
+        """
+        told, before = len(self.alarms()), self.server.counts()
+        since = time.time_ns()
+        await asyncio.to_thread(what)
+        await self.flows()
+        after = self.server.counts()
+        assert after.subscriptions >= 1, after
+        assert after.sessions_ever - before.sessions_ever <= 1, f"{before} {after}"
+        if self.alarms()[told:]:
+            await self.until_told([(self.line_alarm, w) for w in ("raised", "returned")], told)
+        for point in self.points(since):
+            if point.quality is Quality.GOOD and point.time > since + DOUBT:
+                assert (point.source_time or 0) >= since - MILLISECOND, point
+            elif point.quality is Quality.BAD and (point.equipment, point.channel) != self.ghost:
+                assert point.reason in UNPROVEN, point
+
     def _suffered(
         self,
         since: int,

@@ -98,6 +98,9 @@ function obey(server, order) {
     case "drop_subscriptions":
       subscriptionsOf(server).forEach(([session, one]) => session.deleteSubscription(one.id));
       return null;
+    case "mute_subscriptions":
+      subscriptionsOf(server).forEach(([, one]) => one._stop_timer());
+      return null;
     case "counts":
       return counts(server);
     default:
