@@ -9,6 +9,7 @@ Whatever goes wrong in it leaves here as ``LineLost``.
 
 import asyncio
 import logging
+import os
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from uuid import UUID
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UASocketProtocol
 from asyncua.client.ua_session import UaSession
 from asyncua.crypto import security_policies
 from asyncua.ua import uaerrors
@@ -61,7 +63,9 @@ PENDING = 0.2
 """Of a channel's life, that a publish request may wait: an answer under keys that were renewed
 since is still readable in the last quarter of their life, not later."""
 LARGEST_MESSAGE = 16 * 2**20
-"""Bytes; the server is told so."""
+"""Bytes; a server that sends more is none of ours."""
+CHUNK = 65_535
+"""Bytes of a message's parts, as asyncua asks for them."""
 
 NAMESPACE_ZERO = "http://opcfoundation.org/UA/"
 UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
@@ -88,6 +92,7 @@ _NO_SUBSCRIPTIONS = (
     uaerrors.BadUserAccessDenied,
 )
 """How a server says that it has no subscription for us."""
+_NO_MONITORING = (*_NO_SUBSCRIPTIONS, uaerrors.BadTooManyMonitoredItems)
 _TOO_MUCH = (
     uaerrors.BadTooManyOperations,
     uaerrors.BadRequestTooLarge,
@@ -140,6 +145,24 @@ class _Session(UaSession):
 
     def ensure_publish_loop(self) -> None:
         """Publishing is done by ``Session.publish_forever``."""
+
+
+class _Bounded(asyncio.Protocol):
+    """asyncua's protocol, which would wait for a part of any length that a header announces."""
+
+    def __init__(self, protocol: UASocketProtocol) -> None:
+        self._protocol = protocol
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came, unless it cannot become a part any more."""
+        self._protocol.data_received(data)
+        waiting = self._protocol.receive_buffer
+        if waiting and len(waiting) > CHUNK and self._protocol.transport is not None:
+            self._protocol.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass on that the connection is closed."""
+        self._protocol.connection_lost(exc)
 
 
 class Session:
@@ -197,10 +220,10 @@ class Session:
                 return f"no answer within {self._settings.timeout / SECOND:g} s"
             case UaStatusCodeError():
                 return f"{self._meaning(error)} ({_name(error)})"
-            case ConnectionError() if not error.strerror:
+            case OSError() if error.errno:
+                return os.strerror(error.errno)
+            case ConnectionError():
                 return "the server closed the connection"
-            case OSError():
-                return error.strerror or str(error)
             case _:
                 return f"{type(error).__name__}: {error}"
 
@@ -257,7 +280,13 @@ class Session:
             except OSError:
                 if address == addresses[-1]:
                     raise
+        protocol = client.uaclient.protocol
+        if protocol is None or protocol.transport is None:
+            raise ConnectionResetError
+        protocol.transport.set_protocol(_Bounded(protocol))
         await client.send_hello()
+        # asyncua would put together a message of any number of parts.
+        protocol._connection._limits.max_chunk_count = LARGEST_MESSAGE // CHUNK  # noqa: SLF001 - see above
         await client.open_secure_channel()
 
     async def _secure(self, addresses: Sequence[str], now: datetime) -> None:
@@ -365,7 +394,10 @@ class Session:
     async def units(self, places: Sequence[Place]) -> list[Unit | None]:
         """Return the engineering unit that the server gives each node; None where it gives none."""
         with self._told():
-            found = await self._sliced(self._find_units, places)
+            try:
+                found = await self._sliced(self._find_units, places)
+            except UaStatusCodeError:  # A small server may not know this service.
+                return [None] * len(places)
             given = [place for place in found if place is not None]
             answers = await self._sliced(lambda part: self._read(part, AttributeIds.Value), given)
             units = iter(map(_unit, answers))
@@ -480,7 +512,10 @@ class Session:
                 _request(handle, place, sampling, self._settings.queue) for handle, place in wanted
             ],
         )
-        results = await self._client.uaclient.session.create_monitored_items(parameters)
+        try:
+            results = await self._client.uaclient.session.create_monitored_items(parameters)
+        except _NO_MONITORING as error:
+            return [int(error.code)] * len(wanted)
         for (handle, _), result in zip(wanted, results, strict=False):
             if result.StatusCode.is_good():
                 self._monitored[handle] = result.MonitoredItemId

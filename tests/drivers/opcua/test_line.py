@@ -1,6 +1,7 @@
 """The line before real servers of two makes, each in a process of its own."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from drivers.reading import Cause, Quality, Reason
 from tests.drivers.opcua.harness import (
     GOOD,
+    NODES,
     PH,
     PHASE,
     SECOND,
@@ -268,12 +270,24 @@ async def test_nothing_holds_up_the_end(tmp_path: Path) -> None:
     assert line.causes() == {Cause.UNKNOWN}
 
 
-async def test_a_peer_that_says_anything_else_is_a_lost_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"ACKF\xff\xff\xff\xff" + bytes(2**20),  # A part of 4 GiB.
+        b"ACKF\x1c\x00\x00\x00" + b"\xff" * 20,
+        b"ERRF\x10\x00\x00\x00\x00\x00\x03\x80\xff\xff\xff\xff",
+        b"",
+    ],
+)
+async def test_a_peer_that_says_anything_else_is_a_lost_line(tmp_path: Path, words: bytes) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(8)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-        writer.close()
+        with contextlib.suppress(ConnectionError):
+            writer.write(words)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
 
     port = free_port()
     async with (
@@ -281,3 +295,13 @@ async def test_a_peer_that_says_anything_else_is_a_lost_line(tmp_path: Path) -> 
         Held(settings(f"opc.tcp://{HOST}:{port}"), tmp_path, reactor()) as line,
     ):
         await line.until(lambda: len(line.losses) > 1)
+
+
+async def test_a_server_whose_keep_alive_is_too_long_is_polled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with OpcUaServer(tmp_path, "node-opcua", NODES, Manner(publishing=90_000)) as server:
+        async with held(server, tmp_path, reactor()) as line:
+            assert (await line.until_good()).values == GOOD
+            assert server.counts().subscriptions == 0
+    assert "shortest keep-alive is 90 s" in caplog.text
