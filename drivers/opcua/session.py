@@ -57,6 +57,8 @@ SLICE = 100
 """Nodes in one request: decoding the answer holds the loop for some 2 ms."""
 RESPONSE = 200
 """Changes in one response of a subscription, for the same reason."""
+CHANNEL_LIFETIME = 3_600_000
+"""Milliseconds after which the keys of the secure channel are too old; servers shorten it."""
 RENEWAL = 0.75
 """Of a channel's life, after which it is renewed (OPC 10000-4, 5.5.2.1)."""
 PENDING = 0.2
@@ -201,6 +203,7 @@ class Session:
         client.product_uri = "urn:cytowatch"
         client.application_uri = "urn:cytowatch" if self._identity is None else self._identity.uri
         client.session_timeout = SESSION_TIMEOUT
+        client.secure_channel_timeout = CHANNEL_LIFETIME
         client.max_messagesize = LARGEST_MESSAGE
         return client
 

@@ -298,10 +298,11 @@ async def test_a_peer_that_says_anything_else_is_a_lost_line(tmp_path: Path, wor
 
 
 async def test_a_server_whose_keep_alive_is_too_long_is_polled(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with OpcUaServer(tmp_path, "node-opcua", NODES, Manner(publishing=90_000)) as server:
+    monkeypatch.setattr("drivers.opcua.line.LONGEST_KEEP_ALIVE", 10.0)
+    with OpcUaServer(tmp_path, "node-opcua", NODES, Manner(publishing=20_000)) as server:
         async with held(server, tmp_path, reactor()) as line:
             assert (await line.until_good()).values == GOOD
             assert server.counts().subscriptions == 0
-    assert "shortest keep-alive is 90 s" in caplog.text
+    assert "shortest keep-alive is 40 s" in caplog.text

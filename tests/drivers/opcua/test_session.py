@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from drivers.opcua.identity import fingerprint
-from tests.drivers.opcua.harness import GOOD, NODES, Held, reactor, settings
-from tests.support.opcua_servers import Identity, Make, Manner, OpcUaServer, identity
+from tests.drivers.opcua.harness import GOOD, NODES, PH, Held, reactor, settings
+from tests.support.opcua_servers import Change, Identity, Make, Manner, OpcUaServer, identity
 
 pytestmark = pytest.mark.real
 
@@ -62,6 +62,29 @@ async def test_the_certificate_that_was_vouched_for_and_the_right_password_open_
         assert not line.losses
     assert (tmp_path / "pki" / "key.pem").stat().st_mode & 0o777 == 0o600
     assert secured.counts().sessions == 0
+
+
+async def test_the_keys_of_the_channel_are_renewed_while_values_flow(
+    secured: OpcUaServer,
+    right: Identity,
+    password: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drivers.opcua.session.CHANNEL_LIFETIME", 2000)
+    given = settings(secured.endpoint, server_fingerprint=right.fingerprint, **user(password))
+    async with Held(given, tmp_path, reactor()) as line:
+        await line.until_good()
+        session = line.line._session
+        assert session is not None
+        channel = session._client.uaclient.protocol
+        assert channel is not None
+        first = channel._connection.security_token.TokenId
+        await line.until(lambda: channel._connection.security_token.TokenId >= first + 3)
+        secured.set(Change(PH.id, 6.5))
+        await line.until(lambda: line.changes(0)[-1:] == [6.5])
+        assert line.line._session is session
+        assert not line.losses
 
 
 async def test_a_secret_may_hold_the_name_and_the_password(
