@@ -31,7 +31,8 @@ class Backoff:
 
     first: float = 0.5
     """Seconds."""
-    most: float = 30.0
+    most: float = 10.0
+    """Seconds: what has come back is watched again within so many, however long it was away."""
 
     def ceiling(self, failures: int) -> float:
         """Return the longest wait, in seconds, after ``failures`` (from 1) in a row."""
