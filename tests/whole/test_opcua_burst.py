@@ -137,7 +137,7 @@ async def too_much_is_counted(daemon: Daemon, server: OpcUaServer) -> None:
         while DROPPED not in await daemon.alarms():  # noqa: ASYNC110 - the daemon is asked
             await asyncio.sleep(0.2)
     async with asyncio.timeout(GENEROUS):
-        while not (losses := told_of_loss(daemon)):
+        while not (losses := told_of_loss(daemon)):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.2)
     assert {event.subject for event in losses} == {"line/few"}
     begin = json.loads(losses[0].body)
