@@ -44,6 +44,7 @@ CLI_TIMES = 10
 TOLD_FUNCTIONS = 30
 MODBUS_EQUIPMENTS = 400
 OPCUA_EQUIPMENTS = 40
+YARDSTICK = MODBUS_EQUIPMENTS // OPCUA_EQUIPMENTS
 UNAVAILABLE = 69
 MISSED = 1
 
@@ -121,9 +122,14 @@ def measure(options: Options, folder: Path) -> Measured:
 
 
 def beside(wire: Wire, span: Span, folder: Path) -> Beside:
-    """Look at the script, and at what does even less where there is such."""
+    """Look at the script, at what does even less where there is such, and at the yardstick."""
     script = reference_run(wire, span, folder)
-    return Beside(script, bare_run(wire, span, folder.with_name(f"{folder.name}-bare")))
+    bare = bare_run(wire, span, folder.with_name(f"{folder.name}-bare"))
+    if isinstance(wire, Modbus):
+        return Beside(script, bare, script)
+    many = Modbus(Size(YARDSTICK * wire.size.equipments))
+    yardstick = reference_run(many, span, folder.with_name(f"{folder.name}-yardstick"))
+    return Beside(script, bare, yardstick)
 
 
 def profiled(options: Options, file: Path, folder: Path) -> Profile:

@@ -35,6 +35,7 @@ KEYS = {
 OPCUA_KEYS = {
     *KEYS,
     *("bare_cpu_us", "bare_memory_mb", "cpu_ratio_bare_asyncio", "cpu_ratio_bare_uvloop", "lost"),
+    *("yardstick_cpu_us", "cpu_ratio_yardstick_asyncio", "cpu_ratio_yardstick_uvloop"),
 }
 BENCH = [sys.executable, str(HERE / "bench.py"), "--equipments", "8", "--channels", "5"]
 GENEROUS = 60.0
