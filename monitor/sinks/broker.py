@@ -9,6 +9,7 @@ It ends without a goodbye: the broker then says our will, which is the truth.
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import ssl
@@ -166,7 +167,12 @@ class Broker(aiomqtt.Client):
         """Subscribe; raises Refused when the broker does not let us."""
         for each in filters:
             try:
-                codes = await self.subscribe(each, qos=1)
+                # Its own time-out loses a cancellation that comes with the answer (Python 3.11's
+                # asyncio.wait_for does), and the daemon would never end.
+                async with asyncio.timeout(self.timeout):
+                    codes = await self.subscribe(each, qos=1, timeout=math.inf)
+            except TimeoutError as error:
+                raise self.lost(f"does not let us hear within {self.timeout:g} s") from error
             except aiomqtt.MqttError as error:
                 raise self.lost(_plain(error)) from error
             if any(_value(code) >= _FAILURE for code in codes):

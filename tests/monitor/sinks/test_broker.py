@@ -1,11 +1,15 @@
-"""What a broker says when it sends us away, in words for people."""
+"""What a broker says when it sends us away, in words for people; and that we can always leave."""
+
+import asyncio
 
 import pytest
 from aiomqtt import MqttCodeError, MqttError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.sinks.broker import _plain
+from config.site import Mqtt
+from monitor.sinks.broker import Broker, _plain
+from monitor.sinks.topics import Publication
 
 
 def by_broker(name: str) -> MqttCodeError:
@@ -28,3 +32,18 @@ def by_broker(name: str) -> MqttCodeError:
 )
 def test_what_went_wrong_is_said_plainly(error: Exception, words: str) -> None:
     assert _plain(error).startswith(words)
+
+
+async def test_an_end_that_comes_with_the_broker_s_answer_is_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker(Mqtt(host="127.0.0.1"), "gw-1", Publication("a/b", b""))
+    monkeypatch.setattr(broker._client, "subscribe", lambda *_: (0, 7))
+    listening = asyncio.create_task(broker.listen(["a/#"]))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    broker._pending_subscribes[7].set_result([ReasonCode(PacketTypes.SUBACK, "Granted QoS 1")])
+    # By now the answer is there, and who listens has not yet been woken by it.
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
