@@ -59,6 +59,9 @@ def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
             if found := re.search(r"socket +(\S+)", line):
                 assert Path(found[1]).is_socket()
         demo.send_signal(signal.SIGINT)
-        out, _ = demo.communicate(timeout=30)
+        try:
+            out, _ = demo.communicate(timeout=30)
+        finally:
+            demo.kill()  # Nothing stays behind, were it not to end.
     assert json.loads(out)["schema"] == "cytowatch.demo.v1"
     assert demo.returncode == 0
