@@ -10,8 +10,12 @@ from typing import IO
 
 import pytest
 
-from tests.bench.gauges import children
-from tests.bench.scene import HERE, ROOT, environment
+from tests.bench.gauges import children, machine
+from tests.bench.modbus import Modbus
+from tests.bench.opcua import OpcUa
+from tests.bench.rows import Beside, Measured, all_rows
+from tests.bench.runs import Span, bare_run, commands, daemon_run, reference_run, stepped_run
+from tests.bench.scene import HERE, ROOT, Size, environment
 
 KEYS = {
     "reference_cpu_us",
@@ -37,25 +41,23 @@ OPCUA_KEYS = {
     *("bare_cpu_us", "bare_memory_mb", "cpu_ratio_bare_asyncio", "cpu_ratio_bare_uvloop", "lost"),
     *("yardstick_cpu_us", "cpu_ratio_yardstick_asyncio", "cpu_ratio_yardstick_uvloop"),
 }
+LATENCY = {
+    f"latency_{which}_ms_{loop}"
+    for which in ("p50", "p99", "worst")
+    for loop in ("asyncio", "uvloop")
+}
 BENCH = [sys.executable, str(HERE / "bench.py"), "--equipments", "8", "--channels", "5"]
 GENEROUS = 60.0
 
 
 @pytest.mark.real
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("wire", "keys"),
-    [
-        pytest.param(["--warm-up", "1"], KEYS, id="Modbus"),
-        pytest.param(["--warm-up", "3", "--opcua", "--lines", "2"], OPCUA_KEYS, id="OPC UA"),
-    ],
-)
-def test_every_row_is_there_and_is_a_number(wire: list[str], keys: set[str]) -> None:
-    command = [*BENCH, "--seconds", "3", *wire, "--json"]
+def test_every_row_is_there_and_is_a_number() -> None:
+    command = [*BENCH, "--seconds", "3", "--warm-up", "1", "--json"]
     done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)
-    assert (told["schema"], set(told["rows"])) == ("cytowatch.bench.v1", keys)
+    assert (told["schema"], set(told["rows"])) == ("cytowatch.bench.v1", KEYS)
     wrong = {
         key: row for key, row in told["rows"].items() if not isinstance(row["value"], float | int)
     }
@@ -63,6 +65,27 @@ def test_every_row_is_there_and_is_a_number(wire: list[str], keys: set[str]) -> 
     assert told["rows"]["repeated"]["value"] == 0
     assert told["load"]["equipments"] == 8
     assert set(told["missed"]) == {key for key, row in told["rows"].items() if row["kept"] is False}
+
+
+@pytest.mark.real
+@pytest.mark.timeout(300)
+def test_every_change_that_is_served_over_opc_ua_arrives(tmp_path: Path) -> None:
+    """Each run once: nine beside it, as the bench has them, would take minutes."""
+    wire, span = OpcUa(Size(8, 5), 2), Span(3, 3)
+    beside = Beside(
+        reference_run(wire, Span(1, 1), tmp_path / "script"),
+        bare_run(wire, Span(1, 1), tmp_path / "bare"),
+        reference_run(Modbus(Size(8, 5)), Span(1, 1), tmp_path / "yardstick"),
+    )
+    daemon = daemon_run(wire, span, tmp_path / "daemon", "asyncio")
+    steps = stepped_run(wire, Span(1, 1), tmp_path / "steps")
+    called = commands(wire, tmp_path / "commands", 1)
+    rows = all_rows(Measured(machine(tmp_path), (beside,) * 3, daemon, daemon, steps, called))
+    assert {row.key for row in rows} == OPCUA_KEYS
+    none = {row.key for row in rows if row.value is None}
+    assert none <= LATENCY, "there need not be a crossing in so short a time"
+    assert (daemon.lost, daemon.window.repeated, daemon.delays.unheard) == (0, 0, 0)
+    assert daemon.window.readings > 0
 
 
 @pytest.mark.real
