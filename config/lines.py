@@ -140,6 +140,9 @@ class OpcUa(Model):
     server that refuses to subscribe is polled without being told to."""
     publishing: Annotated[Duration, between(50 * MILLISECOND, 60 * SECOND)] = 500 * MILLISECOND
     """How often the server collects and sends changes (ns)."""
+    sampling: Annotated[Duration, between(0, 60 * SECOND)] = 100 * MILLISECOND
+    """How often the server looks whether a node has changed (ns): what comes and goes in between is
+    not seen. 0: each change, where the server can."""
     keep_alive: Annotated[Duration, between(SECOND, 300 * SECOND)] = 5 * SECOND
     """How long a server with nothing to say may be silent (ns), at least two publishings: half of
     the time after which held values are no longer good."""

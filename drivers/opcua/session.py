@@ -507,7 +507,7 @@ class Session:
         )
 
     async def _monitor(self, wanted: Sequence[tuple[int, Place]]) -> list[int]:
-        sampling = max(self._settings.publishing / 5, 50 * MILLISECOND) / MILLISECOND
+        sampling = self._settings.sampling / MILLISECOND
         parameters = ua.CreateMonitoredItemsParameters(
             SubscriptionId=self._subscription,
             TimestampsToReturn=ua.TimestampsToReturn.Source,
