@@ -40,6 +40,10 @@ class Held:
         """Whether anything was said of any channel since ``forget``."""
         return self._heard
 
+    def has_value(self, channel: int) -> bool:
+        """Whether what is held of a channel may be used."""
+        return self._values[channel] is not None
+
     def forget(self) -> None:
         """Believe nothing any more: what is held belongs to a subscription that is gone."""
         self._values: list[Value | None] = list(self._nothing)
@@ -138,6 +142,11 @@ class Item:
         self.node = held.source.channels[channel].node
         self.decoder = Decoder(held.source.channels[channel])
         self.name = f"{held.source.equipment}/{held.source.channels[channel].name}"
+
+    @property
+    def has_value(self) -> bool:
+        """Whether what is held of it may be used."""
+        return self.held.has_value(self.channel)
 
     def say(self, raw: object, status: int, time: datetime | None) -> None:
         """Hold what the server said when it was asked."""

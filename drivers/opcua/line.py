@@ -80,7 +80,9 @@ class OpcUaLine:
         self._due: asyncio.Queue[Held] = asyncio.Queue()
         """Sources whose grid point has come, and that are read."""
         self._news = asyncio.Event()
-        """Set when a node is refused that was not."""
+        """Set when a node is refused that was not, or when responses were lost."""
+        self._lost_some = False
+        """Responses never came: what is held may be old, so all is to be told anew."""
         self._doubt = asyncio.Event()
         """Set when the next beat is due at once, and over all nodes."""
         self._window = 0
@@ -116,7 +118,7 @@ class OpcUaLine:
             try:
                 await self._begin(session)
                 await self._stand(session)
-            except LineLost:
+            except Exception:
                 self._end()
                 raise
             finally:
@@ -172,7 +174,7 @@ class OpcUaLine:
         self._refused.clear()
         self._polled.clear()
         self._due = asyncio.Queue()
-        self._flowing = False
+        self._flowing = self._lost_some = False
         self._next_beat = 0
         for held in self._helds.values():
             held.forget()
@@ -207,7 +209,7 @@ class OpcUaLine:
         """
         tasks = [asyncio.create_task(duty) for duty in self._duties(session)]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
@@ -247,7 +249,10 @@ class OpcUaLine:
         now = self._clock()
         self._proven_until = now.boot + self._window
         self._flow()
-        self._dropped += missing
+        if missing:
+            self._dropped += missing
+            self._lost_some = True
+            self._news.set()
         if changes:
             self._hand_on(take(self._items, changes, now))
 
@@ -304,7 +309,9 @@ class OpcUaLine:
         """Read, for ever, the sources whose grid point has come and that are not told of."""
         while True:
             held = await self._due.get()
-            items = self._polled.get(held, [])
+            items = list(
+                self._polled.get(held, ())
+            )  # More may come to it while the server answers.
             said = await session.read([self._places[item.handle] for item in items])
             now = self._clock()
             refused = []
@@ -359,7 +366,7 @@ class OpcUaLine:
 
     def _refuse(self, items: Sequence[Item], why: str) -> None:
         """Make these bad, at once where they were not, and have them asked for again."""
-        fresh = [item for item in items if item.handle not in self._refused]
+        fresh = [item for item in items if item.handle not in self._refused or item.has_value]
         self._refused.update({item.handle: why for item in items})
         if not fresh:
             return
@@ -378,7 +385,7 @@ class OpcUaLine:
         self._tell_refused()
 
     async def _ask_again(self, session: Session) -> None:
-        """Ask again, for ever, for what was refused."""
+        """Ask again, for ever, for what was refused, or may be old."""
         failures = 0
         while True:
             await self._news_or(_rest(failures))
@@ -386,15 +393,23 @@ class OpcUaLine:
                 self._news.clear()
                 failures = 0
                 continue
-            refused = [self._items[handle] for handle in self._refused]
-            if not refused:
+            refused = len(self._refused)
+            wanted = self._to_ask_again()
+            if not wanted:
                 await self._news.wait()
                 continue
-            if any(session.place(item.node) is None for item in refused):
+            if any(session.place(item.node) is None for item in wanted):
                 await session.look_up_namespaces()
-            await self._want(session, refused)
-            came = len(refused) - len(self._refused)
-            failures = 0 if came > 0 else failures + 1
+            await self._want(session, wanted)
+            failures = 0 if len(self._refused) < refused else failures + 1
+
+    def _to_ask_again(self) -> list[Item]:
+        """Return what was refused; after responses were lost, all that is told."""
+        if not self._lost_some:
+            return [self._items[handle] for handle in self._refused]
+        self._lost_some = False
+        polled = {item.handle for items in self._polled.values() for item in items}
+        return [item for item in self._items if item.handle not in polled]
 
     async def _news_or(self, seconds: float) -> None:
         try:

@@ -270,7 +270,7 @@ class Session:
                     await self._open_secured(addresses)
                 await self._enter()
         except BaseException:
-            self._drop(self._client)
+            await self.close()
             raise
         return self
 

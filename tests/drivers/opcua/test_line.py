@@ -128,6 +128,60 @@ async def test_what_a_server_has_not_is_bad_alone_and_comes_when_it_comes(
         assert not line.losses
 
 
+async def test_a_late_word_of_a_node_that_is_gone_does_not_stand(tmp_path: Path) -> None:
+    with OpcUaServer(tmp_path, "asyncua", [PH]) as server:
+        async with held(server, tmp_path, source([channel(PH)], period=100)) as line:
+            await line.until_good()
+            server.remove(PH.id)
+            await line.until_reads(Reason.REFUSED)
+            line.line._publish([(0, 6.0, 0, None)], 0)
+            await line.until_reads(Reason.REFUSED)
+            assert line.scans[-1].faults
+
+
+async def test_after_lost_responses_all_is_told_anew(server: OpcUaServer, tmp_path: Path) -> None:
+    async with held(server, tmp_path, reactor(0, channel(GHOST), period=100)) as line:
+        await line.until(lambda: line.changes(2) == ["growth"])
+        line.line._publish([(0, 9.0, 0, None)], 0)
+        assert line.scans[-1].values[0] == 9.0
+        line.line._publish([], 2)
+        await line.until(lambda: line.changes(0)[-1:] == [7.0])
+        assert line.line.dropped == 2
+        assert server.counts().items == 3
+        assert not line.losses
+
+
+async def test_what_begins_to_be_polled_waits_for_the_next_reading(tmp_path: Path) -> None:
+    with OpcUaServer(tmp_path, "asyncua", NODES, Manner(subscriptions=False)) as server:
+        async with held(server, tmp_path, reactor(period=100)) as line:
+            await line.until_good()
+            server.freeze()
+            seen = len(line.scans)
+            await asyncio.sleep(0.5)
+            assert len(line.scans) == seen  # Its reading waits for the server.
+            line.line._poll_from_now(line.line._items[:1])
+            server.thaw()
+            assert (await line.until_good()).values == GOOD
+            assert not line.losses
+
+
+async def test_who_is_not_let_in_leaves_no_session_behind(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD_OF_TEST", "wrong")
+    with OpcUaServer(tmp_path, make, NODES, Manner(users={"operator": "right"})) as server:
+        given = settings(
+            server.endpoint,
+            user="operator",
+            password={"env": "PASSWORD_OF_TEST"},
+            password_in_clear=True,
+        )
+        async with Held(given, tmp_path, reactor()) as line:
+            await line.until(lambda: len(line.losses) > 2)
+        assert "refuses the user operator" in line.losses[0]
+        assert server.counts().sessions == 0
+
+
 async def test_a_burst_arrives_whole(make: Make, tmp_path: Path) -> None:
     nodes = [Node(f"s=N{number}", 0.0) for number in range(1500)]
     channels = [channel(node) for node in nodes]
