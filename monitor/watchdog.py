@@ -41,6 +41,9 @@ STARTING = 0.2
 """Seconds between two looks until then."""
 FEEDINGS = 4
 """Looks at least within the time in which the watchdog wants to be fed."""
+QUESTIONS, NODES_ASKED = 3, 100
+"""Of an OPC UA server before it tells of its nodes: their units, what these are, and to tell; each
+is asked for so many nodes at once, and after the last a first word comes within a keep-alive."""
 NO_SCAN = "has given no scan"
 SECOND = 10**9
 
@@ -193,7 +196,7 @@ def _line(plant: Plant, name: str, outage: Outage) -> _Line:
     sources = [source for source in plant.sources if source.line == name]
     shortest = min(source.period for source in sources) / SECOND
     visits = [_longest_visit(source) for source in sources]
-    connect = _connect_timeout(plant.lines[name]) / SECOND
+    channels = sum(len(source.channels) for source in sources)
     timeout = max(source.timeout for source in sources) / SECOND
     all_of_them = LEAST + sum(visits)
     return _Line(
@@ -205,7 +208,9 @@ def _line(plant: Plant, name: str, outage: Outage) -> _Line:
         ],
         to_scan=LEAST + PERIODS * shortest + max(visits),
         # It may be held only when something was answered, or lost when nothing was several times.
-        to_connect=LEAST + 2 * connect + PERIODS * (shortest + 2 * timeout),
+        to_connect=LEAST
+        + _longest_beginning(plant.lines[name], channels)
+        + PERIODS * (shortest + 2 * timeout),
     )
 
 
@@ -222,12 +227,16 @@ def _was_tried(scan: Scan | None) -> bool:
     return scan is not None and scan.cause is not Cause.UNKNOWN
 
 
-def _connect_timeout(settings: LineSettings) -> int:
+def _longest_beginning(settings: LineSettings, channels: int) -> float:
+    """Return the seconds (at most) from a try to a line on which something may be asked."""
     match settings:
         case ModbusLine():
-            return settings.modbus.connect_timeout
+            return 2 * settings.modbus.connect_timeout / SECOND
         case OpcUaLine():
-            return settings.opcua.connect_timeout
+            opcua = settings.opcua
+            requests = QUESTIONS * (channels // NODES_ASKED + 1)
+            most = 2 * opcua.connect_timeout + requests * opcua.timeout + 2 * opcua.keep_alive
+            return most / SECOND
         case _:
             assert_never(settings)
 

@@ -336,7 +336,21 @@ async def test_a_connection_that_is_slow_to_be_made_has_the_time_of_its_wire(
     async with gateway(tmp_path, hand, systemd, replace(two_lines(), lines=lines)) as of:
         assert isinstance(of.recorder.plant.lines["bus"], ModbusLine)
         patience = {line.name: line.to_connect for line in of.watchdog._lines}
-        assert patience["line io"] - patience["line bus"] == 2 * (300 - 5)
+        first_words = 3 * 4 + 2 * 5
+        assert patience["line io"] - patience["line bus"] == 2 * (300 - 5) + first_words
+
+
+async def test_a_server_of_many_nodes_has_the_time_to_be_asked_for_all_of_them(
+    tmp_path: Path, hand: HandTime, systemd: Manager
+) -> None:
+    nodes = [channel(f"value_{number}") for number in range(2000)]
+    wide = replace(two_lines().sources[2], channels=nodes)
+    opcua = OpcUa(endpoint="opc.tcp://192.0.2.31:4840")
+    wanted = plant(*two_lines().sources[:2], wide)
+    lines = {**wanted.lines, "io": OpcUaLine(name="io", opcua=opcua)}
+    async with gateway(tmp_path, hand, systemd, replace(wanted, lines=lines)) as of:
+        patience = {line.name: line.to_connect for line in of.watchdog._lines}
+        assert patience["line io"] > 3 * 20 * 4
 
 
 async def test_time_in_which_the_loop_did_not_turn_counts_for_nobody(
