@@ -235,9 +235,9 @@ class ModbusLine(asyncio.BufferedProtocol):
         """See ``drivers.base.Line``."""
         poll = self._polls[source]
         now = self._clock()
-        poll.reach(now.boot)
+        poll.points.reach(now.boot)
         if poll.busy:
-            poll.skip()
+            poll.points.skip()
         elif self._transport is None:
             cause = Cause.LINE if self._tried else Cause.UNKNOWN
             self._emit(poll.bad_scan(Reason.LINE_DOWN, cause, now))

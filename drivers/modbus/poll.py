@@ -15,6 +15,7 @@ from drivers.meaning import bad
 from drivers.modbus.decode import Decoded, Decoder
 from drivers.modbus.frame import Request
 from drivers.modbus.plan import Block, halves, plan
+from drivers.points import Points
 from drivers.reading import NO_FAULTS, NO_TIMES, Cause, Fault, Moment, Reason, Scan, Value
 
 SECOND = 10**9
@@ -117,8 +118,7 @@ class Poll:
         self._parts: list[Part] = []
         self._next = 0
         self._replan_at = 0.0
-        self._due = 0
-        self._missed = 0
+        self.points = Points(source.period)
         self._spoke = False
         """Whether the unit said anything about its registers, be it that it refuses them."""
         self._values: list[Value | None] = []
@@ -126,21 +126,6 @@ class Poll:
         self._set_parts(self._planned)
 
     # Grid points
-
-    def reach(self, boot: int) -> None:
-        """Take note of the grid point at ``boot`` (ns), and of any before it that never came."""
-        period = self.source.period
-        due = self._due + period
-        if boot < due or not self._due:
-            self._due = boot
-        else:
-            missed = (boot - due) // period
-            self._missed += missed
-            self._due = due + missed * period
-
-    def skip(self) -> None:
-        """Pass over a grid point, because the last visit is still under way."""
-        self._missed += 1
 
     def await_turn(self, moment: Moment) -> None:
         """Let a visit wait for the line."""
@@ -260,7 +245,7 @@ class Poll:
         faults: Mapping[int, Fault],
         cause: Cause,
     ) -> Scan:
-        missed, self._missed = self._missed, 0
+        missed = self.points.take_missed()
         self.busy = False
         at, boot = moment
         return Scan(self.source.index, at, boot, values, faults, NO_TIMES, cause, missed)

@@ -11,6 +11,7 @@ from datetime import datetime
 from config.plant import Source
 from drivers.meaning import bad
 from drivers.opcua.decode import CODE, GONE, Decoder, has_dropped, instant
+from drivers.points import Points
 from drivers.reading import NO_FAULTS, NO_TIMES, Cause, Fault, Moment, Reason, Scan, Value
 
 Said = tuple[object, int, datetime | None]
@@ -31,8 +32,7 @@ class Held:
         """A visit's reading is under way, or waits for its turn."""
         self._count = len(source.channels)
         self._nothing: tuple[None, ...] = (None,) * self._count
-        self._due = 0
-        self._missed = 0
+        self.points = Points(source.period)
         self.forget()
 
     @property
@@ -69,21 +69,6 @@ class Held:
 
     # Grid points
 
-    def reach(self, boot: int) -> None:
-        """Take note of the grid point at ``boot`` (ns), and of any before it that never came."""
-        period = self.source.period
-        due = self._due + period
-        if boot < due or not self._due:
-            self._due = boot
-        else:
-            missed = (boot - due) // period
-            self._missed += missed
-            self._due = due + missed * period
-
-    def skip(self) -> None:
-        """Pass over a grid point, because its reading is still under way for an earlier one."""
-        self._missed += 1
-
     def full(self, now: Moment) -> Scan:
         """Return the scan of all that is held."""
         faults = dict(self._faults) if self._faults else NO_FAULTS
@@ -103,7 +88,7 @@ class Held:
         times: Mapping[int, int],
         cause: Cause,
     ) -> Scan:
-        missed, self._missed = self._missed, 0
+        missed = self.points.take_missed()
         at, boot = now
         return Scan(self.source.index, at, boot, values, faults, times, cause, missed)
 

@@ -284,11 +284,11 @@ class OpcUaLine:
         """See ``drivers.base.Line``."""
         held = self._helds[source]
         now = self._clock()
-        held.reach(now.boot)
+        held.points.reach(now.boot)
         if self._session is None:
             self._emit(held.blank(now, Reason.LINE_DOWN, self._blame()))
         elif held.busy:
-            held.skip()
+            held.points.skip()
         elif held in self._polled:
             held.busy = True
             self._due.put_nowait(held)

@@ -81,11 +81,11 @@ def test_a_new_session_believes_nothing() -> None:
 
 def test_grid_points_that_never_came_or_were_skipped_are_counted_once() -> None:
     one = held(1)
-    one.reach(SECOND)
-    one.reach(4 * SECOND)
-    one.skip()
+    one.points.reach(SECOND)
+    one.points.reach(4 * SECOND)
+    one.points.skip()
     assert one.blank(NOW, Reason.LINE_DOWN, Cause.LINE).missed == 3
-    one.reach(5 * SECOND)
+    one.points.reach(5 * SECOND)
     assert one.full(NOW).missed == 0
 
 
