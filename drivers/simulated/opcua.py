@@ -8,8 +8,6 @@ Values are written into it with the time at which the plant sampled them.
 import asyncio
 import gc
 import logging
-import socket
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC
@@ -31,14 +29,12 @@ from drivers.simulated.nodes import (
     Shown,
     Status,
 )
-from drivers.simulated.servers import HOST, HostError
+from drivers.simulated.place import HOST, Place, will_reset
 
 UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
 """OPC 10000-8: whose identifiers are the UNECE codes."""
 OWN_UNITS = "urn:simulated-plant:units"
 """For units that UNECE has no code for; these have no identifier but their name."""
-_RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time: closing sends a reset, as the far end of a pulled cable will at last."""
 _STATUS = {
     Status.GOOD: ua.StatusCode(ua.UInt32(StatusCodes.Good)),
     Status.UNCERTAIN: ua.StatusCode(ua.UInt32(StatusCodes.UncertainSensorNotAccurate)),
@@ -57,16 +53,12 @@ class OpcUaHost:
         self._server = Server()
         self._index = 0
         self._plugged = self._begun = False
-        # Bound but not listening, it refuses connections and keeps the port ours while pulled.
-        self._place = socket.socket()
-        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._place.bind((HOST, 0))
+        self._place = Place()
 
     @property
     def port(self) -> int:
         """The TCP port on the loopback, the same for life."""
-        port: int = self._place.getsockname()[1]
-        return port
+        return self._place.port
 
     @property
     def plugged(self) -> bool:
@@ -80,7 +72,7 @@ class OpcUaHost:
         try:
             await (self._listen_again() if self._begun else self._begin())
         except OSError as error:
-            raise HostError(f"port {self.port} of the loopback is taken: {error}") from error
+            raise self._place.taken(error) from error
         self._plugged = self._begun = True
 
     async def pull(self) -> None:
@@ -94,8 +86,7 @@ class OpcUaHost:
             list(inner.subscription_service.subscriptions)
         )
         for transport in list(inner.asyncio_transports):
-            there = transport.get_extra_info("socket")
-            there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            will_reset(transport)
             transport.abort()
         await asyncio.sleep(0)  # Their ends are told in the next round, and waited for by stop().
         if self._server.bserver is not None:

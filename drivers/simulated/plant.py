@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from drivers.simulated import instruments, nodes, simulation
 from drivers.simulated.equipment import Chamber
 from drivers.simulated.instruments import MOST_INCUBATORS, Block
+from drivers.simulated.place import HOST
 from drivers.simulated.scenario import Scenario, ScenarioError, minute
-from drivers.simulated.servers import HOST, ModbusHost
+from drivers.simulated.servers import ModbusHost
 from drivers.simulated.simulation import Simulation
 from drivers.simulated.site import (
     CO2_UNIT,

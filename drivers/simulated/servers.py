@@ -6,8 +6,6 @@ What a unit holds is asked for at each request, so a read always has the plant a
 """
 
 import logging
-import socket
-import struct
 from collections.abc import Callable, Mapping, Sequence
 
 from pymodbus.constants import ExcCodes
@@ -16,12 +14,10 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from config.plant import Table
 from drivers.simulated.instruments import Block
+from drivers.simulated.place import HOST, Place, will_reset
 
-HOST = "127.0.0.1"
 _UNIT_BYTE = 6
 """Where the unit stands in a Modbus TCP frame."""
-_RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time: closing sends a reset, as the far end of a pulled cable will at last."""
 _TABLES = {1: Table.COIL, 2: Table.DISCRETE, 3: Table.HOLDING, 4: Table.INPUT}
 """The table that each reading function code reads."""
 _WORD = 16
@@ -33,10 +29,6 @@ Blocks = Callable[[], Sequence[Block]]
 """Gives what a unit holds now; always the same tables, addresses and lengths."""
 
 
-class HostError(Exception):
-    """A simulated host could not be put on the network; the text says why."""
-
-
 class ModbusHost:
     """A Modbus TCP host on the loopback; not on the network before ``plug``."""
 
@@ -46,16 +38,12 @@ class ModbusHost:
         """Units that get requests and give no answer."""
         self._devices = [_device(number, blocks) for number, blocks in units.items()]
         self._server: ModbusTcpServer | None = None
-        # Bound but not listening, it refuses connections and keeps the port ours while pulled.
-        self._place = socket.socket()
-        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._place.bind((HOST, 0))
+        self._place = Place()
 
     @property
     def port(self) -> int:
         """The TCP port on the loopback, the same for life."""
-        port: int = self._place.getsockname()[1]
-        return port
+        return self._place.port
 
     @property
     def plugged(self) -> bool:
@@ -71,7 +59,7 @@ class ModbusHost:
             try:
                 await server.serve_forever(background=True)
             except RuntimeError as error:
-                raise HostError(f"port {self.port} of the loopback is taken: {error}") from error
+                raise self._place.taken(error) from error
             self._server = server
 
     async def pull(self) -> None:
@@ -79,8 +67,7 @@ class ModbusHost:
         if self._server is not None:
             server, self._server = self._server, None
             for connection in server.active_connections.values():
-                there = connection.transport.get_extra_info("socket")
-                there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                will_reset(connection.transport)
             server.close()
 
     async def close(self) -> None:

@@ -343,7 +343,7 @@ async def test_a_connection_that_is_slow_to_be_made_has_the_time_of_its_wire(
 async def test_a_server_of_many_nodes_has_the_time_to_be_asked_for_all_of_them(
     tmp_path: Path, hand: HandTime, systemd: Manager
 ) -> None:
-    nodes = [channel(f"value_{number}") for number in range(2000)]
+    nodes = tuple(channel(f"value_{number}") for number in range(2000))
     wide = replace(two_lines().sources[2], channels=nodes)
     opcua = OpcUa(endpoint="opc.tcp://192.0.2.31:4840")
     wanted = plant(*two_lines().sources[:2], wide)

@@ -17,7 +17,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from drivers.simulated.equipment import Tank
 from drivers.simulated.nodes import ANALOGS, NAMESPACE, Shown, Status, shown
 from drivers.simulated.opcua import OWN_UNITS, UNECE, OpcUaHost
-from drivers.simulated.servers import HOST, HostError
+from drivers.simulated.place import HOST, HostError
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, UTC)
 NS = int(AT.timestamp() * 1000) * 10**6

@@ -11,8 +11,9 @@ from pyModbusTCP.client import ModbusClient
 from pyModbusTCP.utils import decode_ieee, word_list_to_long
 
 from drivers.simulated.instruments import Block, IncubatorSignals, gmp251, hmp, io_module
+from drivers.simulated.place import HOST
 from drivers.simulated.sensors import Quantity, Shown
-from drivers.simulated.servers import HOST, ModbusHost
+from drivers.simulated.servers import ModbusHost
 
 SHOWN: dict[Quantity, float | None] = {
     Quantity.TEMPERATURE: 37.0,
