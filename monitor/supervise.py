@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 MOST_TOLD = 8
 """Texts of one outage that are told: a peer that sends garbage reads differently at every try."""
 
+STEADY = 10 * 10**9
+"""For how long (ns) what was held must have stood, that its loss is the first one again: a peer
+that lets us in and throws us out would else be knocked at twice a second for ever."""
+
 Held = Callable[[], None]
 Hold = Callable[[Held], Awaitable[None]]
 
@@ -59,6 +63,7 @@ class Outage:
         self.trying = False
         """A try is under way that is neither held nor lost yet."""
         self.failures = 0
+        """Losses in a row: with nothing between them that stood for long."""
         self._told: set[str] = set()
         """What was told of this outage: two texts that take turns are news only once each."""
         self._tell = tell
@@ -71,8 +76,11 @@ class Outage:
 
     def lost(self, text: str) -> None:
         """Take note of a failure, and tell it if it is a new one or reads as none before it did."""
+        now = self._now()
+        if self.held and self.since is not None and now - self.since >= STEADY:
+            self.failures = 0
         if self.held or self.since is None:
-            self.since = self._now()
+            self.since = now
         self.held = self.trying = False
         self.failures += 1
         self.text = text
@@ -87,7 +95,6 @@ class Outage:
             return
         self.held = True
         self.since = self._now()
-        self.failures = 0
         if self.text:
             self._tell("end", self.text)
             self.text = ""

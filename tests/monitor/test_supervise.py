@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.supervise import MOST_TOLD, Backoff, Held, Outage, keep_running
+from monitor.supervise import MOST_TOLD, STEADY, Backoff, Held, Outage, keep_running
 
 AT_ONCE = Backoff(first=0.0, most=0.0)
 
@@ -107,6 +107,21 @@ def test_the_wait_is_spread_and_capped(failures: int) -> None:
     backoff = Backoff(first=0.5, most=30.0)
 
     assert 0.05 <= backoff.wait(failures) <= backoff.ceiling(failures) <= 30.0
+
+
+def test_what_is_lost_soon_after_each_try_is_tried_more_and_more_seldom() -> None:
+    now = 0
+    outage = Outage("line-1", lambda _phase, _text: None, lambda: now)
+    for tries in range(1, 6):
+        outage.begun()
+        outage.regained()
+        now += STEADY - 1
+        outage.lost("thrown out")
+        assert outage.failures == tries
+    outage.regained()
+    now += STEADY
+    outage.lost("hung up")
+    assert outage.failures == 1
 
 
 async def test_a_cancellation_that_nobody_asked_for_ends_no_task() -> None:
