@@ -86,7 +86,7 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
         socket = address.to_open(directory)
         try:
-            async with local.serve(socket, desk), asyncio.TaskGroup() as group:
+            async with local.serve(socket, desk), asyncio.TaskGroup() as group:  # noqa: TID251 - when it fails all ends
                 tasks = [group.create_task(recorder.commit_ticks(), name="commit")]
                 held = keep_running(health.hold, _outage(recorder, "own", "health"), StoreError)
                 tasks.append(group.create_task(held, name="health"))
