@@ -5,10 +5,10 @@ from typing import assert_never
 
 from config.channels import ChannelSpec
 from config.lines import Line, ModbusLine, OpcUaLine
-from config.nodes import NodeSpec
+from config.nodes import STANDARD, NodeSpec
 from config.problems import Finding
 from config.registers import RegisterSpec
-from config.resolve import specs_of
+from config.resolve import namespace_of, specs_of
 from config.sources import Profile, SourceSpec
 
 
@@ -17,8 +17,8 @@ def fit_findings(
 ) -> Iterator[Finding]:
     """What of ``source`` cannot be had over ``line``; paths are relative to the source.
 
-    ``clean``: the file says nothing else of the source that could not be read, so that what is not
-    there is missing.
+    ``clean``: the file says nothing else of the source or its profile that could not be read, so
+    that what is not there is missing.
     """
     match line:
         case ModbusLine():
@@ -30,6 +30,8 @@ def fit_findings(
                 yield Finding(("namespace",), text)
         case OpcUaLine():
             yield from _modbus_only(source, line)
+            if clean:
+                yield from _without_namespace(source, profile)
         case _:
             assert_never(line)
     yield from _foreign(source, profile, line)
@@ -44,6 +46,26 @@ def _modbus_only(source: SourceSpec, line: OpcUaLine) -> Iterator[Finding]:
     if source.timeout is not None:
         text = f"is for a Modbus unit, and {opc_ua}; the timeout is in the line's opcua settings"
         yield Finding(("timeout",), text)
+
+
+def _without_namespace(source: SourceSpec, profile: Profile | None) -> Iterator[Finding]:
+    """Nodes of no namespace that are not OPC UA's own, which are all numbers."""
+    if namespace_of(source, profile) != STANDARD:
+        return
+    specs = specs_of(source, profile).items()
+    names = [name for name, spec in specs if isinstance(spec, NodeSpec) and _is_nowhere(spec.node)]
+    advice = "write nsu=URI; before it, or give the source a namespace"
+    for name in names:
+        if name in source.channels:
+            yield Finding(("channels", name, "node"), f"is in no namespace: {advice}")
+    nowhere = ", ".join(name for name in names if name not in source.channels)
+    if nowhere:
+        text = f"profile {source.profile!r} has nodes of no namespace ({nowhere})"
+        yield Finding(("profile",), f"{text}: give the source or the profile a namespace")
+
+
+def _is_nowhere(node: str) -> bool:
+    return not node.startswith(("nsu=", "i="))
 
 
 def _foreign(source: SourceSpec, profile: Profile | None, line: Line) -> Iterator[Finding]:

@@ -55,7 +55,8 @@ class Wiring:
         Only where nothing had to be left out is a channel that is not there missing.
         """
         equipment = saved.value
-        whole = saved.whole and self.complete(equipment)
+        complete = self.complete(equipment)
+        whole = saved.whole and complete
         entries = self.kinds.get(equipment.kind)
         given: dict[str, int] = {}
         for index, source in enumerate(equipment.sources):
@@ -66,7 +67,7 @@ class Wiring:
             found = [*self._doubled(source, profile, given), *_ungroupable(source, profile)]
             line = self.lines.get(source.line)
             if line is not None:
-                found += fit_findings(source, profile, line, clean=saved.clean)
+                found += fit_findings(source, profile, line, clean=saved.clean and complete)
             if entries is not None:
                 found += self._own(equipment.kind, entries, source)
                 found += self._of_profile(equipment.kind, entries, source, profile)

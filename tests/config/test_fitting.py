@@ -132,6 +132,26 @@ FAULTS = {
             )
         ],
     ),
+    "nodes of a profile without a namespace": (
+        '    namespace: "urn:vendor:tank"\n',
+        "",
+        [
+            (
+                "20:36: equipment.0.sources.0.profile: profile 'tank' has nodes of no namespace "
+                "(ph): give the source or the profile a namespace"
+            )
+        ],
+    ),
+    "a node without a namespace": (
+        "nsu=urn:vendor:balance;s=W",
+        "s=W",
+        [
+            (
+                "24:35: equipment.0.sources.1.channels.weight.node: is in no namespace: "
+                "write nsu=URI; before it, or give the source a namespace"
+            )
+        ],
+    ),
     "namespace of no nodes": (
         "lines:\n",
         '  box: {namespace: "urn:x", channels: {door: {coil: 1}}}\nlines:\n',
