@@ -23,14 +23,16 @@ BAD_WAITING_FOR_INITIAL_DATA = 0x80320000
 BAD_OUT_OF_RANGE = 0x803C0000
 GONE = frozenset({BAD_NODE_ID_INVALID, BAD_NODE_ID_UNKNOWN})
 """There is no such node; it may come."""
-REFUSED = GONE | {
-    0x801F0000,  # BadUserAccessDenied
-    0x80350000,  # BadAttributeIdInvalid
-    0x80360000,  # BadIndexRangeInvalid
-    0x803A0000,  # BadNotReadable
-    0x80E60000,  # BadSecurityModeInsufficient
+REFUSED = {
+    BAD_NODE_ID_INVALID: "the server takes this for no node (BadNodeIdInvalid)",
+    BAD_NODE_ID_UNKNOWN: "the server has no such node (BadNodeIdUnknown)",
+    0x801F0000: "the server does not let us read it (BadUserAccessDenied)",
+    0x80350000: "the node is no variable, and has no value (BadAttributeIdInvalid)",
+    0x80360000: "the server has no such part of it (BadIndexRangeInvalid)",
+    0x803A0000: "the server lets nobody read it (BadNotReadable)",
+    0x80E60000: "the server does not tell it over this security (BadSecurityModeInsufficient)",
 }
-"""The server has the value for nobody, or not for us."""
+"""The server has the value for nobody, or not for us; and what to say of it."""
 LAST_USABLE = frozenset({0x408F0000, 0x40900000})
 """UncertainNoCommunicationLastUsableValue and UncertainLastUsableValue."""
 

@@ -86,11 +86,15 @@ def distrust(shown: bytes, settings: OpcUa, now: datetime) -> str:
     wanted = _vouched(settings)
     if not wanted:
         return (
-            f"nobody has vouched for its certificate, whose SHA-256 is {found}: compare it with "
-            "what the device itself shows, and if it is the same, write it as server_fingerprint"
+            "nobody has vouched for its certificate: compare its SHA-256 with what the device "
+            "itself shows, and if it is the same, write into the file, beside the endpoint: "
+            f'server_fingerprint: "{found}"'
         )
     if found != wanted:
-        return f"it shows another certificate than the one vouched for: {found}, not {wanted}"
+        return (
+            f"it shows another certificate than the one vouched for: {found}, not {wanted}; find "
+            "out why, and write the new one into the file only if the device itself shows it"
+        )
     certificate = x509.load_der_x509_certificate(shown)
     if now > certificate.not_valid_after_utc:
         return (

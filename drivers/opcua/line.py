@@ -23,7 +23,7 @@ from config.problems import ConfigError
 from config.site import Secret
 from config.units import UNITS
 from drivers.base import Clock, Emit, LineLost
-from drivers.opcua.decode import CODE, GONE, REFUSED
+from drivers.opcua.decode import BAD_NODE_ID_UNKNOWN, CODE, GONE, REFUSED
 from drivers.opcua.held import Change, Held, Item, Taken, items_of, take
 from drivers.opcua.identity import Identity, IdentityError, own
 from drivers.opcua.session import RUNNING, SLICE, Place, Session, Unit, User, at, encrypts
@@ -309,18 +309,15 @@ class OpcUaLine:
         """Read, for ever, the sources whose grid point has come and that are not told of."""
         while True:
             held = await self._due.get()
-            items = list(
-                self._polled.get(held, ())
-            )  # More may come to it while the server answers.
+            items = list(self._polled.get(held, ()))  # More may come while the server answers.
             said = await session.read([self._places[item.handle] for item in items])
             now = self._clock()
             refused = []
             for item, (raw, status, time) in zip(items, said, strict=True):
                 item.say(raw, status, time)
-                if status & CODE in REFUSED:
-                    refused.append(item)
-            text = f"the server refuses {_named(refused)}" if refused else ""
-            self._say(f"read {held.source.key}", text)
+                if why := REFUSED.get(status & CODE):
+                    refused.append((item, why))
+            self._say(f"read {held.source.key}", _reasons(refused))
             held.busy = False
             self._flow()
             self._give(held, now)
@@ -337,7 +334,7 @@ class OpcUaLine:
             else:
                 self._places[item.handle] = place
                 found.append(item)
-        self._refuse(absent, "its namespace is not there")
+        self._refuse([(item, session.absent(item.node)) for item in absent])
         await self._check_units(session, found)
         if session.subscribed:
             wanted = [(item.handle, self._places[item.handle]) for item in found]
@@ -349,9 +346,9 @@ class OpcUaLine:
 
     def _sort(self, answers: Sequence[tuple[Item, int]]) -> None:
         """Take what the server says to each: yes, that it has no such thing, or not to us."""
-        refused = [item for item, status in answers if status & CODE in REFUSED]
+        refused = [(i, REFUSED[s & CODE]) for i, s in answers if s & CODE in REFUSED]
         polled = [item for item, status in answers if status >> 30 and status & CODE not in REFUSED]
-        self._refuse(refused, "the server refuses it")
+        self._refuse(refused)
         self._poll_from_now(polled)
         if polled:
             self._say("polled", f"the server will not monitor {_named(polled)}: polled")
@@ -364,10 +361,10 @@ class OpcUaLine:
             self._refused.pop(item.handle, None)
             self._polled.setdefault(item.held, []).append(item)
 
-    def _refuse(self, items: Sequence[Item], why: str) -> None:
+    def _refuse(self, refused: Sequence[tuple[Item, str]]) -> None:
         """Make these bad, at once where they were not, and have them asked for again."""
-        fresh = [item for item in items if item.handle not in self._refused or item.has_value]
-        self._refused.update({item.handle: why for item in items})
+        fresh = [i for i, _ in refused if i.handle not in self._refused or i.has_value]
+        self._refused.update({item.handle: why for item, why in refused})
         if not fresh:
             return
         self._news.set()
@@ -381,7 +378,7 @@ class OpcUaLine:
             self._emit(scan)
 
     def _vanish(self, items: Sequence[Item]) -> None:
-        self._refuse(items, "the server no longer has it")
+        self._refuse([(item, REFUSED[REFUSED_NODE]) for item in items])
         self._tell_refused()
 
     async def _ask_again(self, session: Session) -> None:
@@ -480,15 +477,11 @@ class OpcUaLine:
             log.info("%s: no longer: %s", self._name, before)
 
     def _tell_refused(self) -> None:
-        reasons = dict.fromkeys(self._refused.values())
-        refused = [
-            f"{why}: {_named([self._items[h] for h, w in self._refused.items() if w == why])}"
-            for why in reasons
-        ]
-        self._say("refused", "; ".join(refused))
+        refused = [(self._items[handle], why) for handle, why in self._refused.items()]
+        self._say("refused", _reasons(refused))
 
 
-REFUSED_NODE = min(GONE)
+REFUSED_NODE = BAD_NODE_ID_UNKNOWN
 """The StatusCode of what is refused before it was ever monitored."""
 
 
@@ -498,8 +491,16 @@ def _contradiction(item: Item, unit: Unit | None) -> str:
     if unit is None or not unit.code or not wanted or unit.code == wanted:
         return ""
     return (
-        f"{item.name}: the server gives it in {unit.name} ({unit.code}), "
-        f"the file says {item.node.unit} ({wanted}): its values are not used"
+        f"{item.name}: the server gives it in {unit.name} ({unit.code}), where {item.node.unit} "
+        f"({wanted}) is expected: its values are not used; if the server is right, write its unit"
+    )
+
+
+def _reasons(refused: Sequence[tuple[Item, str]]) -> str:
+    """Return why these are refused, each reason once with its nodes; empty where none is."""
+    return "; ".join(
+        f"{why}: {_named([item for item, of_item in refused if of_item == why])}"
+        for why in dict.fromkeys(why for _, why in refused)
     )
 
 

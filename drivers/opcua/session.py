@@ -14,6 +14,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -66,6 +67,8 @@ PENDING = 0.2
 since is still readable in the last quarter of their life, not later."""
 LARGEST_MESSAGE = 16 * 2**20
 """Bytes; a server that sends more is none of ours."""
+MOST_NAMESPACES, LONGEST_URI = 100, 200
+"""What is looked at of a server's own namespaces to tell of another: they may be of any size."""
 CHUNK = 65_535
 """Bytes of a message's parts, as asyncua asks for them."""
 
@@ -356,7 +359,7 @@ class Session:
             uris = (await self._values([ua.NodeId(ua.Int32(ObjectIds.Server_NamespaceArray))]))[0]
             if not isinstance(uris[0], list):
                 raise LineLost(f"{self._settings.endpoint}: the server names no namespaces")
-            self._namespaces = {uri: index for index, uri in enumerate(uris[0])}
+            self._namespaces = {str(uri): index for index, uri in enumerate(uris[0])}
 
     def place(self, node: Node) -> Place | None:
         """Return where the node is; None where the server does not have its namespace."""
@@ -375,6 +378,17 @@ class Session:
                 return ua.NodeId(ua.ByteString(b64decode(identifier)), ua.Int16(index))
             case _:
                 return ua.NodeId(ua.String(identifier), ua.Int16(index))
+
+    def absent(self, node: Node) -> str:
+        """Return what to say of a node whose namespace the server does not have."""
+        own = [
+            uri[:LONGEST_URI]
+            for uri in list(self._namespaces)[1:MOST_NAMESPACES]
+            if uri.isprintable()  # It may say anything.
+        ]
+        near = get_close_matches(node.namespace, own, n=3, cutoff=0)
+        has = f"the nearest that it has: {', '.join(near)}" if near else "it has none of its own"
+        return f"the server has no namespace {node.namespace} ({has})"
 
     async def read(self, places: Sequence[Place]) -> list[Said]:
         """Return what the server says of these nodes now. Raises LineLost."""

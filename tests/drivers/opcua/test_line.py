@@ -111,7 +111,7 @@ async def test_deleted_subscriptions_are_made_anew(server: OpcUaServer, tmp_path
 
 
 async def test_what_a_server_has_not_is_bad_alone_and_comes_when_it_comes(
-    server: OpcUaServer, tmp_path: Path
+    server: OpcUaServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wanted = reactor(0, channel(GHOST), channel(LOST))
     async with held(server, tmp_path, wanted) as line:
@@ -120,6 +120,9 @@ async def test_what_a_server_has_not_is_bad_alone_and_comes_when_it_comes(
         assert bad.values[:3] == GOOD
         assert set(bad.faults) == {3, 4}
         assert bad.cause is Cause.NONE
+        assert "the server has no such node (BadNodeIdUnknown): " in caplog.text
+        assert GHOST.identifier in caplog.text
+        assert f"no namespace {LOST.namespace} (the nearest that it has: {VENDOR}, " in caplog.text
         server.remove(WEIGHT.id)
         gone = await line.until_reads(Reason.REFUSED, 1)
         assert gone.values[0] == 7.0
