@@ -291,9 +291,12 @@ def test_the_schema_for_editors_takes_the_examples(name: str) -> None:
 def test_the_first_site_of_the_readme_is_a_good_one(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     parts = [pyyaml.safe_load(part) for part in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)]
-    site, reactor, sinks = parts
+    site, reactor, secured, sinks = parts
     for key in ("lines", "equipment"):
         site[key] += reactor[key]
+    assert loaded(
+        tmp_path, pyyaml.safe_dump({**site, "lines": site["lines"][:1] + secured["lines"]})
+    )
     plant = loaded(tmp_path, pyyaml.safe_dump({**site, **sinks}))
     assert {channel.name for source in plant.sources for channel in source.channels} == {
         *("co2", "humidity", "temperature"),
