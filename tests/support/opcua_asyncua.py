@@ -86,14 +86,24 @@ class Plant:
                 service = self._server.iserver.subscription_service
                 await service.delete_subscriptions(list(service.subscriptions))
             case "mute_subscriptions":
-                for one in self._server.iserver.subscription_service.subscriptions.values():
-                    if one._task is not None:
-                        one._task.cancel()
+                self._mute()
+            case "state":
+                await self._say_state(order["state"])
             case "counts":
                 return self._counts()
             case other:
                 raise ValueError(f"no such order: {other}")
         return None
+
+    def _mute(self) -> None:
+        for one in self._server.iserver.subscription_service.subscriptions.values():
+            if one._task is not None:
+                one._task.cancel()
+
+    async def _say_state(self, state: int) -> None:
+        node = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_State))
+        told = ua.DataValue(ua.Variant(state, ua.VariantType.Int32))
+        await self._server.write_attribute_value(node, told)
 
     async def _secure(self) -> None:
         served, server = self._served, self._server

@@ -196,6 +196,10 @@ class OpcUaServer(Server):
         """
         self._order("mute_subscriptions")
 
+    def say_state(self, state: int) -> None:
+        """Say of itself that it is in this state (ServerState: 0 running, 1 failed, …)."""
+        self._order("state", state=state)
+
     def counts(self) -> Counts:
         answered = self._order("counts")
         assert isinstance(answered, dict)

@@ -101,6 +101,9 @@ function obey(server, order) {
     case "mute_subscriptions":
       subscriptionsOf(server).forEach(([, one]) => one._stop_timer());
       return null;
+    case "state":
+      server.engine.setServerState(order.state);
+      return null;
     case "counts":
       return counts(server);
     default:
