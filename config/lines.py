@@ -15,6 +15,7 @@ from config.site import Secret
 
 MILLISECOND = 10**6
 SECOND = 10**9
+MINUTE = 60 * SECOND
 
 
 class Modbus(Model):
@@ -23,7 +24,7 @@ class Modbus(Model):
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[Whole, Field(ge=1, le=65535)] = 502
     framing: Literal["tcp", "rtu-over-tcp"] = "tcp"
-    connect_timeout: Duration = 5_000 * MILLISECOND
+    connect_timeout: Annotated[Duration, between(100 * MILLISECOND, MINUTE)] = 5 * SECOND
     timeout: Duration = 1_000 * MILLISECOND
     """From the request's first byte to the reply's last (ns)."""
     pause: Duration = 0
@@ -150,7 +151,7 @@ class OpcUa(Model):
     """Changes of one node that the server keeps between two publishings."""
     timeout: Annotated[Duration, between(100 * MILLISECOND, 120 * SECOND)] = 4 * SECOND
     """From a request to its answer (ns)."""
-    connect_timeout: Annotated[Duration, between(SECOND, 300 * SECOND)] = 15 * SECOND
+    connect_timeout: Annotated[Duration, between(SECOND, MINUTE)] = 15 * SECOND
     """From the first packet to a session (ns)."""
 
 

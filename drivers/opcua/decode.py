@@ -43,7 +43,8 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 Judged = tuple[Value | None, Fault | None]
 """A reading's value, None exactly when bad, and why it is not good."""
 
-_DOUBTFUL = Fault(Quality.UNCERTAIN, Reason.DEVICE_STATUS)
+DOUBTFUL = Fault(Quality.UNCERTAIN, Reason.DEVICE_STATUS)
+"""A value that may be wrong: it may raise an alarm, and never clears one."""
 _UNIT = (None, bad(Reason.UNIT_MISMATCH))
 _NOT_REAL = bad(Reason.NOT_A_NUMBER)
 
@@ -78,7 +79,7 @@ class Decoder:
         verdict = self._judge(raw)
         if isinstance(verdict, Reason):
             return None, bad(verdict)
-        return verdict, _DOUBTFUL if grade else None
+        return verdict, DOUBTFUL if grade else None
 
     def _judge(self, raw: object) -> Value | Reason:
         if isinstance(raw, bool | int | float):

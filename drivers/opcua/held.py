@@ -10,7 +10,7 @@ from datetime import datetime
 
 from config.plant import Source
 from drivers.meaning import bad
-from drivers.opcua.decode import CODE, GONE, Decoder, has_dropped, instant
+from drivers.opcua.decode import CODE, DOUBTFUL, GONE, Decoder, has_dropped, instant
 from drivers.points import Points
 from drivers.reading import NO_FAULTS, NO_TIMES, Cause, Fault, Moment, Reason, Scan, Value
 
@@ -111,6 +111,12 @@ class Held:
             self.source.index, at, boot, tuple(values), faults or NO_FAULTS, times or NO_TIMES,
             spoke=spoke,
         )  # fmt: skip
+
+
+def doubted(scan: Scan) -> Scan:
+    """Return the scan with every good reading uncertain: the server doubts itself."""
+    good = (i for i, value in enumerate(scan.values) if value is not None and i not in scan.faults)
+    return scan._replace(faults={**dict.fromkeys(good, DOUBTFUL), **scan.faults})
 
 
 class Item:

@@ -22,12 +22,12 @@ from config.plant import Source
 from config.problems import ConfigError
 from config.site import Secret
 from config.units import UNITS
-from drivers.base import Clock, Emit, LineLost
+from drivers.base import Clock, Emit, LineLost, printable
 from drivers.opcua.decode import BAD_NODE_ID_UNKNOWN, CODE, GONE, REFUSED
-from drivers.opcua.held import Change, Held, Item, Taken, items_of, take
+from drivers.opcua.held import Change, Held, Item, Taken, doubted, items_of, take
 from drivers.opcua.identity import Identity, IdentityError, own
-from drivers.opcua.session import RUNNING, SLICE, Place, Session, Unit, User, at, encrypts
-from drivers.reading import Cause, Moment, Reason
+from drivers.opcua.session import DOUBTED, SLICE, Place, Session, Unit, User, at, encrypts
+from drivers.reading import Cause, Moment, Reason, Scan
 from drivers.resolve import Resolver
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ class OpcUaLine:
         """How long (ns) the last word from the subscription proves it."""
         self._proven_until = 0
         """By CLOCK_BOOTTIME (ns)."""
+        self._doubted = False
+        """Whether the server says that it does not run well."""
         self._flowing = False
         """Whether anything was told in this session."""
         self._tried = False
@@ -174,7 +176,7 @@ class OpcUaLine:
         self._refused.clear()
         self._polled.clear()
         self._due = asyncio.Queue()
-        self._flowing = self._lost_some = False
+        self._flowing = self._lost_some = self._doubted = False
         self._next_beat = 0
         for held in self._helds.values():
             held.forget()
@@ -259,7 +261,7 @@ class OpcUaLine:
     def _hand_on(self, taken: Taken) -> None:
         self._dropped += taken.dropped
         for scan in taken.scans:
-            self._emit(scan)
+            self._tell(scan)
         if taken.gone:
             self._vanish(taken.gone)
 
@@ -303,7 +305,10 @@ class OpcUaLine:
         elif self._window and now.boot > self._proven_until:
             self._emit(held.blank(now, Reason.NOT_PROVEN, Cause.LINE))
         else:
-            self._emit(held.full(now))
+            self._tell(held.full(now))
+
+    def _tell(self, scan: Scan) -> None:
+        self._emit(doubted(scan) if self._doubted else scan)
 
     async def _poll(self, session: Session) -> None:
         """Read, for ever, the sources whose grid point has come and that are not told of."""
@@ -438,8 +443,10 @@ class OpcUaLine:
             items = [item for item in self._items if item.handle not in self._refused]
             items = items if everything else self._some(items)
             state, statuses = await session.probe([self._places[i.handle] for i in items])
-            running = state is None or state == RUNNING
-            self._say("state", "" if running else f"the server is not running (state {state})")
+            why = None if state is None else DOUBTED.get(state)
+            self._doubted = why is not None
+            said = f"the server's state is {why}: its values are uncertain" if why else ""
+            self._say("state", said)
             if not session.subscribed:
                 self._flow()
             gone = [i for i, status in zip(items, statuses, strict=True) if status & CODE in GONE]
@@ -467,6 +474,7 @@ class OpcUaLine:
 
     def _say(self, matter: str, text: str) -> None:
         """Tell what has become of a matter, if that is news; empty when it is well."""
+        text = printable(text)
         before = self._told.get(matter, "")
         if text == before:
             return

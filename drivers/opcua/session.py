@@ -76,7 +76,16 @@ NAMESPACE_ZERO = "http://opcfoundation.org/UA/"
 UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
 POLICIES = "http://opcfoundation.org/UA/SecurityPolicy#"
 READ_LIMIT, MONITOR_LIMIT, TRANSLATE_LIMIT = 11705, 11714, 11712
-RUNNING = 0
+DOUBTED = {
+    1: "failed",
+    2: "no configuration",
+    3: "suspended",
+    4: "shutting down",
+    5: "test",
+    6: "communication fault",
+}
+"""ServerStates in which no value is to be relied on (OPC 10000-5, 12.6); neither running nor
+unknown."""
 _POLICY_CLASSES = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
     "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,

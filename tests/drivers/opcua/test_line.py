@@ -167,6 +167,21 @@ async def test_what_begins_to_be_polled_waits_for_the_next_reading(tmp_path: Pat
             assert not line.losses
 
 
+async def test_the_values_of_a_server_that_does_not_run_well_are_uncertain(
+    server: OpcUaServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with held(server, tmp_path, reactor(period=100)) as line:
+        await line.until_good()
+        server.say_state(6)
+        doubted = await line.until_reads(Reason.DEVICE_STATUS)
+        assert doubted.values[0] == 7.0
+        assert {fault.quality for fault in doubted.faults.values()} == {Quality.UNCERTAIN}
+        assert "communication fault: its values are uncertain" in caplog.text
+        server.say_state(0)
+        assert (await line.until_good()).values == GOOD
+        assert not line.losses
+
+
 async def test_who_is_not_let_in_leaves_no_session_behind(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

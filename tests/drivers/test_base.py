@@ -1,0 +1,17 @@
+import pytest
+
+from drivers.base import LineLost, printable
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("no answer within 2 s", "no answer within 2 s"),
+        ("°C", "°C"),
+        ("K\nERROR forged", "K\\nERROR forged"),
+        ("\x1b[2J\u202e", "\\x1b[2J\\u202e"),
+    ],
+)
+def test_what_a_peer_says_cannot_forge_a_line_of_the_log(said: str, shown: str) -> None:
+    assert printable(said) == shown
+    assert str(LineLost(said)) == shown
