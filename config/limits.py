@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
 from config.model import Id, Model
-from config.rules import High, Low, RuleSetting
+from config.rules import High, Low, OffNormal, RuleSetting
 
 
 def _word_or_setting(value: Any) -> str:  # noqa: ANN401 - pydantic hands over whatever the file holds
@@ -32,19 +32,45 @@ class StaleEntry(Model):
     stale: Default
 
 
-KINDS_OF_RULE = ("high", "low", "unreadable", "stale")
+States = Annotated[tuple[str, ...], Field(min_length=1)]
+"""States of a channel by their names."""
+
+
+class OffNormalEntry(OffNormal):
+    """``{name: open, off_normal: [open], on_delay: 1m}``, or with ``normal: [closed]``."""
+
+    off_normal: States = ()
+    """The condition holds while the channel is in one of these."""
+    normal: States = ()
+    """The condition holds while the channel is in none of these."""
+
+    @property
+    def said(self) -> Literal["off_normal", "normal"]:
+        """Which of the two keys is there."""
+        return "off_normal" if self.off_normal else "normal"
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The states that it names."""
+        return self.off_normal or self.normal
+
+
+KINDS_OF_RULE = ("high", "low", "off_normal", "normal", "unreadable", "stale")
+"""The keys by which a rule is known."""
 
 
 def _kind_of_rule(value: Any) -> str | None:  # noqa: ANN401 - as above
-    if isinstance(value, High | Low):
+    if isinstance(value, High | Low | OffNormal):
         return f"a {value.kind} rule"
     keys = value if isinstance(value, Mapping) else ()
-    return next((f"a {kind} rule" for kind in KINDS_OF_RULE if kind in keys), None)
+    kind = next((kind for kind in KINDS_OF_RULE if kind in keys), None)
+    return kind and f"a {'off_normal' if kind == 'normal' else kind} rule"
 
 
 RuleEntry = Annotated[
     Annotated[High, Tag("a high rule")]
     | Annotated[Low, Tag("a low rule")]
+    | Annotated[OffNormalEntry, Tag("a off_normal rule")]
     | Annotated[UnreadableEntry, Tag("a unreadable rule")]
     | Annotated[StaleEntry, Tag("a stale rule")],
     Discriminator(_kind_of_rule),

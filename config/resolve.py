@@ -15,12 +15,13 @@ from config.channels import ChannelSpec, build
 from config.limits import Defaults, RuleEntry, StaleEntry, UnreadableEntry
 from config.lines import Line, ModbusLine, OpcUaLine
 from config.nodes import STANDARD
-from config.plant import Channel, Equipment, Grouping, Plant, Source
+from config.plant import Channel, ChannelType, Equipment, Grouping, Plant, Source
 from config.rules import (
     SECOND,
     ChannelRule,
     High,
     Low,
+    OffNormal,
     RuleSetting,
     Silent,
     Stale,
@@ -85,7 +86,7 @@ class _Resolver:
         self.site = site
         self.kinds = kinds_of(site.kinds)
         self.lines = {line.name: line for line in site.lines if _owned(line, site.gateway)}
-        self.rules: dict[tuple[str | int | None, ...], tuple[ChannelRule, ...]] = {}
+        self.rules: dict[tuple[object, ...], tuple[ChannelRule, ...]] = {}
         self.channels: dict[tuple[str | int | None, ...], tuple[Channel, ...]] = {}
         self.groupings: dict[GroupingSpec, Grouping] = {}
 
@@ -159,11 +160,14 @@ class _Resolver:
         self, channel: Channel, entry: Entry, limits: str | None, period: int
     ) -> tuple[ChannelRule, ...]:
         timed = channel.has_source_time
-        key = limits, channel.name, period, timed, entry.noisy
+        names = tuple(channel.names.items())
+        key = limits, channel.name, channel.type, names, period, timed, entry.noisy
         if key not in self.rules:
             entries = self.site.limits[limits].get(channel.name, ()) if limits else ()
             rules = rules_of(entries, self.site.defaults, period, timed=timed, noisy=entry.noisy)
-            self.rules[key] = rules
+            self.rules[key] = tuple(
+                _in_values(rule, channel) if isinstance(rule, OffNormal) else rule for rule in rules
+            )
         return self.rules[key]
 
     def grouping(self, source: SourceSpec) -> Grouping:
@@ -193,7 +197,7 @@ def rules_of(
 
     ``timed``: it has a source time; ``noisy``: as the catalogue has it.
     """
-    limits = [entry for entry in entries if isinstance(entry, High | Low)]
+    limits = [entry for entry in entries if isinstance(entry, High | Low | OffNormal)]
     own_unreadable: RuleSetting | str = RuleSetting()
     own_stale: RuleSetting | str = RuleSetting() if noisy else "off"
     for entry in entries:
@@ -220,6 +224,15 @@ def laid_over(
     least = _LEAST[rule.kind] if default.on_delay is None else default.on_delay
     delay = {"on_delay": max(SILENCE_PERIODS * period, least)}
     return rule.model_copy(update={**default.given(), **delay, **own.given()})
+
+
+def _in_values(rule: OffNormal, channel: Channel) -> OffNormal:
+    """``rule`` in what ``channel`` gives: a state is true or false, and not a word."""
+    said = rule.model_dump(include=set(OffNormal.model_fields))
+    if channel.type is ChannelType.STATE:
+        for key in ("off_normal", "normal"):
+            said[key] = tuple(bool(n) for n, word in channel.names.items() if word in said[key])
+    return OffNormal(**said)
 
 
 def _patience(line: Line) -> int:

@@ -59,6 +59,23 @@ class Low(_Rule):
     deadband: Annotated[Real, Field(ge=0)] = 0.0
 
 
+class OffNormal(_Rule):
+    """The channel is in one of the states ``off_normal``, or in none of the states ``normal``.
+
+    Exactly one of the two is given: ``True`` and ``False`` for a channel of type ``STATE``, words
+    for a ``TEXT``. It is back with the first good reading of any other state.
+    """
+
+    kind: Literal["off_normal"] = "off_normal"
+    name: Id = "off-normal"
+    off_normal: tuple[bool | str, ...] = ()
+    normal: tuple[bool | str, ...] = ()
+
+    def is_off(self, state: float | str) -> bool:
+        """Whether ``state`` is one that the rule speaks of."""
+        return state in self.off_normal if self.off_normal else state not in self.normal
+
+
 class Unreadable(_Rule):
     """The channel gave no usable reading for ``on_delay``, for a reason of its own.
 
@@ -88,8 +105,8 @@ class Silent(_Rule):
     priority: Priority = Priority.HIGH
 
 
-Rule = High | Low | Unreadable | Stale | Silent
-ChannelRule = High | Low | Unreadable | Stale
+Rule = High | Low | OffNormal | Unreadable | Stale | Silent
+ChannelRule = High | Low | OffNormal | Unreadable | Stale
 
 
 class RuleSetting(Model):

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from config.catalogue import Entry
 from config.channels import ChannelSpec
-from config.limits import LimitSet, RuleEntry, StaleEntry, UnreadableEntry
+from config.limits import LimitSet, OffNormalEntry, RuleEntry, StaleEntry, UnreadableEntry
 from config.meaning import NUMBERS, limits_of
 from config.nodes import NodeSpec
+from config.plant import ChannelType
 from config.problems import Finding, did_you_mean
 from config.resolve import specs_of
 from config.rules import High, Low, RuleSetting
@@ -27,6 +28,10 @@ def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
         if name in seen:
             yield Finding((index,), f"rule {name!r} is there twice")
         seen.add(name)
+        if isinstance(rule, OffNormalEntry) and rule.off_normal and rule.normal:
+            yield Finding(
+                (index, "normal"), "normal and off_normal are two ways to say it: give one"
+            )
     highs = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, High)]
     lows = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, Low)]
     if highs and lows:
@@ -39,7 +44,7 @@ def _name(rule: RuleEntry) -> str:
             return "unreadable"
         case StaleEntry():
             return "stale"
-        case High() | Low():
+        case High() | Low() | OffNormalEntry():
             return rule.name
 
 
@@ -152,6 +157,9 @@ def _rule_findings(
                 path = ("limits", name, channel, index, rule.kind)
                 found = _limit_findings(rule, specs[channel], entries[channel])
                 yield from (Finding(path, text) for text in found)
+            elif isinstance(rule, OffNormalEntry):
+                states = _state_findings(rule, specs[channel], entries[channel])
+                yield from (each.under(("limits", name, channel, index)) for each in states)
 
 
 def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterator[str]:
@@ -174,3 +182,30 @@ def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterat
 
 def _outside(valid: tuple[float, float], entry: Entry) -> str:
     return f"outside {valid[0]:g} to {valid[1]:g} {entry.unit}".rstrip()
+
+
+def _state_findings(rule: OffNormalEntry, spec: ChannelSpec, entry: Entry) -> Iterator[Finding]:
+    """What is wrong with the states that ``rule`` names; paths are relative to it."""
+    if entry.type in NUMBERS:
+        yield Finding((rule.said,), f"{_an(entry.type)} has no states: give it high or low")
+        return
+    names = set((entry.names or spec.names).values())
+    if not names:  # A text is then whatever the device says.
+        if entry.type is ChannelType.STATE:
+            yield Finding((rule.said,), "its states have no names; give it names of 0 and of 1")
+        return
+    for index, word in enumerate(rule.states):
+        if word not in names:
+            text = f"there is no state {word!r}{did_you_mean(word, names) or _choice(names)}"
+            yield Finding((rule.said, index), text)
+    if names <= set(rule.states):
+        never = "be raised" if rule.normal else "clear"
+        yield Finding((rule.said,), f"can never {never}: these are all states that there are")
+
+
+def _an(kind: ChannelType) -> str:
+    return f"an {kind}" if kind is ChannelType.ANALOG else f"a {kind}"
+
+
+def _choice(names: set[str]) -> str:
+    return f"; there are {', '.join(sorted(names))}"

@@ -83,7 +83,7 @@ class Describer:
             "shelved_until": _until(alarm.shelved_until, now),
             "priority": rule.priority.value,
             "severity": rule.priority.severity,
-            "value": alarm.value,
+            "value": watched.told(alarm.value),
             "unit": watched.unit,
             "limit": watched.limit,
             "peak": alarm.peak,

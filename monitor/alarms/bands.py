@@ -3,11 +3,13 @@
 Between two scans of a steady channel a value inside its band leaves every fact of its alarms as
 it is, so one comparison stands for all of its rules. Whatever waits for time or for another
 reading (``restless``) is looked at on every scan instead, wherever its value lies.
+The two values of a state lie in bands as numbers do; a text has ``Words`` instead.
 """
 
 from math import inf
+from typing import NamedTuple
 
-from config.rules import High, Low, Rule
+from config.rules import High, Low, OffNormal, Rule
 from monitor.alarms.engine import clear_of
 from monitor.alarms.facts import Alarm, State
 
@@ -15,6 +17,31 @@ Band = tuple[float, float]
 """Lowest and highest value, both inside."""
 
 EVERYWHERE: Band = (-inf, inf)
+NOWHERE: Band = (inf, -inf)
+
+
+class Words(NamedTuple):
+    """The words of a text in which nothing can change: these, or all but these."""
+
+    words: frozenset[object] = frozenset()
+    but: bool = True
+
+    def has(self, word: object) -> bool:
+        """Whether nothing changes at ``word``."""
+        return (word in self.words) is not self.but
+
+    def within(self, other: "Words") -> "Words":
+        """Return the words that are in both."""
+        if self.but and other.but:
+            return Words(self.words | other.words)
+        if self.but:
+            return Words(other.words - self.words, but=False)
+        if other.but:
+            return Words(self.words - other.words, but=False)
+        return Words(self.words & other.words, but=False)
+
+
+ANYTHING = Words()
 
 
 def band(rule: Rule, alarm: Alarm) -> Band:
@@ -24,8 +51,19 @@ def band(rule: Rule, alarm: Alarm) -> Band:
             return (clear_of(rule), _peak(rule, alarm)) if alarm.active else (-inf, rule.limit)
         case Low():
             return (_peak(rule, alarm), clear_of(rule)) if alarm.active else (rule.limit, inf)
+        case OffNormal():
+            still = [state for state in (False, True) if rule.is_off(state) is alarm.active]
+            return (min(still), max(still)) if still else NOWHERE
         case _:
             return EVERYWHERE
+
+
+def words(rule: Rule, alarm: Alarm) -> Words:
+    """Return what ``band`` does, for a channel whose values are words."""
+    if not isinstance(rule, OffNormal):
+        return ANYTHING
+    named = rule.off_normal or rule.normal
+    return Words(frozenset(named), but=bool(rule.off_normal) is not alarm.active)
 
 
 def narrower(one: Band, other: Band) -> Band:
@@ -40,7 +78,7 @@ def restless(rule: Rule, alarm: Alarm) -> bool:
         or alarm.inside_since is not None
         or alarm.shelved_until is not None
         or alarm.suppressed_by != ""
-        or (alarm.active and not isinstance(rule, High | Low))
+        or (alarm.active and not isinstance(rule, High | Low | OffNormal))
     )
 
 

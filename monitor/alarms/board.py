@@ -1,8 +1,8 @@
 """All alarms of the gateway: takes scans, acts and reports in, gives events out, owns the facts.
 
 A scan in which every value lies in its band and nothing waits for time is done after one pass over
-flat lists, without allocating. Everything else goes through ``engine``, channel by channel; both
-ways tell the same.
+flat lists, without allocating; the few texts that a rule asks for are looked up besides.
+Everything else goes through ``engine``, channel by channel; both ways tell the same.
 
 A held value bears the source time that it came with: that this stands still from one grid point to
 the next says nothing yet. After ``STILL`` periods it does, and counts from its first moment.
@@ -20,10 +20,19 @@ from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 from config.plant import ChannelType, Plant, Source
-from config.rules import Rule, Stale
+from config.rules import OffNormal, Rule, Stale
 from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
 from monitor.alarms import engine
-from monitor.alarms.bands import EVERYWHERE, awake, band, narrower, restless
+from monitor.alarms.bands import (
+    ANYTHING,
+    EVERYWHERE,
+    Words,
+    awake,
+    band,
+    narrower,
+    restless,
+    words,
+)
 from monitor.alarms.facts import (
     NORMAL,
     Act,
@@ -77,7 +86,7 @@ class _Source:
 
     __slots__ = (
         "awake", "channels", "gate", "highest", "levels", "line", "lowest", "patience", "pick",
-        "places", "restless", "silent", "still", "timed", "times",
+        "places", "restless", "silent", "still", "timed", "times", "words",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -90,6 +99,12 @@ class _Source:
         self.pick = None if len(self.levels) == len(source.channels) else _pick(self.levels)
         self.lowest = [0.0] * len(self.levels)
         self.highest = [0.0] * len(self.levels)
+        self.words: dict[int, Words] = {
+            i: ANYTHING
+            for i, c in enumerate(source.channels)
+            if c.type is ChannelType.TEXT and any(isinstance(r, OffNormal) for r in c.rules)
+        }
+        """Where nothing changes of a text that a rule asks for, by the index of its channel."""
         self.timed = tuple(i for i, c in enumerate(source.channels) if _has_stale(c.rules))
         """Indices of the channels whose source time is watched."""
         self.times: list[int | None] = [None] * len(source.channels)
@@ -131,6 +146,7 @@ class Board:
             and scan.cause is Cause.NONE
             and not source.restless
             and (_inside(source, scan) if scan.spoke is None else _part_inside(source, scan))
+            and not (source.words and _any_word_stirs(source, scan))
             and not (source.timed and _any_stands_still(source, scan))
         ):
             if source.timed and scan.origin is not Origin.LATE:
@@ -364,6 +380,14 @@ class Board:
         if channel in source.places:
             place = source.places[channel]
             source.lowest[place], source.highest[place] = rest
+        elif channel in source.words:
+            source.words[channel] = self._words(source.channels[channel])
+
+    def _words(self, of_channel: Sequence[Watched]) -> Words:
+        rest = ANYTHING
+        for one in of_channel:
+            rest = rest.within(words(one.rule, self.alarm(one.name)))
+        return rest
 
     def _restore(self, source: _Source) -> None:
         """Derive from the facts all that is kept beside them to be quick."""
@@ -464,9 +488,20 @@ def _touched(source: _Source, scan: Scan) -> set[int]:
         if value is not None and not lowest <= value <= highest:  # type: ignore[operator]  # no text is picked
             touched.add(source.levels[place])
         place += 1  # noqa: SIM113 - enumerate would make a tuple for each of all channels
+    touched.update(c for c in source.words if _stirs(source, scan, c))
     if source.timed:
         touched.update(c for c in source.timed if _stands_still(source, scan, c))
     return touched
+
+
+def _any_word_stirs(source: _Source, scan: Scan) -> bool:
+    return any(_stirs(source, scan, channel) for channel in source.words)
+
+
+def _stirs(source: _Source, scan: Scan, channel: int) -> bool:
+    """Whether a text says what changes something."""
+    word = scan.values[channel]
+    return word is not None and not source.words[channel].has(word)
 
 
 def _any_stands_still(source: _Source, scan: Scan) -> bool:

@@ -14,7 +14,7 @@ from enum import Enum
 from math import isnan
 from typing import assert_never
 
-from config.rules import High, Low, Rule, Silent, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
 from drivers.reading import Moment, Quality, Reason, Value
 from monitor.alarms.facts import (
     Acknowledge,
@@ -148,6 +148,8 @@ def verdict(rule: Rule, alarm: Alarm, stimulus: Observation | Condition) -> Verd
     match rule:
         case High() | Low():
             return _doubted(_level(rule, stimulus), stimulus)
+        case OffNormal():
+            return _doubted(_normality(rule, stimulus), stimulus)
         case Unreadable():
             return Verdict.CLEAR if usable(stimulus) else Verdict.BEYOND
         case Stale():
@@ -179,6 +181,13 @@ def _level(rule: High | Low, observation: Observation) -> Verdict:
     threshold = clear_of(rule)
     back = value < threshold if isinstance(rule, High) else value > threshold
     return Verdict.CLEAR if back else Verdict.WITHIN
+
+
+def _normality(rule: OffNormal, observation: Observation) -> Verdict:
+    value = observation.value
+    if value is None or not usable(observation):
+        return Verdict.UNKNOWN
+    return Verdict.BEYOND if rule.is_off(value) else Verdict.CLEAR
 
 
 def _standstill(alarm: Alarm, observation: Observation) -> Verdict:
@@ -259,10 +268,12 @@ def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
 
 
 def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
-    """Keep what a reading beyond leaves behind: the peak, or the time that stands still."""
+    """Keep what a reading beyond leaves: the peak, the state, or the time that stands still."""
     match rule:
         case High() | Low():
             return _peaked(rule, alarm, observation.value, now)
+        case OffNormal():
+            return _named(alarm, observation.value)
         case Stale():
             if alarm.source_time == observation.source_time:
                 return alarm
@@ -283,6 +294,14 @@ def _peaked(rule: High | Low, alarm: Alarm, value: Value | None, now: Moment) ->
     if pending is None:
         return alarm._replace(peak=float(value), peak_at=now.at)
     return alarm._replace(pending=pending._replace(peak=float(value), peak_at=now.at))
+
+
+def _named(alarm: Alarm, state: Value | None) -> Alarm:
+    """Keep the state that waits for an on-delay: another channel's word may let it fall due."""
+    pending = alarm.pending
+    if pending is None or not isinstance(state, bool | str) or pending.state == state:
+        return alarm
+    return alarm._replace(pending=pending._replace(state=state))
 
 
 def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
@@ -308,7 +327,7 @@ def _raised(alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
         occurrence=alarm.occurrence + 1,
         peak=pending.peak,
         peak_at=pending.peak_at,
-        value=pending.peak,
+        value=pending.peak if pending.state is None else pending.state,
     )
 
 

@@ -67,6 +67,8 @@ class Pending(NamedTuple):
     """Record time of the peak (ns, UTC)."""
     doubtful: bool = False
     """The last reading could not be used: time counts on, but only a usable one may raise."""
+    state: bool | str | None = None
+    """The last off-normal state of what has states; None for all else."""
 
 
 class Alarm(NamedTuple):

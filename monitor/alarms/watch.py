@@ -5,15 +5,19 @@ Three kinds of name, so that one cause is one alarm: ``gateway/_/line-{line}`` f
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from config.plant import Channel, Plant, Source
+from config.plant import Channel, ChannelType, Plant, Source
 from config.rules import ChannelRule, High, Low, Priority, Rule, Silent
+from drivers.reading import Value
 from monitor.alarms.facts import Alarm
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
+
+_NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
 class Watched(NamedTuple):
@@ -38,6 +42,12 @@ class Watched(NamedTuple):
     """Index into ``Source.channels``."""
     worse: tuple[str, ...] = ()
     """Names of the worse levels of the same side, nearest first."""
+    states: Mapping[int, str] = _NO_NAMES
+    """What False (0) and True (1) are called, where the channel is a state."""
+
+    def told(self, value: Value | None) -> Value | None:
+        """Return ``value`` as people are told it: a state by its name."""
+        return self.states.get(int(value), value) if isinstance(value, bool) else value
 
     @property
     def priority(self) -> Priority:
@@ -140,6 +150,7 @@ def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
                 source=source.index,
                 channel_index=index,
                 worse=tuple(_worse(equipment.name, channel, rule)),
+                states=channel.names if channel.type is ChannelType.STATE else _NO_NAMES,
             )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.site_text import GOOD, loaded, problems, spoilt
+from tests.config.site_text import GOOD, REACTOR, loaded, problems, spoilt
 
 HIGH = "{name: high, high: 37.5, deadband: 0.1}"
 LOW = "{name: low, low: 36, deadband: 0.1}"
@@ -201,6 +201,105 @@ FAULTS = {
         "    door: [{high: 1}]\n    co2: [{low",
         ["10:19: limits.warm.door.0.high: a state has no high limit"],
     ),
+    "a state that is not there": (
+        "    co2: [{low",
+        "    door: [{off_normal: [opne]}]\n    co2: [{low",
+        [
+            (
+                "10:26: limits.warm.door.0.off_normal.0: "
+                "there is no state 'opne'; did you mean 'open'?"
+            ),
+        ],
+    ),
+    "a state that is like no other": (
+        "    co2: [{low",
+        "    door: [{normal: [closed, x]}]\n    co2: [{low",
+        [
+            "10:30: limits.warm.door.0.normal.1: there is no state 'x'; there are closed, open",
+        ],
+    ),
+    "all states are off-normal": (
+        "    co2: [{low",
+        "    door: [{off_normal: [open, closed]}]\n    co2: [{low",
+        [
+            (
+                "10:25: limits.warm.door.0.off_normal: "
+                "can never clear: these are all states that there are"
+            ),
+        ],
+    ),
+    "all states are normal": (
+        "    co2: [{low",
+        "    door: [{normal: [open, closed]}]\n    co2: [{low",
+        [
+            (
+                "10:21: limits.warm.door.0.normal: "
+                "can never be raised: these are all states that there are"
+            ),
+        ],
+    ),
+    "no state is off-normal": (
+        "    co2: [{low",
+        "    door: [{off_normal: []}]\n    co2: [{low",
+        [
+            "10:25: limits.warm.door.0.off_normal: should have at least 1 item in it, not none",
+        ],
+    ),
+    "normal and off-normal": (
+        "    co2: [{low",
+        "    door: [{off_normal: [open], normal: [closed]}]\n    co2: [{low",
+        [
+            (
+                "10:41: limits.warm.door.0.normal: "
+                "normal and off_normal are two ways to say it: give one"
+            ),
+        ],
+    ),
+    "a state that is also high": (
+        "    co2: [{low",
+        "    door: [{high: 1, off_normal: [open]}]\n    co2: [{low",
+        [
+            "10:19: limits.warm.door.0.high: a state has no high limit",
+            (
+                "10:28: limits.warm.door.0.off_normal: "
+                "'off_normal' does not go with the other keys here"
+            ),
+        ],
+    ),
+    "a state by its number": (
+        "    co2: [{low",
+        "    door: [{off_normal: [1]}]\n    co2: [{low",
+        [
+            (
+                "10:26: limits.warm.door.0.off_normal.0: "
+                "should be text (in quotes, if it looks like a number)"
+            ),
+        ],
+    ),
+    "a state has no deadband": (
+        "    co2: [{low",
+        "    door: [{off_normal: [open], deadband: 1}]\n    co2: [{low",
+        [
+            "10:33: limits.warm.door.0.deadband: 'deadband' does not go with the other keys here",
+        ],
+    ),
+    "doubled off-normal": (
+        "    co2: [{low",
+        "    door: [{off_normal: [open]}, {normal: [closed]}]\n    co2: [{low",
+        [
+            "10:34: limits.warm.door.1: rule 'off-normal' is there twice",
+        ],
+    ),
+    "states of a measured value": (
+        HIGH,
+        "{off_normal: [open]}",
+        [
+            (
+                "8:22: limits.warm.temperature.0.off_normal: "
+                "an analog has no states: give it high or low"
+            ),
+        ],
+    ),
     "stale without source time": (
         HIGH,
         f"{HIGH}\n      - stale: {{on_delay: 10m}}",
@@ -385,7 +484,12 @@ FAULTS = {
     "no rule": (
         HIGH,
         "{name: high, hgih: 37.5}",
-        ["8:9: limits.warm.temperature.0: a rule says one of high, low, unreadable, stale"],
+        [
+            (
+                "8:9: limits.warm.temperature.0: "
+                "a rule says one of high, low, off_normal, normal, unreadable, stale"
+            ),
+        ],
     ),
     "nobody's line": (
         LINE,
@@ -442,3 +546,34 @@ def test_a_profiles_channel_that_a_kind_lacks_can_be_left_out(tmp_path: Path) ->
     assert (
         problems(tmp_path, text.replace("profile: own", "profile: own, channels: {co2: off}")) == []
     )
+
+
+TEXTS = """\
+limits:
+  run: {operating_state: [{off_normal: [held]}], phase: [{normal: [growth]}]}
+"""
+
+
+def test_a_text_without_names_says_any_word_and_one_with_names_only_these(tmp_path: Path) -> None:
+    text = REACTOR.replace("profiles:", f"{TEXTS}profiles:").replace(
+        'ph: {node: "s=T.pH", unit: pH}',
+        'operating_state: {node: "s=T.S"}\n'
+        '      phase: {node: "s=T.P", names: {0: growth, 1: rest}}',
+    )
+    text = text.replace("kind: bioreactor", "kind: bioreactor\n    limits: run")
+    assert problems(tmp_path, text) == []
+    assert problems(tmp_path, text.replace("[growth]", "[grwth]")) == [
+        "4:68: limits.run.phase.0.normal.0: there is no state 'grwth'; did you mean 'growth'?"
+    ]
+
+
+def test_states_without_names_cannot_be_named(tmp_path: Path) -> None:
+    text = spoilt("profiles:", "kinds: {incubator: {lamp: {type: state}}}\nprofiles:")
+    text = text.replace("    co2: [{low", "    lamp: [{off_normal: [dark]}]\n    co2: [{low")
+    text = text.replace("channels: {door", "channels: {lamp: {coil: 1}, door")
+    assert problems(tmp_path, text) == [
+        (
+            "10:25: limits.warm.lamp.0.off_normal: "
+            "its states have no names; give it names of 0 and of 1"
+        )
+    ]

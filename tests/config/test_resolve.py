@@ -8,7 +8,7 @@ from config import shipped
 from config.catalogue import CATALOGUE
 from config.channels import faults
 from config.plant import Channel, ChannelType, Encoding, Grouping, Plant, Register, Table
-from config.rules import High, Low, Priority, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Priority, Stale, Unreadable
 from tests.config.site_text import GOOD, REACTOR, loaded, problems, spoilt
 
 SECOND = 10**9
@@ -174,6 +174,52 @@ def test_the_site_s_defaults_and_the_place_itself_change_what_is_on_by_default(
     assert [type(rule) for rule in channel(plant, "temperature").rules] == [High, Low]
     assert plant.sources[0].silent.priority is Priority.CRITICAL
     assert plant.line_silent["bus-1"].on_delay == 5 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("written", "off_normal", "normal"),
+    [
+        ("off_normal: [open]", (True,), ()),
+        ("normal: [closed]", (), (False,)),
+        ("off_normal: [closed]", (False,), ()),
+    ],
+)
+@pytest.mark.parametrize("names", ["{0: closed, 1: open}", "{0: open, 1: closed}"])
+def test_the_states_of_a_rule_are_true_and_false_whichever_way_the_contact_is_wired(
+    tmp_path: Path, written: str, off_normal: tuple[bool, ...], normal: tuple[bool, ...], names: str
+) -> None:
+    text = spoilt("    co2: [{low", f"    door: [{{name: ajar, {written}}}]\n    co2: [{{low")
+    rule, _ = channel(loaded(tmp_path, text.replace("{0: closed, 1: open}", names)), "door").rules
+    assert rule == OffNormal(name="ajar", off_normal=off_normal, normal=normal)
+    assert type(rule) is OffNormal
+
+
+def test_a_rule_means_the_states_of_its_own_channel(tmp_path: Path) -> None:
+    """One limit set, and two kinds that have a channel of one name."""
+    text = spoilt(
+        "profiles:", "kinds:\n  other: {door: {type: state, names: {0: open, 1: x}}}\nprofiles:"
+    )
+    text = text.replace("limits: warm", "limits: doors").replace(
+        "limits:\n  warm:", "limits:\n  doors: {door: [{off_normal: [open]}]}\n  warm:"
+    )
+    text += (
+        "  - {name: other-1, kind: other, area: lab, limits: doors, "
+        "sources: [{line: bus-1, unit: 9, channels: {door: {coil: 1}}}]}\n"
+    )
+    doors = [
+        each.rules[0]
+        for source in loaded(tmp_path, text).sources
+        for each in source.channels
+        if each.name == "door"
+    ]
+    assert doors == [OffNormal(off_normal=(True,)), OffNormal(off_normal=(False,))]
+
+
+def test_the_states_of_a_text_are_its_words(tmp_path: Path) -> None:
+    text = spoilt('ph: {node: "s=T.pH", unit: pH}', 'phase: {node: "s=T.P"}', REACTOR)
+    text = spoilt("profiles:", "limits: {run: {phase: [{normal: [growth]}]}}\nprofiles:", text)
+    text = spoilt("kind: bioreactor", "kind: bioreactor\n    limits: run", text)
+    assert channel(loaded(tmp_path, text), "phase").rules[0] == OffNormal(normal=("growth",))
 
 
 def test_a_gateway_has_only_what_its_lines_reach(tmp_path: Path) -> None:

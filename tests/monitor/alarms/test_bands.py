@@ -6,18 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import High, Low, Rule, Unreadable
+from config.rules import High, Low, OffNormal, Rule, Unreadable
 from drivers.reading import Quality
 from monitor.alarms import engine
-from monitor.alarms.bands import EVERYWHERE, Band, band, narrower, restless
+from monitor.alarms.bands import (
+    ANYTHING,
+    EVERYWHERE,
+    NOWHERE,
+    Band,
+    Words,
+    band,
+    narrower,
+    restless,
+    words,
+)
 from monitor.alarms.facts import NORMAL, Alarm, Observation, Shelve
 from tests.monitor.alarms.small_plant import MINUTE, minute
 
 HIGH = High(name="high", limit=37.5, deadband=0.5)
 LOW = Low(name="low", limit=4.5, deadband=0.5)
+OPEN, SHUT = OffNormal(off_normal=(True,)), OffNormal(normal=(True,))
+HELD, RUNNING = OffNormal(off_normal=("held", "done")), OffNormal(normal=("running",))
 
 
-def read(rule: Rule, *values: float) -> Alarm:
+def read(rule: Rule, *values: float | str) -> Alarm:
     alarm = NORMAL
     for minutes, value in enumerate(values):
         alarm = engine.step(rule, alarm, Observation(value, Quality.GOOD), minute(minutes))
@@ -33,6 +45,11 @@ def read(rule: Rule, *values: float) -> Alarm:
         (LOW, NORMAL, (4.5, inf)),
         (LOW, read(LOW, 4.0, 3.0, 4.2), (3.0, 5.0)),
         (Unreadable(), NORMAL, (-inf, inf)),
+        (OPEN, NORMAL, (False, False)),
+        (OPEN, read(OPEN, True), (True, True)),
+        (SHUT, NORMAL, (True, True)),
+        (SHUT, read(SHUT, False), (False, False)),
+        (OffNormal(off_normal=(True, False)), NORMAL, NOWHERE),
     ],
 )
 def test_band(rule: Rule, alarm: Alarm, expected: Band) -> None:
@@ -76,3 +93,47 @@ def test_inside_its_band_a_steady_alarm_stays_as_it_is(
     if not restless(rule, alarm) and low <= value <= high:
         now = minute(len(before))
         assert engine.step(rule, alarm, Observation(value, Quality.GOOD), now) is alarm
+
+
+WORDS = st.sampled_from(["held", "done", "running", "idle"])
+STEPS = {"on_delay": 0, "off_delay": 0}, {"on_delay": 2 * MINUTE, "off_delay": 2 * MINUTE}
+
+
+@pytest.mark.parametrize("delays", STEPS)
+@pytest.mark.parametrize("rule", [HELD, RUNNING])
+@given(before=st.lists(WORDS, max_size=8), word=WORDS)
+def test_at_its_words_a_steady_alarm_stays_as_it_is(
+    rule: OffNormal, delays: dict[str, int], before: list[str], word: str
+) -> None:
+    rule = rule.model_copy(update=delays)
+    alarm = read(rule, *before)
+    if not restless(rule, alarm):
+        after = engine.step(rule, alarm, Observation(word, Quality.GOOD), minute(len(before)))
+        assert (after is alarm) is words(rule, alarm).has(word)
+
+
+@pytest.mark.parametrize("delays", STEPS)
+@pytest.mark.parametrize("rule", [OPEN, SHUT])
+@given(before=st.lists(st.booleans(), max_size=8), state=st.booleans())
+def test_in_its_band_a_state_stays_as_it_is(
+    rule: OffNormal, delays: dict[str, int], before: list[bool], state: bool
+) -> None:
+    rule = rule.model_copy(update=delays)
+    alarm = read(rule, *before)
+    low, high = band(rule, alarm)
+    if not restless(rule, alarm):
+        after = engine.step(rule, alarm, Observation(state, Quality.GOOD), minute(len(before)))
+        assert (after is alarm) is (low <= state <= high)
+
+
+SETS = st.builds(Words, st.frozensets(WORDS), st.booleans())
+
+
+@given(SETS, SETS, WORDS)
+def test_words_within_others_are_in_both(one: Words, other: Words, word: str) -> None:
+    assert one.within(other).has(word) is (one.has(word) and other.has(word))
+
+
+def test_a_rule_without_states_says_nothing_of_words() -> None:
+    assert words(Unreadable(), NORMAL) == ANYTHING
+    assert ANYTHING.has("anything")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import High, Low, Rule, Silent, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
 from drivers.reading import Quality, Reason
 from monitor.alarms import engine
 from monitor.alarms.facts import (
@@ -32,6 +32,9 @@ LOW = Low(name="low", limit=4.5, deadband=0.2)
 UNREADABLE = Unreadable(on_delay=3 * MINUTE)
 STALE = Stale(on_delay=3 * MINUTE)
 SILENT = Silent(name="silent", on_delay=3 * MINUTE)
+DOOR = OffNormal(name="open", off_normal=(True,))
+HELD = OffNormal(off_normal=("held", "aborted"), on_delay=5 * MINUTE, off_delay=3 * MINUTE)
+RUNNING = OffNormal(normal=("running", "ready"))
 
 ACK, RESET, UNSHELVE = Acknowledge(), Reset(), Unshelve()
 TIME = Elapsed()
@@ -39,6 +42,11 @@ TIME = Elapsed()
 
 def shelve(minutes: int) -> Shelve:
     return Shelve(minutes * MINUTE)
+
+
+def says(state: bool | str | None, quality: Quality = Quality.GOOD) -> Observation:
+    """A state; None is one that could not be had."""
+    return Observation(state, quality if state is not None else Quality.BAD)
 
 
 def co2(value: float | None) -> Observation:
@@ -194,6 +202,83 @@ STORIES: dict[str, tuple[Rule, Story]] = {
     "a value that is not proven to be of now is no value": (
         HIGH,
         [(0, unproven(7), None), (1, co2(7), "raised"), (2, unproven(5), None)],
+    ),
+    "a door opens and is closed": (
+        DOOR,
+        [
+            (0, says(False), None),
+            (1, says(True), "raised"),
+            (2, ACK, "acknowledged"),
+            (3, says(True), None),
+            (4, says(False), "cleared"),
+        ],
+    ),
+    "one off-normal state after another is one occurrence": (
+        HELD,
+        [
+            (0, says("held"), None),
+            (4, says("aborted"), None),
+            (5, says("held"), "raised"),
+            (6, says("aborted"), None),
+            (7, says("running"), None),
+            (9, says("held"), None),
+            (10, says("running"), None),
+            (13, says("running"), "returned"),
+        ],
+    ),
+    "a normal state resets the on-delay of an off-normal one": (
+        HELD,
+        [(0, says("held"), None), (4, says("idle"), None), (5, says("held"), None)],
+    ),
+    "an on-delay of a state counts on while nothing can be read": (
+        HELD,
+        [(0, says("held"), None), (1, says(None), None), (6, says("held"), "raised")],
+    ),
+    "a state that cannot be read restarts an off-delay and clears nothing": (
+        HELD,
+        [
+            (0, says("held"), None),
+            (5, says("held"), "raised"),
+            (6, says("running"), None),
+            (8, says(None), None),
+            (99, says(None), None),
+            (100, says("running"), None),
+            (103, says("running"), "returned"),
+        ],
+    ),
+    "everything but what is normal is off-normal": (
+        RUNNING,
+        [
+            (0, says("ready"), None),
+            (1, says("a word of tomorrow"), "raised"),
+            (2, says("running"), "returned"),
+            (3, says(""), "raised_again"),
+        ],
+    ),
+    "an uncertain state may raise and never clears": (
+        DOOR,
+        [
+            (0, says(True, Quality.UNCERTAIN), "raised"),
+            (1, says(False, Quality.UNCERTAIN), None),
+            (2, says(False), "returned"),
+        ],
+    ),
+    "a repeated old state is no state": (
+        DOOR,
+        [
+            (0, Observation(True, Quality.GOOD, Reason.LAST_USABLE), None),
+            (1, Observation(True, Quality.UNCERTAIN, Reason.NOT_PROVEN), None),
+            (2, says(True), "raised"),
+        ],
+    ),
+    "a latching door waits for its reset": (
+        DOOR.model_copy(update={"latching": True}),
+        [
+            (0, says(True), "raised"),
+            (1, says(False), "returned"),
+            (2, ACK, "acknowledged"),
+            (3, RESET, "reset"),
+        ],
     ),
     "not a number is no value": (
         HIGH,
@@ -494,6 +579,25 @@ def test_the_condition_is_older_than_the_scan_that_decided() -> None:
         alarm, _ = tell(SLOW, alarm, stimulus, minutes)
     assert (alarm.condition_start, alarm.alarm_time) == (minute(1), minute(6))
     assert (alarm.value, alarm.peak, alarm.peak_at) == (7, 8, minute(3).at)
+
+
+def test_the_value_of_an_off_normal_alarm_is_the_state_that_raised_it_and_no_peak() -> None:
+    alarm = NORMAL
+    for minutes, state in [(0, "held"), (4, "aborted"), (5, "held"), (6, "aborted")]:
+        alarm, _ = tell(HELD, alarm, says(state), minutes)
+    assert (alarm.value, alarm.peak, alarm.peak_at) == ("held", None, None)
+    assert (alarm.condition_start, alarm.alarm_time) == (minute(0), minute(5))
+
+
+@pytest.mark.parametrize(("rule", "state"), [(HELD, "aborted"), (DOOR, True)])
+def test_a_state_that_falls_due_on_anothers_word_is_still_told(
+    rule: OffNormal, state: bool | str
+) -> None:
+    slow = rule.model_copy(update={"on_delay": 5 * MINUTE})
+    pending, _ = tell(slow, NORMAL, says(state), 0)
+    raised, events = tell(slow, pending, TIME, 5)
+    assert [event.change.value for event in events] == ["raised"]
+    assert raised.value == state
 
 
 def test_what_is_pending_leaves_the_last_occurrence_as_it_was() -> None:

@@ -21,7 +21,14 @@ ALARMS = st.builds(
     Alarm,
     condition=st.booleans(),
     pending=st.none()
-    | st.builds(Pending, MOMENTS, st.none() | REALS, st.none() | st.integers(), st.booleans()),
+    | st.builds(
+        Pending,
+        MOMENTS,
+        st.none() | REALS,
+        st.none() | st.integers(),
+        st.booleans(),
+        st.none() | st.booleans() | st.text(),
+    ),
     condition_start=st.none() | MOMENTS,
     inside_since=st.none() | MOMENTS,
     active=st.booleans(),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.rules import High, Low, Priority, Rule, Silent, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Priority, Rule, Silent, Stale, Unreadable
 from monitor.alarms.watch import rule_of, rule_text, watch
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
 
@@ -40,6 +40,8 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
     [
         High(name="high", limit=37.5, deadband=0.1, on_delay=SECOND, priority=Priority.CRITICAL),
         Low(name="low", limit=-80.0, latching=True, response="Fill up the nitrogen"),
+        OffNormal(name="open", off_normal=(True,)),
+        OffNormal(normal=("running", "true"), on_delay=SECOND),
         Unreadable(on_delay=60 * SECOND),
         Stale(),
         Silent(name="silent"),
