@@ -261,7 +261,7 @@ FAULTS = {
         [
             "10:19: limits.warm.door.0.high: a state has no high limit",
             (
-                "10:28: limits.warm.door.0.off_normal: "
+                "10:22: limits.warm.door.0.off_normal: "
                 "'off_normal' does not go with the other keys here"
             ),
         ],

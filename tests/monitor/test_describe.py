@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from config.rules import High, Priority, Silent
+from config.rules import High, OffNormal, Priority, Silent, Unreadable
 from drivers.reading import Moment
 from monitor.alarms.facts import Alarm, AlarmEvent, Change, State
 from monitor.alarms.watch import watch
 from monitor.describe import Describer, Told, standing_part
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage
-from tests.monitor.alarms.small_plant import SECOND, channel, moment, plant, source
+from tests.monitor.alarms.small_plant import SECOND, channel, door, moment, plant, source
 
 RULE = High(name="high-high", limit=6.0, priority=Priority.CRITICAL, response="Move the culture")
 PLANT = replace(
@@ -168,6 +168,22 @@ def test_an_alarm_of_the_gateway_is_of_no_area() -> None:
     said = (message.equipment, message.channel, message.rule, message.area, message.limit)
     assert said == ("gateway", "_", "sink-mqtt", "", None)
     assert message.response == "Wait"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(True, "open"), (False, "closed"), ("held", "held"), (None, None)]
+)
+@pytest.mark.parametrize("rule", [OffNormal(off_normal=(True,)), Unreadable()])
+def test_a_state_is_told_by_its_name(
+    rule: OffNormal | Unreadable, value: bool | str | None, said: str | None
+) -> None:
+    doors = plant(source(0, "incubator-7", "probe", "bus", [door(rule)]))
+    name = f"incubator-7/door/{rule.name}"
+    event = AlarmEvent(
+        name, Change.RAISED, State.NORMAL, State.UNACKNOWLEDGED, moment(0), Alarm(value=value)
+    )
+    message = Describer(doors, "s1").event(watch(doors, {})[name], event, Told(1))
+    assert (message.value, message.limit, message.peak) == (said, None, None)
 
 
 def test_what_stands_is_the_event_without_what_happened() -> None:

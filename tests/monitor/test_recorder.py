@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from config.plant import Plant
+from config.plant import ChannelType, Plant
+from config.rules import OffNormal
 from config.site import InfluxDb, Mqtt, StoreSettings
 from drivers.reading import Cause, Fault, Quality, Reason, Scan
 from monitor import recorder as recorder_module
@@ -16,7 +17,7 @@ from monitor.alarms.facts import Acknowledge, Refusal, State
 from monitor.messages import Actor, AlarmEventMessage, rfc3339
 from monitor.store import StoreError
 from monitor.store.verify import verify
-from tests.monitor.alarms.small_plant import SECOND, channel, lost, plant, source
+from tests.monitor.alarms.small_plant import SECOND, channel, door, lost, plant, source
 from tests.monitor.hand import (
     FILE,
     HIGH,
@@ -473,3 +474,37 @@ async def test_a_sink_that_is_away_is_told_after_a_minute(tmp_path: Path, hand: 
         await recorder.commit()
         assert [a.alarm for a in recorder.active()] == ["gateway/_/sink-mqtt"]
     assert [e["change"] for e in bodies(tmp_path, "alarm")] == ["raised", "returned"]
+
+
+async def test_states_that_are_not_normal_are_told_by_name_over_a_restart(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    """Single channels speak; the daemon is away while the delay of the door runs."""
+    ajar = OffNormal(name="ajar", off_normal=(True,), on_delay=60 * SECOND)
+    held = channel("mode", OffNormal(normal=("running",)), kind=ChannelType.TEXT)
+    states = replace(
+        plant(source(0, "incubator-7", "probe", "bus", [door(ajar), held])),
+        store=StoreSettings(tick=SECOND // 2),
+    )
+    async with recording(tmp_path, states) as recorder:
+        recorder.accept(Scan(0, *hand.now, (False, "running")))
+        hand.pass_(1)
+        recorder.accept(Scan(0, *hand.now, (True, None), spoke=frozenset({0})))
+        await recorder.commit()
+    hand.pass_(10)
+    async with recording(tmp_path, states) as recorder:
+        assert recorder.active() == []
+        recorder.accept(Scan(0, *hand.now, (True, "held")))
+        hand.pass_(50)
+        recorder.accept(Scan(0, *hand.now, (None, "held"), spoke=frozenset({1})))
+        await recorder.commit()
+        standing = {one.alarm: one.value for one in recorder.active()}
+        assert standing == {
+            "incubator-7/door/ajar": "open",
+            "incubator-7/mode/off-normal": "held",
+        }
+    told = [(one["alarm"], one["change"], one["value"]) for one in bodies(tmp_path, "alarm")]
+    assert told == [
+        ("incubator-7/mode/off-normal", "raised", "held"),
+        ("incubator-7/door/ajar", "raised", "open"),
+    ]

@@ -43,6 +43,12 @@ def channel(
     return Channel(name, kind, "%", register, rules, has_source_time=timed)
 
 
+def door(*rules: ChannelRule) -> Channel:
+    """Return a channel of two states, closed and open."""
+    register = Register(Table.INPUT, 0, Encoding.BIT)
+    return Channel("door", ChannelType.STATE, "", register, rules, {0: "closed", 1: "open"})
+
+
 def source(
     index: int,
     equipment: str,

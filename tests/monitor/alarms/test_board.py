@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import High, Low, Silent, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Silent, Stale, Unreadable
 from drivers.reading import Cause, Origin, Scan
 from monitor.alarms.board import NOTHING, Board
 from monitor.alarms.facts import (
@@ -24,6 +24,7 @@ from tests.monitor.alarms.small_plant import (
     DOUBTFUL,
     SECOND,
     channel,
+    door,
     lost,
     moment,
     plant,
@@ -445,6 +446,160 @@ def test_a_part_of_the_channels_is_judged_by_what_spoke(
     channels = [channel("temp", HIGH), channel("mode", kind=ChannelType.TEXT)]
     board = Board(plant(source(0, "inc", "probe", "bus", channels)), {})
     play(board, [(scan(0, *values, spoke=frozenset(spoke)), told)])
+
+
+# --- states
+
+AJAR = OffNormal(name="ajar", off_normal=(True,), on_delay=5 * SECOND)
+OPEN = OffNormal(name="open", off_normal=(True,))
+HELD = OffNormal(name="held", off_normal=("held", "aborted"))
+WRONG = OffNormal(normal=("running",), off_delay=3 * SECOND)
+STATES = plant(
+    source(
+        0,
+        "inc",
+        "probe",
+        "bus",
+        [channel("temp", HIGH), door(AJAR, OPEN), channel("mode", HELD, kind=ChannelType.TEXT)],
+    )
+)
+D, A, M = "inc/door/open", "inc/door/ajar", "inc/mode/held"
+
+
+def states(seconds: float, door: bool | None, mode: str | None) -> Scan:
+    return scan(seconds, 37.0, door, mode)
+
+
+def part(seconds: float, **said: float | str | None) -> Scan:
+    """Return a scan of those channels only that are named."""
+    names = ("temp", "door", "mode")
+    spoke = frozenset(names.index(name) for name in said)
+    return scan(seconds, *(said.get(name) for name in names), spoke=spoke)
+
+
+BOTH = [f"{D} raised -> unacknowledged", f"{M} raised -> unacknowledged"]
+
+STATE_STORIES: dict[str, Story] = {
+    "a door opens, stays so, and is closed": [
+        (states(0, False, "running"), []),
+        (states(1, True, "running"), [f"{D} raised -> unacknowledged"]),
+        (states(5, True, "running"), []),
+        (states(6, True, "running"), [f"{A} raised -> unacknowledged"]),
+        (ack(7, D), [f"{D} acknowledged -> acknowledged"]),
+        (states(8, False, "running"), [f"{A} returned -> returned", f"{D} cleared -> normal"]),
+        (states(9, False, "running"), []),
+    ],
+    "a word comes, another, and a normal one": [
+        (states(0, False, "running"), []),
+        (states(1, False, "held"), [f"{M} raised -> unacknowledged"]),
+        (states(2, False, "aborted"), []),
+        (states(3, False, "idle"), [f"{M} returned -> returned"]),
+        (states(4, False, "aborted"), [f"{M} raised_again -> unacknowledged"]),
+    ],
+    "no alarm speaks for the other of a channel": [
+        (
+            states(0, True, "held"),
+            [f"{D} raised -> unacknowledged", f"{M} raised -> unacknowledged"],
+        ),
+        (states(5, True, "held"), [f"{A} raised -> unacknowledged"]),
+    ],
+    "what cannot be read neither raises nor clears": [
+        (states(0, None, None), []),
+        (
+            states(1, True, "held"),
+            [f"{D} raised -> unacknowledged", f"{M} raised -> unacknowledged"],
+        ),
+        (states(2, None, None), []),
+        (states(9, True, "held"), [f"{A} raised -> unacknowledged"]),
+        (
+            states(10, False, "idle"),
+            [
+                f"{A} returned -> returned",
+                f"{D} returned -> returned",
+                f"{M} returned -> returned",
+            ],
+        ),
+    ],
+    "single channels speak, and a delay falls due on anothers word": [
+        (part(0, mode="running", door=False), []),
+        (part(1, door=True), [f"{D} raised -> unacknowledged"]),
+        (part(2, mode="running"), []),
+        (part(6, temp=37.0), [f"{A} raised -> unacknowledged"]),
+        (part(7, mode="held"), [f"{M} raised -> unacknowledged"]),
+        (part(8, mode="held", temp=37.1), []),
+        (part(9, mode="running"), [f"{M} returned -> returned"]),
+        (part(10, door=False), [f"{A} returned -> returned", f"{D} returned -> returned"]),
+    ],
+    "while the line is lost it speaks for a door that stood open": [
+        (states(0, True, "running"), [f"{D} raised -> unacknowledged"]),
+        (lost(1, Cause.LINE, 3), []),
+        (
+            lost(3, Cause.LINE, 3),
+            [f"{LINE} raised -> unacknowledged", f"{D} suppressed -> suppressed"],
+        ),
+        (
+            states(4, True, "running"),
+            [f"{LINE} returned -> returned", f"{D} unsuppressed -> unacknowledged"],
+        ),
+    ],
+    "a shelved door is told when its shelf is over and it still is open": [
+        (shelve(0, D, 5), [f"{D} shelved -> shelved"]),
+        (states(1, True, "running"), [f"{D} raised -> shelved"]),
+        (states(5, True, "running"), [f"{D} unshelved -> unacknowledged"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", STATE_STORIES.values(), ids=STATE_STORIES)
+def test_states(story: Story) -> None:
+    play(Board(STATES, {}), story)
+
+
+@pytest.mark.parametrize("story", STATE_STORIES.values(), ids=STATE_STORIES)
+def test_a_restart_at_any_step_tells_nothing_and_changes_nothing(story: Story) -> None:
+    facts: dict[str, Alarm] = {}
+    for step, told in story:
+        board = Board(STATES, facts)
+        assert board.reconcile(moment(0)) == ()
+        assert short(do(board, step)) == list(told), step
+        facts |= board.take_changed()
+
+
+def test_steady_states_cost_no_look() -> None:
+    board = Board(STATES, {})
+    assert board.observe(states(0, False, "running")) is NOTHING
+    assert board.observe(states(1, False, "idle")) is NOTHING
+    board.observe(states(2, True, "held"))
+    board.observe(states(9, True, "held"))
+    assert board.observe(states(10, True, "aborted")) is NOTHING
+    assert board.observe(part(11, mode="held")) is NOTHING
+
+
+def test_time_in_which_nobody_looked_restarts_the_off_delay_of_a_text() -> None:
+    """The word is the same before and after, and yet it has to be heard."""
+    board = Board(
+        plant(source(0, "inc", "probe", "bus", [channel("mode", WRONG, kind=ChannelType.TEXT)])), {}
+    )
+    play(board, [(scan(0, "held"), ["inc/mode/off-normal raised -> unacknowledged"])])
+    play(board, [(scan(1, "running"), [])])
+    assert board.missed("inc", moment(60)) == ()
+    play(
+        board,
+        [
+            (scan(61, "running"), []),
+            (scan(63, "running"), []),
+            (scan(64, "running"), ["inc/mode/off-normal returned -> returned"]),
+        ],
+    )
+
+
+def test_a_door_goes_on_under_a_rule_that_became_its_contrary() -> None:
+    was = Board(plant(source(0, "inc", "probe", "bus", [door(OPEN)])), {})
+    was.observe(scan(0, True))
+    contrary = OPEN.model_copy(update={"off_normal": (False,)})
+    board = Board(plant(source(0, "inc", "probe", "bus", [door(contrary)])), was.take_changed())
+    assert short(board.reconcile(moment(9))) == [f"{D} changed -> unacknowledged"]
+    assert short(board.observe(scan(10, True))) == [f"{D} returned -> returned"]
 
 
 # --- acts

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from config.plant import ChannelType
-from config.rules import High, Low, Rule, Silent, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
 from drivers.reading import Cause, Fault, Moment, Quality, Reason, Scan, Value
 from monitor.alarms import snapshot
+from monitor.alarms.bands import Words
 from monitor.alarms.board import _CAUSES, Board
 from monitor.alarms.facts import (
     Acknowledge,
@@ -27,7 +28,7 @@ from monitor.alarms.facts import (
     State,
     Unshelve,
 )
-from tests.monitor.alarms.small_plant import NOON, SECOND, channel, plant, source
+from tests.monitor.alarms.small_plant import NOON, SECOND, channel, door, plant, source
 
 S = SECOND
 HIGH = High(name="high", limit=37.5, deadband=0.5, on_delay=2 * S, off_delay=3 * S)
@@ -35,6 +36,10 @@ WORSE = High(name="high-high", limit=39.0, deadband=0.5, latching=True)
 LOW = Low(name="low", limit=36.0, deadband=0.5, on_delay=1 * S)
 QUICK = High(name="high", limit=37.5)
 UNREADABLE = Unreadable(on_delay=2 * S)
+OPEN = OffNormal(name="open", off_normal=(True,), latching=True)
+AJAR = OffNormal(name="ajar", normal=(False,), on_delay=2 * S)
+HELD = OffNormal(name="held", off_normal=("held", "aborted"), off_delay=2 * S)
+WRONG = OffNormal(name="wrong", normal=("heat", "idle"), on_delay=1 * S)
 
 PLANT = plant(
     source(
@@ -44,7 +49,8 @@ PLANT = plant(
         "bus",
         [
             channel("temp", HIGH, WORSE, LOW, UNREADABLE),
-            channel("mode", UNREADABLE, kind=ChannelType.TEXT),
+            channel("mode", UNREADABLE, HELD, WRONG, kind=ChannelType.TEXT),
+            door(OPEN, AJAR),
         ],
         Silent(name="silent-probe", on_delay=2 * S),
     ),
@@ -61,7 +67,8 @@ RULES: list[list[list[tuple[str, Rule]]]] = [
             ("inc/temp/low", LOW),
             ("inc/temp/unreadable", UNREADABLE),
         ],
-        [("inc/mode/unreadable", UNREADABLE)],
+        [("inc/mode/unreadable", UNREADABLE), ("inc/mode/held", HELD), ("inc/mode/wrong", WRONG)],
+        [("inc/door/open", OPEN), ("inc/door/ajar", AJAR)],
     ],
     [[("rea/temp/high", QUICK), ("rea/temp/unreadable", UNREADABLE)]],
 ]
@@ -245,6 +252,8 @@ def verdict(rule: Rule, said: Said) -> str:
     how, value = said
     if isinstance(rule, Unreadable):
         return "beyond" if how == BAD else "clear"
+    if isinstance(rule, OffNormal):
+        return of_state(rule, how, value)
     assert isinstance(rule, High | Low)
     if how == BAD or isinstance(value, str):
         return "unknown"
@@ -254,6 +263,14 @@ def verdict(rule: Rule, said: Said) -> str:
     if how == UNSURE:
         return "unknown"
     return "clear" if side * value < side * rule.limit - rule.deadband else "within"
+
+
+def of_state(rule: OffNormal, how: str, value: float | str) -> str:
+    if how == BAD:
+        return "unknown"
+    if value in rule.off_normal or (rule.normal and value not in rule.normal):
+        return "beyond"
+    return "unknown" if how == UNSURE else "clear"
 
 
 def told_by(events: Sequence[AlarmEvent]) -> list[Told]:
@@ -267,7 +284,10 @@ SAID: st.SearchStrategy[Said] = st.tuples(
     st.sampled_from([GOOD, GOOD, GOOD, UNSURE, BAD]), TEMPERATURES
 )
 MODES: st.SearchStrategy[Said] = st.tuples(
-    st.sampled_from([GOOD, BAD]), st.sampled_from(["heat", "idle"])
+    st.sampled_from([GOOD, GOOD, UNSURE, BAD]), st.sampled_from(["heat", "idle", "held", "aborted"])
+)
+DOORS: st.SearchStrategy[Said] = st.tuples(
+    st.sampled_from([GOOD, GOOD, UNSURE, BAD]), st.booleans()
 )
 CAUSES = st.sampled_from([Cause.SOURCE, Cause.LINE, Cause.UNKNOWN])
 FAULTS = {
@@ -326,15 +346,15 @@ class BoardMachine(RuleBasedStateMachine):
         expected = self.model.scan(scan.source, scan.cause, said, self.now)
         self.check(self.board.observe(scan), expected)
 
-    @rule(seconds=st.integers(1, 3), temp=SAID, mode=MODES)
-    def incubator_speaks(self, seconds: int, temp: Said, mode: Said) -> None:
+    @rule(seconds=st.integers(1, 3), temp=SAID, mode=MODES, door=DOORS)
+    def incubator_speaks(self, seconds: int, temp: Said, mode: Said, door: Said) -> None:
         self.now += seconds
-        self.observe(scan_of(0, self.moment, [temp, mode]), [temp, mode])
+        self.observe(scan_of(0, self.moment, [temp, mode, door]), [temp, mode, door])
 
     @rule(temps=st.lists(TEMPERATURES, min_size=1, max_size=6))
     def incubator_is_well(self, temps: list[float]) -> None:
         for temp in temps:
-            self.incubator_speaks(1, (GOOD, temp), (GOOD, "heat"))
+            self.incubator_speaks(1, (GOOD, temp), (GOOD, "heat"), (GOOD, False))
 
     @rule(temp=SAID)
     def bioreactor_speaks(self, temp: Said) -> None:
@@ -344,12 +364,17 @@ class BoardMachine(RuleBasedStateMachine):
     @rule(temp=SAID, seconds=st.integers(0, 1))
     def temperature_changes(self, temp: Said, seconds: int) -> None:
         self.now += seconds
-        self.observe(scan_of(0, self.moment, [temp, None]), [temp, None])
+        self.observe(scan_of(0, self.moment, [temp, None, None]), [temp, None, None])
 
     @rule(mode=MODES, seconds=st.integers(0, 2))
     def mode_changes(self, mode: Said, seconds: int) -> None:
         self.now += seconds
-        self.observe(scan_of(0, self.moment, [None, mode]), [None, mode])
+        self.observe(scan_of(0, self.moment, [None, mode, None]), [None, mode, None])
+
+    @rule(door=DOORS, seconds=st.integers(0, 2))
+    def door_moves(self, door: Said, seconds: int) -> None:
+        self.now += seconds
+        self.observe(scan_of(0, self.moment, [None, None, door]), [None, None, door])
 
     @rule(unit=st.integers(0, 1), cause=CAUSES, scans=st.integers(1, 4))
     def unit_is_lost(self, unit: int, cause: Cause, scans: int) -> None:
@@ -412,16 +437,17 @@ TIMED = plant(
         "bus",
         [
             channel("temp", HIGH, WORSE, LOW, UNREADABLE, STALE, timed=True),
-            channel("mode", UNREADABLE, STALE, kind=ChannelType.TEXT, timed=True),
+            channel("mode", UNREADABLE, STALE, HELD, WRONG, kind=ChannelType.TEXT, timed=True),
             channel("co2", QUICK),
+            door(OPEN, AJAR),
         ],
     )
 )
-ROW = st.tuples(SAID, MODES, SAID, st.integers(1, 3), st.booleans())
+ROW = st.tuples(SAID, MODES, SAID, DOORS, st.integers(1, 3), st.booleans())
 OUTAGE = st.sampled_from(
     [Cause.NONE, Cause.NONE, Cause.NONE, Cause.SOURCE, Cause.LINE, Cause.UNKNOWN]
 )
-STEADY = ((GOOD, 37.0), (GOOD, "heat"), (GOOD, 37.0), 1, False)
+STEADY = ((GOOD, 37.0), (GOOD, "heat"), (GOOD, 37.0), (GOOD, False), 1, False)
 
 
 def without_bands(board: Board) -> Board:
@@ -429,20 +455,21 @@ def without_bands(board: Board) -> Board:
     for one in board._sources:
         one.restless |= {*range(len(one.channels)), *_CAUSES}
         one.lowest, one.highest = [inf] * len(one.levels), [-inf] * len(one.levels)
+        one.words = dict.fromkeys(one.words, Words(but=False))
     return board
 
 
 @given(st.lists(st.tuples(ROW | st.just(STEADY), OUTAGE, st.integers(1, 2)), max_size=60))
 def test_the_fast_path_tells_what_looking_at_everything_tells(
-    story: list[tuple[tuple[Said, Said, Said, int, bool], Cause, int]],
+    story: list[tuple[tuple[Said, Said, Said, Said, int, bool], Cause, int]],
 ) -> None:
     fast, slow, at = Board(TIMED, {}), Board(TIMED, {}), 0
-    for (temp, mode, co2, time, partial), cause, seconds in story:
+    for (temp, mode, co2, opened, time, partial), cause, seconds in story:
         at += seconds
         now = Moment(NOON + at * S, at * S)
-        scan = scan_of(0, now, [temp, None if partial else mode, co2])
+        scan = scan_of(0, now, [temp, None if partial else mode, co2, opened])
         scan = scan._replace(source_times={0: time} if partial else {0: time, 1: time + 1})
         if cause is not Cause.NONE:
-            scan = lost_scan(0, now, cause, 3)
+            scan = lost_scan(0, now, cause, 4)
         assert fast.observe(scan) == without_bands(slow).observe(scan)
         assert [fast.alarm(n) for n in fast.watched] == [slow.alarm(n) for n in slow.watched]
