@@ -72,7 +72,7 @@ class OffNormal(_Rule):
     normal: tuple[bool | str, ...] = ()
 
     def is_off(self, state: float | str) -> bool:
-        """Whether ``state`` is one that the rule speaks of."""
+        """Whether ``state`` is off-normal."""
         return state in self.off_normal if self.off_normal else state not in self.normal
 
 

@@ -204,7 +204,7 @@ def alarm_event(event: Event) -> bytes:
         **{name: _flag(body.get(name)) for name in _ALARM_FLAGS},
         **{name: _number(body.get(name)) for name in ("limit", "peak")},
         "value": _number(value) if is_number else None,
-        "value_text": None if is_number or value is None else _text(str(value)),
+        "value_text": None if is_number or value is None else _text(str(value)[:LONGEST_TEXT]),
     }
     return _line("alarm_event", tags, fields, event.ms)
 

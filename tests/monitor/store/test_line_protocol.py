@@ -282,6 +282,7 @@ def test_a_transition_is_a_point() -> None:
         (37, {"value": 37.0}),
         (True, {"value_text": "True"}),
         ("open", {"value_text": "open"}),
+        ("x" * 70_000, {"value_text": "x" * 60_000}),
         (None, {}),
     ],
 )
