@@ -70,6 +70,15 @@ def test_a_timer_or_a_gate_is_looked_at_on_every_scan() -> None:
     assert restless(HIGH, engine.gate(read(HIGH, 38.0), "cause", ""))
 
 
+@pytest.mark.parametrize(
+    ("rule", "state"), [(OPEN, True), (SHUT, False), (HELD, "held"), (RUNNING, "held")]
+)
+def test_an_alarm_that_stands_on_a_state_waits_for_nothing(rule: Rule, state: bool | str) -> None:
+    alarm = read(rule, state)
+    assert alarm.active
+    assert not restless(rule, alarm)
+
+
 VALUES = st.sampled_from([3.0, 4.0, 4.5, 4.9, 5.0, 5.1, 36.9, 37.0, 37.1, 37.5, 37.6, 40.0])
 RULES = st.sampled_from(
     [

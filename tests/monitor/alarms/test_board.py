@@ -565,14 +565,16 @@ def test_a_restart_at_any_step_tells_nothing_and_changes_nothing(story: Story) -
         facts |= board.take_changed()
 
 
-def test_steady_states_cost_no_look() -> None:
-    board = Board(STATES, {})
-    assert board.observe(states(0, False, "running")) is NOTHING
-    assert board.observe(states(1, False, "idle")) is NOTHING
-    board.observe(states(2, True, "held"))
-    board.observe(states(9, True, "held"))
-    assert board.observe(states(10, True, "aborted")) is NOTHING
-    assert board.observe(part(11, mode="held")) is NOTHING
+def test_steady_states_cost_no_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    normal, raised = Board(STATES, {}), Board(STATES, {})
+    raised.observe(states(0, True, "held"))
+    raised.observe(states(9, True, "held"))
+    monkeypatch.setattr(Board, "_judge", None)  # Whoever is looked at now fails.
+    assert normal.observe(states(10, False, "running")) is NOTHING
+    assert normal.observe(states(11, False, "idle")) is NOTHING
+    assert normal.observe(part(12, mode="running")) is NOTHING
+    assert raised.observe(states(10, True, "aborted")) is NOTHING
+    assert raised.observe(part(11, mode="held")) is NOTHING
 
 
 def test_time_in_which_nobody_looked_restarts_the_off_delay_of_a_text() -> None:
