@@ -15,7 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from config.plant import Plant
 from drivers.reading import Moment, Quality, Scan
@@ -31,6 +31,8 @@ from monitor.store import Event, Store, StoreError, Template, Tick, line_protoco
 from monitor.troubles import gateway_rules
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 MILLISECOND = 10**6
 GROUP = 100
@@ -367,14 +369,21 @@ def _over(before: Scan | None, scan: Scan) -> Scan | None:
     spoke, values = scan.spoke, list(before.values)
     for channel in spoke:
         values[channel] = scan.values[channel]
-    held = {channel: fault for channel, fault in before.faults.items() if channel not in spoke}
-    times = {channel: at for channel, at in before.source_times.items() if channel not in spoke}
     return scan._replace(
         values=tuple(values),
-        faults=held | dict(scan.faults),
-        source_times=times | dict(scan.source_times),
+        faults=_laid_over(before.faults, scan.faults, spoke),
+        source_times=_laid_over(before.source_times, scan.source_times, spoke),
         spoke=None,
     )
+
+
+def _laid_over(
+    before: Mapping[int, _T], now: Mapping[int, _T], spoke: frozenset[int]
+) -> Mapping[int, _T]:
+    """What is known by channel, when those that spoke have ``now`` and nothing else."""
+    if len(now) == len(spoke) or not before:
+        return {**before, **now}
+    return {**{channel: one for channel, one in before.items() if channel not in spoke}, **now}
 
 
 class Before(NamedTuple):

@@ -122,7 +122,7 @@ def doubted(scan: Scan) -> Scan:
 class Item:
     """One channel as it is wanted of the server."""
 
-    __slots__ = ("channel", "decoder", "handle", "held", "name", "node")
+    __slots__ = ("channel", "decoder", "handle", "held", "name", "node", "spoke")
 
     def __init__(self, handle: int, held: Held, channel: int) -> None:
         self.handle = handle
@@ -133,6 +133,8 @@ class Item:
         self.node = held.source.channels[channel].node
         self.decoder = Decoder(held.source.channels[channel])
         self.name = f"{held.source.equipment}/{held.source.channels[channel].name}"
+        self.spoke = False
+        """Whether the server said anything of it since somebody last looked."""
 
     @property
     def has_value(self) -> bool:
@@ -141,6 +143,7 @@ class Item:
 
     def say(self, raw: object, status: int, time: datetime | None) -> None:
         """Hold what the server said when it was asked."""
+        self.spoke = True
         value, fault = self.decoder.decode(raw, status)
         self.held.take(self.channel, value, fault, instant(time))
 
@@ -173,6 +176,7 @@ def take(items: Sequence[Item], changes: Iterable[Change], now: Moment) -> Taken
         if not 0 <= handle < len(items):
             continue
         item = items[handle]
+        item.spoke = True
         held, channel = item.held, item.channel
         value, fault = item.decoder.decode(raw, status)
         moment = instant(time)

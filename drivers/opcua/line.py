@@ -441,7 +441,7 @@ class OpcUaLine:
         while True:
             everything = await self._pause(seconds)
             items = [item for item in self._items if item.handle not in self._refused]
-            items = items if everything else self._some(items)
+            items = items if everything else self._silent(items)
             state, statuses = await session.probe([self._places[i.handle] for i in items])
             why = None if state is None else DOUBTED.get(state)
             self._doubted = why is not None
@@ -464,11 +464,15 @@ class OpcUaLine:
         self._doubt.clear()
         return True
 
-    def _some(self, items: list[Item]) -> list[Item]:
-        """Return the next few of these, in turn."""
-        start = self._next_beat if self._next_beat < len(items) else 0
-        self._next_beat = start + SLICE
-        return items[start : start + SLICE]
+    def _silent(self, items: Sequence[Item]) -> list[Item]:
+        """Return the next few of these, in turn, that have not spoken since the last beat."""
+        silent = [item for item in items if not item.spoke]
+        for item in items:
+            item.spoke = False
+        silent.sort(key=lambda item: item.handle < self._next_beat)
+        few = silent[:SLICE]
+        self._next_beat = few[-1].handle + 1 if few else 0
+        return few
 
     # Telling
 

@@ -79,7 +79,6 @@ class OpcUaHost:
         """Reset every connection, forget every session, and refuse new ones."""
         if not self._plugged:
             return
-        self._plugged = False
         inner = self._server.iserver
         # A session without subscriptions ends with its connection.
         await inner.subscription_service.delete_subscriptions(
@@ -91,6 +90,7 @@ class OpcUaHost:
         await asyncio.sleep(0)  # Their ends are told in the next round, and waited for by stop().
         if self._server.bserver is not None:
             await self._server.bserver.stop()
+        self._plugged = False  # Only now is everybody refused.
 
     async def close(self) -> None:
         """Leave the network for good, and give the port back."""

@@ -167,6 +167,23 @@ async def test_what_begins_to_be_polled_waits_for_the_next_reading(tmp_path: Pat
             assert not line.losses
 
 
+def test_only_who_is_silent_is_looked_for_and_each_in_turn(tmp_path: Path) -> None:
+    wide = source([channel(Node(f"s={number}")) for number in range(250)])
+    line = Held(settings("opc.tcp://127.0.0.1:4840"), tmp_path, wide).line
+    items = line._items
+
+    def asked() -> list[int]:
+        return [item.handle for item in line._silent(items)]
+
+    assert [len(asked()) for _ in range(3)] == [100, 100, 100]
+    assert asked()[:2] == [50, 51], "after two hundred and fifty it begins anew"
+    for item in items[150:200]:
+        item.say(7.0, 0, None)
+    assert asked() == [*range(200, 250), *range(50)], "those have just spoken"
+    assert asked()[0] == 50
+    assert {*asked(), *asked()} >= {*range(150, 200)}, "and then were silent"
+
+
 async def test_the_values_of_a_server_that_does_not_run_well_are_uncertain(
     server: OpcUaServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
