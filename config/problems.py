@@ -54,3 +54,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def spell_path(path: Path) -> str:
     """Write ``path`` as people do: ``lines.0.modbus.port``."""
     return ".".join(map(str, path))
+
+
+def plain(text: str) -> str:
+    """Return the text without anything that a terminal obeys: controls, escapes, bidi marks.
+
+    For words that a person or a device has put in: they may not forge a line of a log either.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

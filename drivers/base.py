@@ -8,6 +8,7 @@ scan (``Fault``), a silent unit is a scan whose ``cause`` is the source, and a d
 from collections.abc import Callable
 from typing import Protocol
 
+from config.problems import plain
 from drivers.reading import Moment, Scan
 
 Clock = Callable[[], Moment]
@@ -17,18 +18,11 @@ Emit = Callable[[Scan], None]
 """Takes a scan down the line. It never raises and never waits."""
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with control characters escaped: a peer puts words into it."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 class LineLost(Exception):  # noqa: N818 - it is an event of the plant, not a mistake in a program
     """The connection could not be made, or is gone; the text says why. Try again later."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(printable(text))
+        super().__init__(plain(text))
 
 
 class Line(Protocol):

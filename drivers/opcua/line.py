@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from config.lines import OpcUaLine as LineSettings
 from config.load import read_secret
 from config.plant import Source
-from config.problems import ConfigError
+from config.problems import ConfigError, plain
 from config.site import Secret
 from config.units import UNITS
-from drivers.base import Clock, Emit, LineLost, printable
+from drivers.base import Clock, Emit, LineLost
 from drivers.opcua.decode import BAD_NODE_ID_UNKNOWN, CODE, GONE, REFUSED
 from drivers.opcua.held import Change, Held, Item, Taken, doubted, items_of, take
 from drivers.opcua.identity import Identity, IdentityError, own
@@ -478,7 +478,7 @@ class OpcUaLine:
 
     def _say(self, matter: str, text: str) -> None:
         """Tell what has become of a matter, if that is news; empty when it is well."""
-        text = printable(text)
+        text = plain(text)
         before = self._told.get(matter, "")
         if text == before:
             return

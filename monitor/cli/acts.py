@@ -104,7 +104,7 @@ def _act(
 
 def _told(reply: "ActReply", act: str, *, as_json: bool) -> bool:
     """Say what came of an act; return whether it was refused."""
-    from monitor.cli.words import plain
+    from config.problems import plain
 
     refused = reply.result == "refused"
     if as_json:

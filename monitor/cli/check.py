@@ -27,8 +27,8 @@ def check(file: Path, as_json: bool) -> None:
     Exit 78 if anything is; a good file is summed up.
     """
     from config.load import load
-    from config.problems import ConfigError
-    from monitor.cli.words import plain, table
+    from config.problems import ConfigError, plain
+    from monitor.cli.words import table
 
     try:
         plant = load(file)

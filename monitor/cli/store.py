@@ -45,7 +45,7 @@ def verify(file: Path | None, head: str, as_json: bool, socket_path: Path) -> No
 
     Finds edits, deletions and reorderings; truncation with a head that was published before.
     """
-    from monitor.cli.words import plain
+    from config.problems import plain
     from monitor.store.errors import StoreError
     from monitor.store.verify import verify as gone_through
 
@@ -76,7 +76,7 @@ def dead_letters(file: Path | None, as_json: bool, socket_path: Path) -> None:
 
     A line is line protocol with times in milliseconds: mended, it can be written by hand.
     """
-    from monitor.cli.words import plain
+    from config.problems import plain
     from monitor.store.errors import StoreError
     from monitor.store.reader import Reader
 
@@ -101,8 +101,8 @@ def backup(name: str | None, as_json: bool, socket_path: Path) -> None:
     """Copy the store, while it is in use, into the folder backups beside it, under NAME."""
     from pydantic import ValidationError
 
+    from config.problems import plain
     from monitor.cli.client import ask_for
-    from monitor.cli.words import plain
     from monitor.operators.protocol import BackupMessage, BackupRequest
 
     named = name or time.strftime("cytowatch-%Y%m%dT%H%M%SZ.db", time.gmtime())

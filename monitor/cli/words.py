@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import click
 from pydantic import JsonValue, ValidationError
 
+from config.problems import plain
 from monitor.messages import AlarmEventMessage, AlarmMessage
 from monitor.operators.protocol import EventMessage, ValueMessage
 
@@ -20,13 +21,6 @@ PHASES = {"begin": "begins: ", "change": "now: ", "end": "well again after: "}
 SHOWN = 80
 """Characters of a value in a note."""
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
-
-
-def plain(text: str) -> str:
-    """Return the text without anything that a terminal obeys: controls, escapes, bidi marks."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def figure(value: float | bool | str | None) -> str:

@@ -1,6 +1,7 @@
 import pytest
 
-from drivers.base import LineLost, printable
+from config.problems import plain
+from drivers.base import LineLost
 
 
 @pytest.mark.parametrize(
@@ -13,5 +14,5 @@ from drivers.base import LineLost, printable
     ],
 )
 def test_what_a_peer_says_cannot_forge_a_line_of_the_log(said: str, shown: str) -> None:
-    assert printable(said) == shown
+    assert plain(said) == shown
     assert str(LineLost(said)) == shown

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.problems import plain
 from monitor.cli.words import (
     alarm_line,
     event_line,
     figure,
     figures,
-    plain,
     quantity,
     size,
     table,
