@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from config.lines import Line
-from config.rules import ChannelRule, Silent
+from config.rules import ChannelRule, EquipmentState, Silent, Suppression
 from config.site import InfluxDb, Mqtt, StoreSettings
 
 
@@ -181,6 +181,40 @@ class Source:
         return f"{self.equipment}/{self.name}"
 
 
+class Storage(StrEnum):
+    """Storage conditions of drug product (USP <659>): where mean kinetic temperature is told."""
+
+    COLD = "2-8C"
+    """Over 24 hours."""
+    ROOM = "15-25C"
+    """Controlled room temperature, over 30 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """Who may do what. Where a file says nothing of it, whoever reaches the gateway may act."""
+
+    roles: Mapping[str, frozenset[str]]
+    """By role: the acts (``messages.Act``) that it may do."""
+    users: Mapping[str, tuple[str, ...]]
+    """By the proven name (login on the gateway, user at the broker): the roles that one has."""
+    others: tuple[str, ...] = ()
+    """The roles of everybody else."""
+
+
+Place = tuple[int, int]
+"""Of a channel: index into ``Plant.sources``, and into ``Source.channels`` there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateFrom:
+    """A channel that tells the state of its equipment."""
+
+    place: Place
+    states: Mapping[float | bool | str, EquipmentState]
+    """By what the channel says; what is not named says nothing of the state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Equipment:
     """One incubator, bioreactor, freezer or room."""
@@ -190,6 +224,14 @@ class Equipment:
     area: str
     sources: tuple[int, ...]
     """Indices into ``Plant.sources``."""
+    state_from: tuple[StateFrom, ...] = ()
+    """The first of them that tells a state decides; none given: in use until an operator's act."""
+    phase_from: Place | None = None
+    """The channel that tells the phase of the process (a text, or a named state)."""
+    doors: tuple[Place, ...] = ()
+    """Channels that are true while something stands open: door, inner_door, lid."""
+    storage: Storage | None = None
+    """What drug product is stored here, where mean kinetic temperature has a meaning."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +253,11 @@ class Plant:
     """The file as it was read; kept with the record whenever it changes."""
     digest: str
     """SHA-256 of ``text``, in hex; its first eight characters go out with every scan."""
+    suppression: Mapping[EquipmentState, Suppression] = field(default_factory=dict)
+    """What each state suppresses; a state that is not there suppresses nothing."""
+    rejoin: int = 0
+    """Excursions of one limit that lie no further apart than this are one (ns)."""
+    operators: Operators | None = None
 
     @cached_property
     def by_name(self) -> Mapping[str, Equipment]:

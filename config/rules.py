@@ -28,8 +28,46 @@ class Priority(StrEnum):
         return {"low": 200, "medium": 500, "high": 800, "critical": 950}[self.value]
 
 
+class EquipmentState(StrEnum):
+    """What an equipment is doing: which of its alarms are of interest hangs on it."""
+
+    IN_USE = "in_use"
+    """It holds cells or product; what is not known counts as this."""
+    IDLE = "idle"
+    """Clean and released, and empty."""
+    CLEANING = "cleaning"
+    """Cleaned, sterilised or decontaminated."""
+    WARMING_UP = "warming_up"
+    """On the way back to its set-points."""
+    MAINTENANCE = "maintenance"
+    """Maintained, calibrated, qualified or mapped."""
+    OUT_OF_SERVICE = "out_of_service"
+    QUARANTINED = "quarantined"
+    """To be emptied and cleaned, or failed."""
+
+
+class When(Model):
+    """What of a limit is different in some states or phases of its equipment.
+
+    It fits when the state is one of ``states`` (none named: any) and the phase one of ``phases``
+    (likewise). Of several that fit, the first one holds.
+    """
+
+    states: tuple[EquipmentState, ...] = ()
+    phases: tuple[str, ...] = ()
+    """Words of the equipment's phase channel."""
+    limit: Real | None = None
+    """In place of the rule's ``high`` or ``low``, in the same unit."""
+    deadband: Annotated[Real, Field(ge=0)] | None = None
+    on_delay: Duration | None = None
+    off: Flag = False
+    """The rule does not hold there: its alarm is suppressed by design."""
+
+
 class _Rule(Model):
     name: Id
+    alarm_class: Id | None = Field(None, alias="class")
+    """Name of the class that it belongs to; ``resolve`` has laid what the class says under it."""
     priority: Priority = Priority.MEDIUM
     on_delay: Duration = 0
     """How long the condition must hold before the alarm is raised (ns)."""
@@ -39,6 +77,23 @@ class _Rule(Model):
     """Whether the alarm stays after its return until an operator resets it."""
     response: str = ""
     """What the operator is to do."""
+    consequence: str = ""
+    """What it comes to if nobody does."""
+    time_to_respond: Duration | None = None
+    """How long there is to do it before the consequence (ns)."""
+    delay_justification: str = ""
+    """Why the delays do no harm: EU GMP Annex 1 asks for it."""
+    re_alarm: Duration | None = None
+    """How long after its acknowledgement an alarm that still is active asks for another (ns)."""
+    confirm: Flag = False
+    """Whether an operator has to confirm, after the acknowledgement, that something was done."""
+    reason_required: Flag = True
+    """Whether an act on it needs a reason."""
+    shelvable: Flag = True
+    longest_shelf: Duration = 24 * 3600 * SECOND
+    """The longest that it can be shelved (ns)."""
+    roles: tuple[str, ...] = ()
+    """Who may act on it, beside being allowed the act itself; none named: all of these."""
 
 
 class High(_Rule):
@@ -48,6 +103,7 @@ class High(_Rule):
     name: Id = "high"
     limit: Real = Field(alias="high")
     deadband: Annotated[Real, Field(ge=0)] = 0.0
+    when: tuple[When, ...] = ()
 
 
 class Low(_Rule):
@@ -57,6 +113,7 @@ class Low(_Rule):
     name: Id = "low"
     limit: Real = Field(alias="low")
     deadband: Annotated[Real, Field(ge=0)] = 0.0
+    when: tuple[When, ...] = ()
 
 
 class OffNormal(_Rule):
@@ -74,6 +131,98 @@ class OffNormal(_Rule):
     def is_off(self, state: float | str) -> bool:
         """Whether ``state`` is off-normal."""
         return state in self.off_normal if self.off_normal else state not in self.normal
+
+
+class Deviation(_Rule):
+    """The value is further than ``above`` over or ``below`` under a set-point (both strictly).
+
+    It is back when closer than that by ``deadband``. Either of the two may be left out, not both.
+    While the set-point cannot be used, nothing can be said.
+    """
+
+    kind: Literal["deviation"] = "deviation"
+    name: Id = "deviation"
+    setpoint: Id
+    """A channel of the same equipment, in the same unit."""
+    above: Annotated[Real, Field(gt=0)] | None = None
+    below: Annotated[Real, Field(gt=0)] | None = None
+    deadband: Annotated[Real, Field(ge=0)] = 0.0
+
+
+class Discrepancy(_Rule):
+    """The value and that of another channel of the same quantity differ by more than ``tolerance``.
+
+    Strictly; back when by less than ``tolerance - deadband``. A control probe against an
+    independent one: which of the two is wrong, nobody knows.
+    """
+
+    kind: Literal["discrepancy"] = "discrepancy"
+    name: Id = "discrepancy"
+    against: Id
+    """A channel of the same equipment, in the same unit."""
+    tolerance: Annotated[Real, Field(gt=0)]
+    deadband: Annotated[Real, Field(ge=0)] = 0.0
+
+
+class Rate(_Rule):
+    """Over ``window`` the value rises faster than ``rising``, or falls faster than ``falling``.
+
+    Both are positive and in the channel's unit per ``per``; either may be left out, not both. The
+    rate is the slope of the least-squares line through the readings of the window; nothing is said
+    until they cover it. It is back when slower by a tenth.
+    """
+
+    kind: Literal["rate"] = "rate"
+    name: Id = "rate"
+    rising: Annotated[Real, Field(gt=0)] | None = None
+    falling: Annotated[Real, Field(gt=0)] | None = None
+    per: Duration = 60 * SECOND
+    window: Duration
+
+
+class Flatline(_Rule):
+    """The value has not changed at all for ``flatline``: the sensor is frozen.
+
+    What the device says, to its last digit; back with the first other value.
+    """
+
+    kind: Literal["flatline"] = "flatline"
+    name: Id = "flatline"
+    flatline: Duration
+
+
+class Repeated(_Rule):
+    """``x`` of the last ``of`` usable readings lie beyond a limit (EU GMP Annex 1: trend).
+
+    Exactly one of ``high`` and ``low`` is given. It is back when fewer than ``x`` do.
+    """
+
+    kind: Literal["repeated"] = "repeated"
+    name: Id = "repeated"
+    x: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=2, le=1000)]
+    high: Real | None = None
+    low: Real | None = None
+
+
+class StatusBits(_Rule):
+    """One of the bits ``bits`` of a counter channel is set (0 is the least significant)."""
+
+    kind: Literal["status_bits"] = "status_bits"
+    name: Id = "status"
+    bits: Annotated[tuple[Annotated[int, Field(ge=0, le=62)], ...], Field(min_length=1)]
+
+
+class CalibrationDue(_Rule):
+    """The calibration of a source's instrument is due within ``ahead``, or was due.
+
+    Of the whole source, as ``Silent`` is. On by default wherever ``calibration_due`` is given: once
+    30 days ahead (low), and once on the day itself (medium), which then stands in for the first.
+    """
+
+    kind: Literal["calibration_due"] = "calibration_due"
+    priority: Priority = Priority.LOW
+    ahead: Duration = 30 * 86_400 * SECOND
 
 
 class Unreadable(_Rule):
@@ -107,6 +256,34 @@ class Silent(_Rule):
 
 Rule = High | Low | OffNormal | Unreadable | Stale | Silent
 ChannelRule = High | Low | OffNormal | Unreadable | Stale
+
+
+class AlarmClass(Model):
+    """What the alarms of one class have in common; what a rule itself says comes first."""
+
+    priority: Priority | None = None
+    latching: Flag | None = None
+    re_alarm: Duration | None = None
+    confirm: Flag | None = None
+    reason_required: Flag | None = None
+    shelvable: Flag | None = None
+    longest_shelf: Duration | None = None
+    roles: tuple[Id, ...] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What is said at all, ready to be laid under a rule's own values."""
+        return {name: value for name, value in self if value is not None}
+
+
+class Suppression(Model):
+    """Which alarms a state of the equipment suppresses by design, and for how long at most."""
+
+    suppress: tuple[str, ...] = ()
+    """Patterns of ``channel/rule`` (``*`` and ``?``); one without a slash is a channel. The rules
+    by which an instrument is known to work (unreadable, stale, silent) only where a pattern names
+    them in full, or is ``*``."""
+    longest: Duration
+    """After this (ns) they are annunciated again, whatever the state still is."""
 
 
 class RuleSetting(Model):

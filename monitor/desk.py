@@ -260,6 +260,8 @@ def _act_of(request: ActRequest) -> Act | Refusal:
             return Shelve(request.duration)
         case "unshelve":
             return Unshelve()
+        case "confirm" | "remove_from_service" | "return_to_service" | "comment":
+            return Refusal("unknown_act", f"{request.act} is not known yet")
         case _:
             assert_never(request.act)
 

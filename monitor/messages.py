@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.rules import EquipmentState
 from monitor.alarms.facts import Change, State
 
 VERSION = "cytowatch/v1"
@@ -60,9 +61,11 @@ class AlarmMessage(Message):
     state: State
     active_state: bool
     acked_state: bool
+    confirmed_state: bool = True
     latched_state: bool
-    shelving_state: Literal["Unshelved", "TimedShelved"]
+    shelving_state: Literal["Unshelved", "TimedShelved", "OneShotShelved"]
     suppressed_state: bool
+    out_of_service_state: bool = False
     suppressed_or_shelved: bool
     retain: bool
     """Whether it still is of interest: active, not acknowledged, latched or shelved."""
@@ -70,8 +73,12 @@ class AlarmMessage(Message):
     suppressed_by: str
     superseded_by: str
     shelved_until: str | None
+    out_of_service_until: str | None = None
+    re_alarms: int = 0
+    """How often this occurrence has asked anew for an acknowledgement."""
     priority: str
     severity: int
+    alarm_class: str = ""
     value: float | int | bool | str | None
     unit: str
     limit: float | None
@@ -82,6 +89,16 @@ class AlarmMessage(Message):
     time: str
     """Of the scan or act that decided."""
     response: str
+    consequence: str = ""
+    time_to_respond: float | None = None
+    """Seconds."""
+    equipment_state: str = ""
+    """As in ``config.rules.EquipmentState``; empty for an alarm of the gateway itself."""
+    phase: str = ""
+    batches: tuple[str, ...] = ()
+    """Ids of the batches that were in the equipment, opaque."""
+    test: bool = False
+    """A rehearsal: nothing of it is real."""
     config: str
     """First eight characters of the configuration's hash."""
 
@@ -117,15 +134,53 @@ class Actor(Message):
     uid: int | None = None
 
 
+AlarmAct = Literal[
+    "acknowledge",
+    "confirm",
+    "reset",
+    "shelve",
+    "unshelve",
+    "remove_from_service",
+    "return_to_service",
+    "comment",
+]
+"""What can be done about an alarm; a comment changes nothing of it."""
+EquipmentAct = Literal["set_state", "load", "unload", "comment"]
+"""What can be done about an equipment."""
+Act = AlarmAct | EquipmentAct | Literal["resend", "test"]
+"""Everything that a role may be allowed."""
+
+
+class EquipmentRequest(Message):
+    """What an operator says of an equipment: how it is used, and what is in it."""
+
+    act: EquipmentAct
+    equipment: str
+    actor: Actor
+    reason: str
+    state: EquipmentState | None = None
+    """For ``set_state``; None: as its channels tell."""
+    duration: int | None = None
+    """For ``set_state``: after this (ns) its channels tell again; None: until the next act."""
+    batch: str = ""
+    """For ``load`` and ``unload``: an opaque id, never a part of a topic nor a tag."""
+    position: str = ""
+    """For ``load``: where in the equipment."""
+    request_id: str
+    """A repeated one is answered as before and does nothing."""
+
+
 class ActRequest(Message):
     """What an operator asks for, bound to the alarm as it was seen."""
 
-    act: Literal["acknowledge", "reset", "shelve", "unshelve"]
+    act: AlarmAct
     alarm: str
     actor: Actor
     reason: str
     duration: int | None = None
-    """Nanoseconds; for ``shelve``."""
+    """Nanoseconds; for ``shelve`` and ``remove_from_service``."""
+    one_shot: bool = False
+    """For ``shelve``: it ends with the return of the condition too."""
     occurrence: str | None = None
     """Refused as stale when the alarm is at another one; None: whatever stands now."""
     version: int | None = None
@@ -143,6 +198,7 @@ class ActReply(Message):
     """``done``, or why not: unknown_alarm, stale, illegal_transition, reason_required, …"""
     text: str
     alarm: str
+    """The alarm, or the equipment, that it was about."""
     state: State | None = None
     event_id: str | None = None
 

@@ -10,8 +10,8 @@ from math import inf
 from typing import NamedTuple
 
 from config.rules import High, Low, OffNormal, Rule
-from monitor.alarms.engine import clear_of
 from monitor.alarms.facts import Alarm, State
+from monitor.alarms.verdict import clear_of
 
 Band = tuple[float, float]
 """Lowest and highest value, both inside."""

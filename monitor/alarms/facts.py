@@ -8,6 +8,7 @@ Durations run on ``Moment.boot``; ``Moment.at`` is for the record.
 from enum import StrEnum
 from typing import NamedTuple
 
+from config.rules import EquipmentState
 from drivers.reading import Moment, Quality, Reason, Value
 
 
@@ -26,10 +27,14 @@ class State(StrEnum):
     """E: returned, waiting for acknowledgement and reset"""
     LATCHED_ACKNOWLEDGED = "latched_acknowledged"
     """F: returned and acknowledged, waiting for reset"""
+    UNCONFIRMED = "unconfirmed"
+    """returned and acknowledged, but nobody confirmed yet that something was done"""
     SHELVED = "shelved"
     """G"""
     SUPPRESSED = "suppressed"
-    """H: by design: a cause or a worse level speaks for it"""
+    """H: by design: a cause, a state of the equipment or a worse level speaks for it"""
+    OUT_OF_SERVICE = "out_of_service"
+    """I"""
     ENDED = "ended"
     """Its rule is no longer in the file: the last thing ever told of it."""
 
@@ -45,9 +50,14 @@ class Change(StrEnum):
     CLEARED = "cleared"
     """the alarm is normal again"""
     ACKNOWLEDGED = "acknowledged"
+    CONFIRMED = "confirmed"
+    RE_ALARMED = "re_alarmed"
+    """still active so long after its acknowledgement that it asks for another"""
     RESET = "reset"
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
+    REMOVED_FROM_SERVICE = "removed_from_service"
+    RETURNED_TO_SERVICE = "returned_to_service"
     SUPPRESSED = "suppressed"
     UNSUPPRESSED = "unsuppressed"
     CHANGED = "changed"
@@ -88,10 +98,21 @@ class Alarm(NamedTuple):
     acknowledged: bool = True
     latched: bool = False
     """Returned, but held until reset."""
+    confirmed: bool = True
+    """False from a raise until an operator confirms, where the rule asks for it."""
+    acknowledged_at: int | None = None
+    """Elapsed time of the last acknowledgement, while its re-alarm waits."""
+    re_alarms: int = 0
+    """How often the current or last occurrence has asked anew."""
     shelved_until: int | None = None
     """Elapsed time (``Moment.boot``) at which the shelf ends."""
+    one_shot: bool = False
+    """The shelf ends with the return of the condition too."""
+    out_of_service_until: int | None = None
+    """Elapsed time at which it is back in service."""
     suppressed_by: str = ""
-    """Name of the alarm that is the cause, while it speaks for this one."""
+    """Who speaks for this one: the name of the alarm that is the cause, or ``state:`` and the state
+    of the equipment that suppresses it by design."""
     superseded_by: str = ""
     """Name of the worse level of the same side, while it is active."""
     occurrence: int = 0
@@ -165,15 +186,32 @@ class Reset(NamedTuple):
     """An operator ends a latched alarm."""
 
 
+class Confirm(NamedTuple):
+    """An operator has done something about it."""
+
+
 class Shelve(NamedTuple):
     """An operator silences the alarm for a time."""
 
     duration: int
     """Nanoseconds of elapsed time."""
+    one_shot: bool = False
+    """Or until the condition returns, whichever comes first."""
 
 
 class Unshelve(NamedTuple):
     """An operator ends a shelf early."""
+
+
+class RemoveFromService(NamedTuple):
+    """The alarm is removed under administrative control, for a time."""
+
+    duration: int
+    """Nanoseconds of elapsed time."""
+
+
+class ReturnToService(NamedTuple):
+    """The alarm is back before its time."""
 
 
 Act = Acknowledge | Reset | Shelve | Unshelve
@@ -190,6 +228,20 @@ class Observation(NamedTuple):
     """The source time of the reading before this one, where it is remembered."""
     still_since: Moment | None = None
     """When the source time was first seen to be the same as before; None: with this reading."""
+
+    other: float | None = None
+    """What the channel says that the rule compares with (set-point, second probe), or None where
+    that cannot be used just now."""
+
+
+class Circumstances(NamedTuple):
+    """What of an equipment its alarms depend on."""
+
+    state: EquipmentState = EquipmentState.IN_USE
+    phase: str = ""
+    """Empty where none is known."""
+    suppresses: bool = True
+    """Whether the state suppresses still, or has done so for as long as it may."""
 
 
 class Elapsed(NamedTuple):
