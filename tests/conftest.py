@@ -12,6 +12,24 @@ import pytest_asyncio
 from tests.support.servers import InfluxDB, Mosquitto, SecureMosquitto, VictoriaMetrics
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the whole test command ask for a second try of real tests."""
+    text = "try a test with real servers once more when it fails; what it said is shown"
+    parser.addoption("--real-twice", action="store_true", help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that shares its machine with others may lose a race that says nothing of us.
+
+    So it is tried once more, from its fixtures on; the closing line counts it as rerun and its
+    first failure is printed whole. What never talks to a server gets no second try.
+    """
+    if config.getoption("--real-twice"):
+        for item in items:
+            if item.get_closest_marker("real"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the environment says to cytowatch, and systemd to its children, is not for tests."""
