@@ -5,6 +5,7 @@ To add a rule: a class here, a member of ``Rule``, and the arm that mypy then as
 """
 
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -275,15 +276,58 @@ class AlarmClass(Model):
         return {name: value for name, value in self if value is not None}
 
 
-class Suppression(Model):
-    """Which alarms a state of the equipment suppresses by design, and for how long at most."""
+AnyRule = Rule | Deviation | Discrepancy | Rate | Flatline | Repeated | StatusBits | CalibrationDue
+_OF_INSTRUMENTS = (Unreadable, Stale, Silent, Flatline, CalibrationDue)
+"""The rules by which an instrument is known to work."""
 
-    suppress: tuple[str, ...] = ()
+Pattern = Annotated[str, Field(pattern=r"^[a-z0-9_*?-]{1,63}(/[a-z0-9_*?-]{1,63})?$")]
+"""``channel/rule`` with ``*`` and ``?``, or a channel alone; see ``Suppression``."""
+
+
+class Suppression(Model):
+    """Which alarms a state of the equipment suppresses by design, and for how long at most.
+
+    A pattern's part after the slash fits a rule by its name, by its kind (``off_normal``), or by
+    its side: ``*/low`` is every rule that only looks below something, whatever it is called. The
+    channel of an alarm of the whole equipment is ``_``.
+    """
+
+    suppress: tuple[Pattern, ...] = ()
     """Patterns of ``channel/rule`` (``*`` and ``?``); one without a slash is a channel. The rules
-    by which an instrument is known to work (unreadable, stale, silent) only where a pattern names
-    them in full, or is ``*``."""
+    by which an instrument is known to work (unreadable, stale, silent, flatline, calibration_due)
+    only where a pattern names the rule without ``*`` and ``?``, or is ``*``."""
     longest: Duration
     """After this (ns) they are annunciated again, whatever the state still is."""
+
+    def covers(self, channel: str, rule: AnyRule) -> bool:
+        """Whether the alarm of ``rule`` on ``channel`` (``_``: the whole equipment) is among them.
+
+        Nothing is remembered here: to be asked when a state begins, not at each reading.
+        """
+        return any(covered(pattern, channel, rule) for pattern in self.suppress)
+
+
+def covered(pattern: str, channel: str, rule: AnyRule) -> bool:
+    """Whether ``pattern`` (see ``Suppression``) means the alarm of ``rule`` on ``channel``."""
+    if pattern == "*":
+        return True
+    of_channel, _, of_rule = pattern.partition("/")
+    if isinstance(rule, _OF_INSTRUMENTS) and (not of_rule or set("*?") & set(of_rule)):
+        return False
+    return fnmatchcase(channel, of_channel) and any(
+        fnmatchcase(word, of_rule or "*") for word in (rule.name, rule.kind, side_of(rule))
+    )
+
+
+def side_of(rule: AnyRule) -> Literal["high", "low", ""]:
+    """The one side on which ``rule`` has a limit; empty where it has both or none."""
+    match rule:
+        case High() | Deviation(below=None) | Repeated(low=None):
+            return "high"
+        case Low() | Deviation(above=None) | Repeated():
+            return "low"
+        case _:
+            return ""
 
 
 class RuleSetting(Model):
