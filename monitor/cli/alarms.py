@@ -1,5 +1,7 @@
-"""``alarms``: what stands now."""
+"""``alarms``: what stands now, also what is put aside; its subcommands look at alarms in bulk."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,36 +14,66 @@ if TYPE_CHECKING:
     from monitor.messages import AlarmMessage
 
 
-@click.command()
+@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND]")
 @click.option("--equipment", "-e", multiple=True, help="Only this one; may be given again.")
-@click.option("--all", "everything", is_flag=True, help="Also what is shelved or suppressed.")
-@click.option("--check", is_flag=True, help="Exit 1 when an alarm is shown.")
+@click.option("--suppressed", is_flag=True, help="Only what nobody is told of just now.")
+@click.option("--check", is_flag=True, help="Exit 1 when an alarm is shown that people are told.")
 @json_option
 @socket_option
+@click.pass_context
 def alarms(
-    equipment: tuple[str, ...], everything: bool, check: bool, as_json: bool, socket_path: Path
+    ctx: click.Context,
+    equipment: tuple[str, ...],
+    suppressed: bool,
+    check: bool,
+    as_json: bool,
+    socket_path: Path,
 ) -> None:
-    """Show what stands now: the unacknowledged (marked !) first, then by priority."""
+    """Show what stands now: the unacknowledged (marked !) first, then by priority.
+
+    What is shelved, suppressed by design or out of service follows, with who, why and until when.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
     from monitor.cli.client import ask_for
     from monitor.cli.words import alarm_line
     from monitor.messages import AlarmMessage
     from monitor.operators.protocol import AlarmsRequest
 
     found = ask_for(socket_path, AlarmsRequest(equipment=equipment), AlarmMessage)
-    shown = [alarm for alarm in found if everything or alarm.annunciated]
+    shown = [alarm for alarm in found if not (suppressed and alarm.annunciated)]
     for alarm in sorted(shown, key=urgency):
         click.echo(alarm.model_dump_json(by_alias=True) if as_json else alarm_line(alarm))
-    _say(len(shown), len(found) - len(shown))
-    leave(FOUND if check and shown else 0)
+    click.echo(summary(found), err=True)
+    leave(FOUND if check and any(told(alarm, suppressed) for alarm in shown) else 0)
 
 
-def urgency(alarm: "AlarmMessage") -> tuple[bool, int, str]:
+def told(alarm: "AlarmMessage", suppressed: bool) -> bool:
+    """Whether ``--check`` minds the alarm: people are told of it, or it is what was asked for."""
+    return alarm.annunciated or suppressed
+
+
+def urgency(alarm: "AlarmMessage") -> tuple[bool, bool, int, str]:
     """Return what alarms are sorted by: the most urgent is the least."""
-    return alarm.acked_state, -alarm.severity, alarm.alarm
+    return not alarm.annunciated, alarm.acked_state, -alarm.severity, alarm.alarm
 
 
-def _say(shown: int, hidden: int) -> None:
-    if not shown:
-        click.echo("No alarm stands.", err=True)
-    if hidden:
-        click.echo(f"{hidden} more are shelved or suppressed: --all shows them.", err=True)
+def summary(found: Sequence["AlarmMessage"]) -> str:
+    """Return how many stand, and how many of which nobody is told just now, by why."""
+    if not found:
+        return "No alarm stands."
+    aside = Counter(each for alarm in found if (each := _aside(alarm)))
+    parts = [f"{count} {word}" for word, count in sorted(aside.items())]
+    heard = sum(alarm.annunciated for alarm in found)
+    return ", ".join([f"{heard} annunciated", *parts]) + "."
+
+
+def _aside(alarm: "AlarmMessage") -> str:
+    """Why nobody is told; empty where people are. Of several whys the strongest counts."""
+    if alarm.annunciated:
+        return ""
+    if alarm.out_of_service_state:
+        return "out of service"
+    if alarm.shelving_state != "Unshelved":
+        return "shelved"
+    return "suppressed" if alarm.suppressed_by else "behind a worse level"

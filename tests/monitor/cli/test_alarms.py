@@ -7,20 +7,49 @@ def test_alarms_are_shown_by_urgency(gateway: Gateway) -> None:
         alarm_event(1, acked_state=True, state="acknowledged", priority="critical", severity=950),
         alarm_event(2, "incubator-07/co2/high", priority="low", severity=200),
         alarm_event(3, "incubator-08/co2/low"),
-        alarm_event(4, "gateway/_/sink-mqtt", annunciated=False, state="shelved"),
+        alarm_event(
+            4,
+            "gateway/_/sink-mqtt",
+            annunciated=False,
+            state="shelved",
+            shelving_state="TimedShelved",
+        ),
     ]
     gateway.desk.alarms = {each.alarm: standing(each) for each in told}
     result = gateway.ask("alarms", "--check")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["!", "!", "C"]
-    assert "1 more are shelved or suppressed" in result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["!", "!", "C", "!"]
+    assert result.stderr == "3 annunciated, 1 shelved.\n"
     assert result.exit_code == 1
-    everything = lines(gateway.ask("alarms", "--all", "--json").stdout)
+    everything = lines(gateway.ask("alarms", "--json").stdout)
     assert [alarm["alarm"] for alarm in everything] == [
-        "gateway/_/sink-mqtt",
         "incubator-08/co2/low",
         "incubator-07/co2/high",
         LOW,
+        "gateway/_/sink-mqtt",
     ]
+
+
+def test_what_is_put_aside_is_shown_and_counted_by_why(gateway: Gateway) -> None:
+    told = [
+        alarm_event(1),
+        alarm_event(2, "incubator-07/co2/high", annunciated=False, suppressed_by="state:cleaning"),
+        alarm_event(3, "incubator-08/co2/low", annunciated=False, superseded_by=LOW),
+        alarm_event(4, "incubator-08/co2/high", annunciated=False, out_of_service_state=True),
+    ]
+    gateway.desk.alarms = {each.alarm: standing(each) for each in told}
+    result = gateway.ask("alarms", "--suppressed")
+    assert len(result.stdout.splitlines()) == 3
+    assert result.stderr == (
+        "1 annunciated, 1 behind a worse level, 1 out of service, 1 suppressed.\n"
+    )
+    assert result.exit_code == 0
+    assert gateway.ask("alarms", "--suppressed", "--check").exit_code == 1
+
+
+def test_what_nobody_is_told_of_is_no_alarm_to_a_check(gateway: Gateway) -> None:
+    aside = alarm_event(1, annunciated=False, suppressed_by="state:cleaning")
+    gateway.desk.alarms = {LOW: standing(aside)}
+    assert gateway.ask("alarms", "--check").exit_code == 0
 
 
 def test_no_alarm_is_said_beside_the_data(gateway: Gateway) -> None:
