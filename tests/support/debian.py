@@ -31,6 +31,8 @@ PACKAGES: Mapping[str, str] = {
     "systemd-analyze": "systemd",
     "systemd-sysusers": "systemd",
     "strace": "strace",
+    "chromium": "chromium",
+    "pdftotext": "poppler-utils",
 }
 USUAL = ("mosquitto", "mosquitto_passwd", "mosquitto_sub", "influxd", "victoria-metrics")
 
