@@ -20,7 +20,8 @@ from config.plant import ChannelType
 from config.problems import Finding, Path, did_you_mean
 from config.reaching import line_findings, secret_findings
 from config.registers import RegisterSpec
-from config.resolve import kinds_of, silent_name
+from config.resolve import kinds_of
+from config.rulebook import silent_name
 from config.salvage import Draft
 from config.site import InfluxDb, Mqtt
 from config.sources import EquipmentSpec, SourceSpec

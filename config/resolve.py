@@ -4,41 +4,21 @@ What is equal is made once and shared: chambers of one kind, profile, limit set 
 very same channels.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from config import shipped
 from config.catalogue import CATALOGUE, Entry
 from config.channels import ChannelSpec, build
-from config.limits import Defaults, RuleEntry, StaleEntry, UnreadableEntry
 from config.lines import Line, ModbusLine, OpcUaLine
 from config.nodes import STANDARD
-from config.plant import Channel, ChannelType, Equipment, Grouping, Plant, Source
-from config.rules import (
-    SECOND,
-    ChannelRule,
-    High,
-    Low,
-    OffNormal,
-    RuleSetting,
-    Silent,
-    Stale,
-    Unreadable,
-)
+from config.plant import Channel, Equipment, Grouping, Plant, Source
+from config.rulebook import Rulebook, silent_name
+from config.rules import ChannelRule, Silent
 from config.sources import EquipmentSpec, GroupingSpec, Profile, SourceSpec
 from config.written import SiteFile
-
-DefaultRule = TypeVar("DefaultRule", Unreadable, Stale, Silent)
-
-SILENCE_PERIODS = 3
-SILENCE_LEAST = 60 * SECOND
-"""A source or channel is missed after three periods, but not before a minute."""
-STALE_LEAST = 600 * SECOND
-"""A measured value may stand still for a while, as far as its digits show it."""
-_LEAST = {"unreadable": SILENCE_LEAST, "stale": STALE_LEAST, "silent": SILENCE_LEAST}
-"""Before this no default comes due, where the site says nothing else."""
 
 
 def profile_of(site_profiles: Mapping[str, Profile], name: str | None) -> Profile | None:
@@ -69,11 +49,6 @@ def kinds_of(site_kinds: Mapping[str, Mapping[str, Entry]]) -> dict[str, dict[st
     return {name: {**site_kinds.get(name, {}), **CATALOGUE.get(name, {})} for name in names}
 
 
-def silent_name(label: str) -> str:
-    """The name of the rule that watches a source: unique in its equipment, as the source's is."""
-    return f"silent-{label}"
-
-
 def resolve(site: SiteFile, text: str) -> Plant:
     """The plant of ``site`` (read from ``text``) for its gateway. ``check`` found no fault."""
     return _Resolver(site).plant(text)
@@ -85,6 +60,7 @@ class _Resolver:
     def __init__(self, site: SiteFile) -> None:
         self.site = site
         self.kinds = kinds_of(site.kinds)
+        self.rulebook = Rulebook(site.classes, site.defaults)
         self.lines = {line.name: line for line in site.lines if _owned(line, site.gateway)}
         self.rules: dict[tuple[object, ...], tuple[ChannelRule, ...]] = {}
         self.channels: dict[tuple[str | int | None, ...], tuple[Channel, ...]] = {}
@@ -115,7 +91,7 @@ class _Resolver:
         )
 
     def source(self, index: int, equipment: EquipmentSpec, source: SourceSpec) -> Source:
-        silent = self.silent(silent_name(source.label), source.every, source.silent)
+        silent = self.rulebook.silent(silent_name(source.label), source.every, source.silent)
         timeout = source.timeout
         return Source(
             index=index,
@@ -164,10 +140,8 @@ class _Resolver:
         key = limits, channel.name, channel.type, names, period, timed, entry.noisy
         if key not in self.rules:
             entries = self.site.limits[limits].get(channel.name, ()) if limits else ()
-            rules = rules_of(entries, self.site.defaults, period, timed=timed, noisy=entry.noisy)
-            self.rules[key] = tuple(
-                _in_values(rule, channel) if isinstance(rule, OffNormal) else rule for rule in rules
-            )
+            book, noisy = self.rulebook, entry.noisy
+            self.rules[key] = book.of_channel(entries, channel, period, noisy=noisy)
         return self.rules[key]
 
     def grouping(self, source: SourceSpec) -> Grouping:
@@ -175,64 +149,15 @@ class _Resolver:
         spec = source.grouping or (profile.grouping if profile else GroupingSpec())
         return self.groupings.setdefault(spec, _grouping(spec))
 
-    def silent(self, name: str, period: int, own: RuleSetting) -> Silent:
-        """The rule that watches a source or a line as a whole."""
-        return laid_over(Silent(name=name), self.site.defaults.silent, own, period)
-
     def line_silent(self, sources: Iterable[Source]) -> dict[str, Silent]:
         """The rule of each line, by the shortest period on it."""
         shortest: dict[str, int] = {}
         for source in sources:
             shortest[source.line] = min(source.period, shortest.get(source.line, source.period))
         return {
-            name: self.silent("silent", shortest.get(name, 0), line.silent)
+            name: self.rulebook.silent("silent", shortest.get(name, 0), line.silent)
             for name, line in self.lines.items()
         }
-
-
-def rules_of(
-    entries: Sequence[RuleEntry], defaults: Defaults, period: int, *, timed: bool, noisy: bool
-) -> tuple[ChannelRule, ...]:
-    """The rules of one channel: those of its limit set, and the ones that are on by default.
-
-    ``timed``: it has a source time; ``noisy``: as the catalogue has it.
-    """
-    limits = [entry for entry in entries if isinstance(entry, High | Low | OffNormal)]
-    own_unreadable: RuleSetting | str = RuleSetting()
-    own_stale: RuleSetting | str = RuleSetting() if noisy else "off"
-    for entry in entries:
-        if isinstance(entry, UnreadableEntry):
-            own_unreadable = entry.unreadable
-        elif isinstance(entry, StaleEntry):
-            own_stale = entry.stale
-    watch: list[ChannelRule] = []
-    if isinstance(own_unreadable, RuleSetting):
-        watch.append(laid_over(Unreadable(), defaults.unreadable, own_unreadable, period))
-    if isinstance(own_stale, RuleSetting) and timed:
-        watch.append(laid_over(Stale(), defaults.stale, own_stale, period))
-    return (*limits, *watch)
-
-
-def laid_over(
-    rule: DefaultRule, default: RuleSetting, own: RuleSetting, period: int
-) -> DefaultRule:
-    """``rule`` as the site's defaults and then the place itself say it.
-
-    A default never comes due before three periods, so that one lost reply is no alarm; what the
-    place itself says is taken as it is.
-    """
-    least = _LEAST[rule.kind] if default.on_delay is None else default.on_delay
-    delay = {"on_delay": max(SILENCE_PERIODS * period, least)}
-    return rule.model_copy(update={**default.given(), **delay, **own.given()})
-
-
-def _in_values(rule: OffNormal, channel: Channel) -> OffNormal:
-    """``rule`` in what ``channel`` gives: a state is true or false, and not a word."""
-    said = rule.model_dump(include=set(OffNormal.model_fields))
-    if channel.type is ChannelType.STATE:
-        for key in ("off_normal", "normal"):
-            said[key] = tuple(bool(n) for n, word in channel.names.items() if word in said[key])
-    return OffNormal(**said)
 
 
 def _patience(line: Line) -> int:

@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from config.model import Duration, Flag, Id, Model, Real
+from config.model import NANOSECONDS, Duration, Flag, Id, Model, Real, Whole, between
 
 SECOND = 10**9
+
+Interval = Annotated[Duration, between(SECOND, 366 * NANOSECONDS["d"])]
+"""A time that may not be nothing (ns)."""
 
 
 class Priority(StrEnum):
@@ -84,7 +87,7 @@ class _Rule(Model):
     """How long there is to do it before the consequence (ns)."""
     delay_justification: str = ""
     """Why the delays do no harm: EU GMP Annex 1 asks for it."""
-    re_alarm: Duration | None = None
+    re_alarm: Interval | None = None
     """How long after its acknowledgement an alarm that still is active asks for another (ns)."""
     confirm: Flag = False
     """Whether an operator has to confirm, after the acknowledgement, that something was done."""
@@ -177,7 +180,7 @@ class Rate(_Rule):
     name: Id = "rate"
     rising: Annotated[Real, Field(gt=0)] | None = None
     falling: Annotated[Real, Field(gt=0)] | None = None
-    per: Duration = 60 * SECOND
+    per: Interval = 60 * SECOND
     window: Duration
 
 
@@ -200,8 +203,8 @@ class Repeated(_Rule):
 
     kind: Literal["repeated"] = "repeated"
     name: Id = "repeated"
-    x: Annotated[int, Field(ge=1)]
-    of: Annotated[int, Field(ge=2, le=1000)]
+    x: Annotated[Whole, Field(ge=1)]
+    of: Annotated[Whole, Field(ge=2, le=1000)]
     high: Real | None = None
     low: Real | None = None
 
@@ -211,7 +214,7 @@ class StatusBits(_Rule):
 
     kind: Literal["status_bits"] = "status_bits"
     name: Id = "status"
-    bits: Annotated[tuple[Annotated[int, Field(ge=0, le=62)], ...], Field(min_length=1)]
+    bits: Annotated[tuple[Annotated[Whole, Field(ge=0, le=62)], ...], Field(min_length=1)]
 
 
 class CalibrationDue(_Rule):
@@ -255,8 +258,8 @@ class Silent(_Rule):
     priority: Priority = Priority.HIGH
 
 
-Rule = High | Low | OffNormal | Unreadable | Stale | Silent
-ChannelRule = High | Low | OffNormal | Unreadable | Stale
+ChannelRule = High | Low | OffNormal | StatusBits | Unreadable | Stale
+Rule = ChannelRule | Silent
 
 
 class AlarmClass(Model):
@@ -264,16 +267,28 @@ class AlarmClass(Model):
 
     priority: Priority | None = None
     latching: Flag | None = None
-    re_alarm: Duration | None = None
+    re_alarm: Interval | None = None
     confirm: Flag | None = None
     reason_required: Flag | None = None
     shelvable: Flag | None = None
-    longest_shelf: Duration | None = None
+    longest_shelf: Interval | None = None
     roles: tuple[Id, ...] | None = None
 
     def given(self) -> dict[str, Any]:
-        """What is said at all, ready to be laid under a rule's own values."""
+        """What is said at all, ready to be laid over a rule's own values, or under them."""
         return {name: value for name, value in self if value is not None}
+
+
+class RuleSetting(AlarmClass):
+    """What a site says about a rule that is on by default; what it leaves out stays as it was."""
+
+    alarm_class: Id | None = Field(None, alias="class")
+    on_delay: Duration | None = None
+    off_delay: Duration | None = None
+    response: str | None = None
+    consequence: str | None = None
+    time_to_respond: Duration | None = None
+    delay_justification: str | None = None
 
 
 AnyRule = Rule | Deviation | Discrepancy | Rate | Flatline | Repeated | StatusBits | CalibrationDue
@@ -328,17 +343,3 @@ def side_of(rule: AnyRule) -> Literal["high", "low", ""]:
             return "low"
         case _:
             return ""
-
-
-class RuleSetting(Model):
-    """What a site says about a rule that is on by default; what it leaves out stays as it was."""
-
-    on_delay: Duration | None = None
-    off_delay: Duration | None = None
-    priority: Priority | None = None
-    latching: Flag | None = None
-    response: str | None = None
-
-    def given(self) -> dict[str, Any]:
-        """What is said at all, ready to be laid over a rule's own values."""
-        return {name: value for name, value in self if value is not None}

@@ -19,6 +19,7 @@ from config.catalogue import Kind
 from config.limits import Defaults, LimitSet
 from config.lines import WrittenLine
 from config.model import Id
+from config.rules import AlarmClass
 from config.site import InfluxDb, Mqtt, StoreSettings
 from config.sources import EquipmentSpec, Profile
 
@@ -81,6 +82,8 @@ class SiteFile(BaseSettings):
     """Instruments of the site's own, beside those that come with cytowatch."""
     kinds: Mapping[Id, Kind] = Field(default_factory=dict)
     """Kinds of equipment of the site's own, and further channels of the catalogue's."""
+    classes: Mapping[Id, AlarmClass] = Field(default_factory=dict)
+    """What the alarms of one class have in common."""
     defaults: Defaults = Defaults()
     store: StoreSettings = StoreSettings()
     influxdb: InfluxDb | None = None
