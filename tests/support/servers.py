@@ -27,12 +27,16 @@ import trustme
 from tests.support.debian import Tool, tool
 
 HOST = "127.0.0.1"
-START_TIMEOUT = 20.0  # seconds; a loaded machine of two cores needs some
-STOP_TIMEOUT = 10.0  # seconds before a server that does not end is killed
+START_TIMEOUT = 60.0  # seconds; a loaded machine of two cores needs some
+STOP_TIMEOUT = 30.0  # seconds before a server that does not end is killed
 
 # Below the range from which the kernel gives ports to outgoing connections, so that nobody takes
-# the port of a server that is away for a moment; each test process begins at another place.
-_PORTS = iter(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))  # noqa: S311 - no secret
+# the port of a server that is away for a moment; each test process begins at another place, and
+# the workers of one run have ports of their own.
+_WORKERS = 8
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+_OURS = range(20_000 + _WORKER, 32_000, _WORKERS)
+_PORTS = iter(random.Random(os.getpid()).sample(_OURS, len(_OURS)))  # noqa: S311 - no secret
 
 
 def free_port() -> int:

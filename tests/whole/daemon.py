@@ -21,7 +21,7 @@ from monitor.operators.protocol import (
 from monitor.store.reader import Reader
 
 ROOT = Path(__file__).parents[2]
-GENEROUS = 30.0
+GENEROUS = 60.0
 """Seconds in which a thing that takes one must be done, on however loaded a machine."""
 
 Answer = TypeVar("Answer", bound=Message)

@@ -1,7 +1,8 @@
 """``cytowatch``, but for one thing that hangs while the file ``$STUCK_WHILE`` is there.
 
 Run as ``python -m tests.whole.stuck WHAT run --config FILE``. What hangs does so as a mistake of
-ours would make it: without an error and without an end. Patience is short, so that a test has some.
+ours would make it: without an error and without an end. Patience is short, so that a test has
+some, but longer than what a disk or a machine that is busy needs.
 """
 
 import asyncio
@@ -23,8 +24,10 @@ from monitor.store.database import Database
 P = ParamSpec("P")
 R = TypeVar("R")
 PAUSE = 0.05
+HANGS = "it hangs now"
+"""What is said when a thread is held up."""
 
-WHILE = Path(os.environ["STUCK_WHILE"])
+WHILE = Path(os.environ.get("STUCK_WHILE", "/nowhere"))
 LINE = "bus"
 """The line that hangs; others do not."""
 
@@ -33,6 +36,8 @@ def blocking(function: Callable[P, R]) -> Callable[P, R]:
     """Hold up the thread that calls."""
 
     def blocked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if WHILE.exists():
+            print(HANGS, flush=True)
         while WHILE.exists():
             time.sleep(PAUSE)
         return function(*args, **kwargs)
@@ -97,7 +102,7 @@ def hang(what: str) -> None:
 if __name__ == "__main__":
     impatient = partial(supervise.Backoff, first=0.1, most=0.5)
     supervise.Backoff = impatient  # type: ignore[misc,assignment]
-    watchdog.LEAST = watchdog.LONGEST_COMMIT = 1.5
+    watchdog.LEAST = watchdog.LONGEST_COMMIT = 5.0
     watchdog.LONGEST_REST = 0.5
     hang(sys.argv.pop(1))
     sys.exit(main())

@@ -8,26 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.modbus.hostile import Asked, Hostile, Wait, silent
+from tests.drivers.modbus.hostile import Behaviour, Hostile, Until, silent
 from tests.monitor.sinks.database import database, saying, written
 from tests.support.manager import Manager, manager
 from tests.support.servers import HOST, Mosquitto, free_port
+from tests.support.waiting import eventually
 from tests.whole.daemon import GENEROUS, Daemon
+from tests.whole.stuck import HANGS
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 WATCHDOG = 0.4
 """Seconds; the daemon looks four times as often."""
 LINES = ("bus", "io")
 
 
-def site(ports: Sequence[int], more: str = "") -> str:
+def site(ports: Sequence[int], more: str = "", patience: str = "500ms") -> str:
     """An incubator on each line."""
     text = "site: les-ulis\ngateway: gw-1\nstore: {tick: 200ms}\nlines:\n"
     for name, port in zip(LINES, ports, strict=True):
         text += (
-            f"  - {{name: {name}, modbus: {{host: {HOST}, port: {port}, timeout: 500ms,"
-            " connect_timeout: 500ms}}\n"
+            f"  - {{name: {name}, modbus: {{host: {HOST}, port: {port},"
+            f" timeout: {patience}, connect_timeout: {patience}}}}}\n"
         )
     text += "equipment:\n"
     for name in LINES:
@@ -39,7 +41,7 @@ def site(ports: Sequence[int], more: str = "") -> str:
       - line: {name}
         unit: 1
         every: 200ms
-        timeout: 500ms
+        timeout: {patience}
         channels:
           co2: {{holding: 4, type: uint16, scale: 0.005, unit: "%"}}
 """
@@ -79,6 +81,13 @@ class Service(Daemon):
         except TimeoutError as error:
             raise AssertionError(f"{error}\n{self.words()}") from None
 
+    async def says(self, *wanted: str) -> Sequence[str]:
+        """Return what systemd was told until it heard each of that, in whatever order."""
+        heard: list[str] = []
+        while not all(any(words in each for each in heard) for words in wanted):
+            heard += await self.fed(1)
+        return heard
+
     async def fed(self, times: int) -> list[str]:
         """Return what systemd was told until its watchdog was fed so often."""
         return [words for _ in range(times) for words in await self.hears("WATCHDOG=1")]
@@ -100,20 +109,26 @@ def told(tmp_path: Path) -> Iterator[Manager]:
         yield listening
 
 
-def late(asked: Asked) -> Sequence[bytes | Wait]:
-    """Answer, but not at once."""
-    return [Wait(0.4), asked.frame()]
+def waiting_for(event: asyncio.Event) -> Behaviour:
+    """Answer, but not before that happens."""
+    return lambda asked: [Until(event), asked.frame()]
 
 
 async def test_it_is_ready_when_every_source_has_given_a_scan(
     tmp_path: Path, told: Manager
 ) -> None:
-    async with Hostile() as quick, Hostile(late) as slow:
-        with Service(tmp_path / "d", site([quick.port, slow.port]), told) as daemon:
-            heard = await daemon.hears("READY=1")
-            assert "STATUS=starting: 1 of 2 sources have given a scan" in heard
-            status = await daemon.status()
-            assert status.last_scan >= 2
+    late = asyncio.Event()
+    async with Hostile() as quick, Hostile(waiting_for(late)) as slow:
+        text = site([quick.port, slow.port], patience="60s")
+        with Service(tmp_path / "d", text, told) as daemon:
+            heard = await daemon.hears("STATUS=starting: 1 of 2 sources have given a scan")
+            heard = [*heard, *await daemon.fed(3)]
+            assert not any("READY=1" in each for each in heard)
+            late.set()
+            await daemon.hears("READY=1")
+            async with asyncio.timeout(GENEROUS):
+                while (await daemon.status()).last_scan < len(LINES):  # noqa: ASYNC110 - it is asked
+                    await asyncio.sleep(0.1)
             await daemon.hears("STATUS=watching 2 equipments, 2 of 2 lines up, 0 alarms standing")
             assert await daemon.stop() == 0
 
@@ -126,10 +141,9 @@ async def test_it_is_ready_and_its_watchdog_fed_though_everything_is_dead(
     async with Hostile(silent) as hung:
         with Service(tmp_path / "d", site([free_port(), hung.port], more), told) as daemon:
             await daemon.hears("READY=1")
-            heard = await daemon.fed(30)
+            words = ("0 of 2 lines up", "influxdb away", "mqtt away")
+            heard = [*await daemon.fed(30), *await daemon.says(*words)]
             assert not any("STUCK" in each for each in heard)
-            assert any("0 of 2 lines up" in each for each in heard)
-            assert any("influxdb away" in each and "mqtt away" in each for each in heard)
             assert await daemon.stop() == 0
     assert told.heard()[-1] == "STOPPING=1\nSTATUS=stopping"
     assert "watchdog: " not in daemon.words()
@@ -146,7 +160,7 @@ async def test_what_goes_away_and_comes_back_is_never_stuck(
             influx.otherwise = saying(503, "busy")
             await bus.stop()
             await daemon.hears("influxdb away")
-            heard = await daemon.fed(30)
+            heard = await daemon.fed(80)
             assert not any("STUCK" in each for each in heard)
             mosquitto.start()
             await bus.listen()
@@ -197,7 +211,7 @@ async def test_a_loop_that_hangs_feeds_nobody_and_leaves_its_stacks(
             await daemon.hears("READY=1")
             await daemon.fed(3)
             daemon.stuck.touch()
-            await asyncio.sleep(1 + WATCHDOG)  # The loop looks at the clock once a second.
+            await eventually(lambda: HANGS in daemon.words(), GENEROUS)
             told.heard()
             await asyncio.sleep(2 * WATCHDOG)
             assert told.heard() == []
@@ -216,7 +230,7 @@ async def test_a_process_that_was_stopped_does_not_wake_up_stuck(
             await daemon.hears("READY=1")
             await daemon.fed(10)
             daemon.signal(signal.SIGSTOP)
-            await asyncio.sleep(5)  # Longer than anything there has patience for.
+            await asyncio.sleep(15)  # Longer than anything there has patience for.
             told.heard()
             daemon.signal(signal.SIGCONT)
             heard = await daemon.fed(20)

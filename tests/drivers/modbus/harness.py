@@ -67,11 +67,12 @@ class Held(AbstractAsyncContextManager["Held"]):
         *sources: Source,
         pause: float = 0,
         framing: Literal["tcp", "rtu-over-tcp"] = "tcp",
+        connect_timeout: float = 500,
     ) -> None:
         modbus = Modbus(
             host="127.0.0.1",
             port=port,
-            connect_timeout=500 * MILLISECOND,
+            connect_timeout=round(connect_timeout * MILLISECOND),
             framing=framing,
             pause=round(pause * MILLISECOND),
         )
@@ -112,7 +113,7 @@ class Held(AbstractAsyncContextManager["Held"]):
                     assert (reading.value is None) == (reading.reason is not None)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        await eventually(condition, 5)
+        await eventually(condition)
 
     def visit(self, index: int = 0) -> None:
         self.visits[index] += 1
@@ -123,7 +124,7 @@ class Held(AbstractAsyncContextManager["Held"]):
         """Visit the source and return its scan."""
         before = len(self.scans)
         self.visit(index)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not any(scan.source == index for scan in self.scans[before:]):
                 self._came.clear()
                 await self._came.wait()
@@ -131,7 +132,7 @@ class Held(AbstractAsyncContextManager["Held"]):
 
     async def read_good(self, index: int = 0) -> Scan:
         """Visit the source until all of it is good."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 scan = await self.read(index)
                 if not scan.faults:

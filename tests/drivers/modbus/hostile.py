@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 from pymodbus.framer import FramerRTU
 
+from tests.support.servers import HOST, free_port
 from tests.support.waiting import eventually
 
 
@@ -74,6 +75,12 @@ class Wait(NamedTuple):
     seconds: float
 
 
+class Until(NamedTuple):
+    """Wait for something that the test brings about."""
+
+    event: asyncio.Event
+
+
 class Close(NamedTuple):
     """End the connection in order."""
 
@@ -82,7 +89,7 @@ class Reset(NamedTuple):
     """End the connection with a RST."""
 
 
-Action = bytes | Wait | Close | Reset
+Action = bytes | Wait | Until | Close | Reset
 Behaviour = Callable[[Asked], Sequence[Action]]
 
 
@@ -112,7 +119,7 @@ def only_units(*units: int) -> Behaviour:
 
 
 class Hostile(AbstractAsyncContextManager["Hostile"]):
-    """The server, on a free port of 127.0.0.1, in this event loop."""
+    """The server, on a free port of the loopback, in this event loop."""
 
     def __init__(self, usual: Behaviour = good) -> None:
         self.usual = usual
@@ -130,8 +137,9 @@ class Hostile(AbstractAsyncContextManager["Hostile"]):
         return self
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        # Not one of the kernel's choice: that may be given to another while we do not listen.
+        self.port = self.port or free_port()
+        self._server = await asyncio.start_server(self._serve, HOST, self.port)
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
@@ -178,6 +186,8 @@ class Hostile(AbstractAsyncContextManager["Hostile"]):
                 await writer.drain()
             case Wait(seconds):
                 await asyncio.sleep(seconds)
+            case Until(event):
+                await event.wait()
             case Close():
                 writer.close()
                 raise ConnectionAbortedError

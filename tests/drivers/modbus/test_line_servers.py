@@ -1,7 +1,6 @@
 """Servers that others wrote: pymodbus and pyModbusTCP, over real sockets."""
 
 import asyncio
-import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,15 +13,12 @@ from pyModbusTCP.server import DataBank, ModbusServer
 from config.plant import Channel, ChannelType, Encoding, Register, Source, Table
 from drivers.reading import Reason
 from tests.drivers.modbus.harness import Held, source, words
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.real
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+PATIENCE = 60_000
+"""Milliseconds: none of these servers is ever silent, but the machine may be busy."""
 
 
 @pytest_asyncio.fixture
@@ -62,7 +58,9 @@ async def test_pymodbus_is_read_and_its_refusal_costs_one_channel(pymodbus: int)
         *words(0, 1, 2, 50),
         Register(Table.HOLDING, 100, Encoding.FLOAT32),
     ]
-    async with Held(pymodbus, source(0, registers, timeout=2000)) as held:
+    async with Held(
+        pymodbus, source(0, registers, timeout=PATIENCE), connect_timeout=PATIENCE
+    ) as held:
         scan = await held.read()
         held.scans.clear()
         held.visits.clear()
@@ -80,8 +78,10 @@ async def test_pymodbustcp_is_read_in_all_its_tables(pymodbustcp: int) -> None:
         (Register(Table.COIL, 2, Encoding.BIT), ChannelType.STATE),
         (Register(Table.DISCRETE, 0, Encoding.BIT), ChannelType.STATE),
     ]
-    given = _with_types(source(0, [register for register, _ in channels], timeout=2000), channels)
-    async with Held(pymodbustcp, given) as held:
+    given = _with_types(
+        source(0, [register for register, _ in channels], timeout=PATIENCE), channels
+    )
+    async with Held(pymodbustcp, given, connect_timeout=PATIENCE) as held:
         scan = await held.read()
         held.scans.clear()
         held.visits.clear()
@@ -91,7 +91,7 @@ async def test_pymodbustcp_is_read_in_all_its_tables(pymodbustcp: int) -> None:
 
 
 async def test_pymodbustcp_restarted_is_read_again(pymodbustcp: int) -> None:
-    async with Held(pymodbustcp, source(timeout=500)) as held:
+    async with Held(pymodbustcp, source(timeout=PATIENCE), connect_timeout=PATIENCE) as held:
         assert not (await held.read()).faults
         task = held._task
         assert task is not None

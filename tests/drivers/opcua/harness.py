@@ -69,9 +69,13 @@ def reactor(index: int = 0, *more: Channel, period: float = 200) -> Source:
 
 
 def settings(endpoint: str, **given: object) -> OpcUa:
-    """How to reach a server, with the shortest times that a site may write."""
-    quick: Mapping[str, object] = {"keep_alive": "1s", "publishing": "100ms", "timeout": "2s"}
-    return OpcUa.model_validate({"endpoint": endpoint, **quick, **given})
+    """How to reach a server that is not lost because the machine is busy for a moment."""
+    usual: Mapping[str, object] = {"keep_alive": "10s", "publishing": "100ms", "timeout": "20s"}
+    return OpcUa.model_validate({"endpoint": endpoint, "connect_timeout": "60s", **usual, **given})
+
+
+SOON: Mapping[str, object] = {"keep_alive": "1s", "timeout": "2s"}
+"""The shortest times that a site may write, where a server is to be found silent."""
 
 
 class Held(AbstractAsyncContextManager["Held"]):
@@ -108,7 +112,7 @@ class Held(AbstractAsyncContextManager["Held"]):
                 assert (reading.value is None) == (reading.quality is Quality.BAD)
                 assert (reading.reason is None) == (reading.quality is Quality.GOOD)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         await eventually(condition, seconds)
 
     async def until_good(self, source: int = 0) -> Scan:

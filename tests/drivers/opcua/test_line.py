@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.drivers.opcua.harness import (
     PH,
     PHASE,
     SECOND,
+    SOON,
     WEIGHT,
     Held,
     channel,
@@ -85,18 +87,21 @@ async def test_a_killed_server_makes_all_bad_at_once_and_its_namespaces_are_look
 async def test_a_frozen_server_is_not_believed_for_longer_than_two_keep_alives(
     server: OpcUaServer, tmp_path: Path
 ) -> None:
-    async with held(server, tmp_path, reactor(period=100)) as line:
+    """How long is counted in points of the grid, which a busy machine makes fewer, never more."""
+    async with held(server, tmp_path, reactor(period=100), **SOON) as line:
         await line.until_good()
         server.freeze()
-        since = now().boot
-        await line.until(lambda: bool(line.losses))
-        doubted = next(scan for scan in line.scans if scan.boot > since and scan.faults)
-        assert doubted.boot - since < 2.2 * SECOND
-        assert doubted.cause is Cause.LINE
-        assert all(scan.faults for scan in line.scans if scan.boot > doubted.boot)
+        since, losses = now().boot, len(line.losses)
+        await line.until(lambda: len(line.losses) > losses)
+        after = [scan for scan in line.scans if scan.boot > since and scan.spoke is None]
+        believed = list(takewhile(lambda scan: not scan.faults, after))
+        assert len(believed) <= 2 * 10 + 3
+        doubted = after[len(believed) :]
+        assert doubted[0].cause is Cause.LINE
+        assert all(scan.faults for scan in doubted)
         server.thaw()
         assert (await line.until_good()).values == GOOD
-    assert server.counts().sessions_ever <= 3
+    assert server.counts().sessions_ever <= 1 + len(line.losses)
 
 
 async def test_deleted_subscriptions_are_made_anew(server: OpcUaServer, tmp_path: Path) -> None:
@@ -159,8 +164,7 @@ async def test_what_begins_to_be_polled_waits_for_the_next_reading(tmp_path: Pat
         async with held(server, tmp_path, reactor(period=100)) as line:
             await line.until_good()
             server.freeze()
-            await asyncio.sleep(0.5)
-            assert line.line._helds[0].busy, "its reading waits for the server"
+            await line.until(lambda: line.line._helds[0].busy)  # Its reading waits for the server.
             line.line._poll_from_now(line.line._items[:1])
             server.thaw()
             assert (await line.until_good()).values == GOOD
@@ -221,7 +225,7 @@ async def test_a_burst_arrives_whole(make: Make, tmp_path: Path) -> None:
     channels = [channel(node) for node in nodes]
     sources = [source(channels[50 * i : 50 * i + 50], i, period=60_000) for i in range(30)]
     with OpcUaServer(tmp_path, make, nodes) as server:
-        async with held(server, tmp_path, *sources, publishing="500ms", keep_alive="5s") as line:
+        async with held(server, tmp_path, *sources, publishing="500ms") as line:
             await line.until(lambda: all(line.changes(c, s) for s in range(30) for c in range(50)))
             await asyncio.to_thread(server.set, *(Change(node.id, 1.0) for node in nodes))
             await line.until(
@@ -237,7 +241,7 @@ async def test_changes_that_queue_behind_each_other_come_in_their_order(
     nodes = [Node(f"s=N{number}", 0.0) for number in range(30)]
     wanted = source([channel(node) for node in nodes], period=60_000)
     with OpcUaServer(tmp_path, "asyncua", nodes) as server:
-        async with held(server, tmp_path, wanted, publishing="1s", keep_alive="5s") as line:
+        async with held(server, tmp_path, wanted, publishing="1s") as line:
             await line.until(lambda: all(line.changes(c) for c in range(30)))
             deep = [Change(node.id, float(value)) for value in range(1, 46) for node in nodes]
             await asyncio.to_thread(server.set, *deep)
@@ -247,14 +251,16 @@ async def test_changes_that_queue_behind_each_other_come_in_their_order(
 
 async def test_values_that_a_server_had_to_drop_are_counted(tmp_path: Path) -> None:
     with OpcUaServer(tmp_path, "node-opcua", [PH]) as server:
-        given = settings(server.endpoint, queue=2, publishing="2s", keep_alive="5s")
+        given = settings(server.endpoint, queue=2, publishing="2s")
         async with Held(given, tmp_path, source([channel(PH)], period=100)) as line:
             await line.until_good()
-            for value in range(1, 9):
-                server.set(Change(PH.id, float(value)))
+            value = 0.0
+            while not line.line.dropped:  # More than two between two publishings, at some time.
+                value += 1
+                assert value < 200
+                server.set(Change(PH.id, value))
                 await asyncio.sleep(0.45)
-            await line.until(lambda: line.changes(0)[-1:] == [8.0])
-            assert line.line.dropped > 0
+            await line.until(lambda: line.changes(0)[-1:] == [value])
             assert not line.losses
 
 
@@ -321,7 +327,7 @@ async def test_what_a_server_will_not_monitor_is_polled_and_the_rest_is_not(
 async def test_a_line_that_is_to_be_polled_never_subscribes(
     server: OpcUaServer, tmp_path: Path
 ) -> None:
-    async with held(server, tmp_path, reactor(), reading="poll") as line:
+    async with held(server, tmp_path, reactor(), reading="poll", **SOON) as line:
         assert (await line.until_good()).values == GOOD
         assert server.counts().subscriptions == 0
         server.freeze()
@@ -336,8 +342,9 @@ async def test_a_server_that_wants_to_be_silent_for_longer_is_asked_again(
 ) -> None:
     manner = Manner(publishing=400)
     with OpcUaServer(tmp_path, "node-opcua", [PH], manner) as server:
-        async with held(server, tmp_path, source([channel(PH)], period=100)) as line:
+        async with held(server, tmp_path, source([channel(PH)], period=100), **SOON) as line:
             await line.until_good()
+            await line.until(lambda: line.line._session is not None)
             session = line.line._session
             assert session is not None
             assert session.keep_alive == pytest.approx(0.8)
@@ -354,7 +361,7 @@ async def test_nothing_holds_up_the_end(tmp_path: Path) -> None:
         async with line:
             await asyncio.sleep(0.3)
             started = now().boot
-        assert now().boot - started < SECOND
+        assert now().boot - started < 30 * SECOND, "half of what it would wait"
     assert line.causes() == {Cause.UNKNOWN}
 
 

@@ -1,0 +1,37 @@
+"""How long the machine lets this process wait: what a test that is about time has to forgive."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+PAUSE = 0.01
+
+
+@dataclass
+class Stalls:
+    """How late a task is woken that only sleeps: what everybody in this process has to bear."""
+
+    worst: int = 0
+    """Nanoseconds."""
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            before = time.monotonic_ns()
+            await asyncio.sleep(PAUSE)
+            late = time.monotonic_ns() - before - round(PAUSE * 10**9)
+            self.worst = max(self.worst, late)
+
+
+@asynccontextmanager
+async def watching_stalls() -> AsyncIterator[Stalls]:
+    """Look until the block is left."""
+    stalls = Stalls()
+    task = asyncio.create_task(stalls.watch())
+    try:
+        yield stalls
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
