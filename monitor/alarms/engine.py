@@ -12,7 +12,7 @@ and one that was raised underneath the worse level never was acknowledged.
 
 from typing import assert_never
 
-from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
+from config.rules import High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
 from drivers.reading import Moment, Value
 from monitor.alarms.facts import (
     Acknowledge,
@@ -174,7 +174,7 @@ def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> 
     match rule:
         case High() | Low():
             return _peaked(rule, alarm, observation.value, now)
-        case OffNormal():
+        case OffNormal() | StatusBits():
             return _named(alarm, observation.value)
         case Stale():
             if alarm.source_time == observation.source_time:
@@ -201,7 +201,7 @@ def _peaked(rule: High | Low, alarm: Alarm, value: Value | None, now: Moment) ->
 def _named(alarm: Alarm, state: Value | None) -> Alarm:
     """Keep the state that waits for an on-delay: another channel's word may let it fall due."""
     pending = alarm.pending
-    if pending is None or not isinstance(state, bool | str) or pending.state == state:
+    if pending is None or state is None or pending.state == state:
         return alarm
     return alarm._replace(pending=pending._replace(state=state))
 

@@ -77,8 +77,8 @@ class Pending(NamedTuple):
     """Record time of the peak (ns, UTC)."""
     doubtful: bool = False
     """The last reading could not be used: time counts on, but only a usable one may raise."""
-    state: bool | str | None = None
-    """The last off-normal state of what has states; None for all else."""
+    state: Value | None = None
+    """The last value beyond, where that is not the peak: an off-normal state, a status word."""
 
 
 class Alarm(NamedTuple):

@@ -4,8 +4,8 @@ from enum import Enum
 from math import isnan
 from typing import assert_never
 
-from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
-from drivers.reading import Quality, Reason
+from config.rules import High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
+from drivers.reading import Quality, Reason, Value
 from monitor.alarms.facts import Alarm, Condition, Observation
 
 _OLD = (Reason.LAST_USABLE, Reason.NOT_PROVEN)
@@ -40,19 +40,32 @@ def verdict(rule: Rule, alarm: Alarm, stimulus: Observation | Condition) -> Verd
     """Return what ``stimulus`` says to ``rule``, no delay considered."""
     if isinstance(stimulus, Condition):
         return _condition_verdict(stimulus.holds)
+    if isinstance(rule, Unreadable):
+        return Verdict.CLEAR if usable(stimulus) else Verdict.BEYOND
+    if stimulus.value is None or not usable(stimulus):
+        return Verdict.UNKNOWN
+    said = _said(rule, alarm, stimulus, stimulus.value)
+    doubted = stimulus.quality is Quality.UNCERTAIN and said is not Verdict.BEYOND
+    # An uncertain reading may begin an alarm; that it is well, it cannot say.
+    return Verdict.UNKNOWN if doubted else said
+
+
+def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> Verdict:
+    """What a usable reading says, taken at its word."""
     match rule:
         case High() | Low():
-            return _doubted(_level(rule, stimulus), stimulus)
+            said = _level(rule, value)
         case OffNormal():
-            return _doubted(_normality(rule, stimulus), stimulus)
-        case Unreadable():
-            return Verdict.CLEAR if usable(stimulus) else Verdict.BEYOND
+            said = _so(rule.is_off(value))
+        case StatusBits():
+            said = _status(rule, value)
         case Stale():
-            return _doubted(_standstill(alarm, stimulus), stimulus)
-        case Silent():
-            return Verdict.UNKNOWN
+            said = _standstill(alarm, observation)
+        case Unreadable() | Silent():
+            said = Verdict.UNKNOWN
         case _:
             assert_never(rule)
+    return said
 
 
 def beyond(rule: High | Low, value: float) -> bool:
@@ -67,9 +80,8 @@ def clear_of(rule: High | Low) -> float:
     return rule.limit + rule.deadband
 
 
-def _level(rule: High | Low, observation: Observation) -> Verdict:
-    value = observation.value
-    if value is None or isinstance(value, str) or not usable(observation):
+def _level(rule: High | Low, value: Value) -> Verdict:
+    if isinstance(value, str):
         return Verdict.UNKNOWN
     if beyond(rule, value):
         return Verdict.BEYOND
@@ -78,29 +90,23 @@ def _level(rule: High | Low, observation: Observation) -> Verdict:
     return Verdict.CLEAR if back else Verdict.WITHIN
 
 
-def _normality(rule: OffNormal, observation: Observation) -> Verdict:
-    value = observation.value
-    if value is None or not usable(observation):
+def _status(rule: StatusBits, value: Value) -> Verdict:
+    if not isinstance(value, int):
         return Verdict.UNKNOWN
-    return Verdict.BEYOND if rule.is_off(value) else Verdict.CLEAR
+    return _so(any(value >> bit & 1 for bit in rule.bits))
 
 
 def _standstill(alarm: Alarm, observation: Observation) -> Verdict:
     time = observation.source_time
     last = observation.previous_time if alarm.source_time is None else alarm.source_time
-    if time is None or last is None or not usable(observation):
+    if time is None or last is None:
         return Verdict.UNKNOWN
-    return Verdict.BEYOND if time == last else Verdict.CLEAR
+    return _so(time == last)
 
 
-def _doubted(verdict: Verdict, observation: Observation) -> Verdict:
-    """An uncertain reading may begin an alarm; that it is well, it cannot say."""
-    if observation.quality is Quality.UNCERTAIN and verdict is not Verdict.BEYOND:
-        return Verdict.UNKNOWN
-    return verdict
-
-
-def _condition_verdict(holds: bool | None) -> Verdict:  # noqa: FBT001 - it is the thing itself, not an option
-    if holds is None:
-        return Verdict.UNKNOWN
+def _so(holds: bool) -> Verdict:  # noqa: FBT001 - it is the thing itself, not an option
     return Verdict.BEYOND if holds else Verdict.CLEAR
+
+
+def _condition_verdict(holds: bool | None) -> Verdict:  # noqa: FBT001 - as above
+    return Verdict.UNKNOWN if holds is None else _so(holds)

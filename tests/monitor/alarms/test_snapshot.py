@@ -27,7 +27,7 @@ ALARMS = st.builds(
         st.none() | REALS,
         st.none() | st.integers(),
         st.booleans(),
-        st.none() | st.booleans() | st.text(),
+        st.none() | st.booleans() | st.integers() | REALS | st.text(),
     ),
     condition_start=st.none() | MOMENTS,
     inside_since=st.none() | MOMENTS,

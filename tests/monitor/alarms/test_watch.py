@@ -2,7 +2,17 @@
 
 import pytest
 
-from config.rules import High, Low, OffNormal, Priority, Rule, Silent, Stale, Unreadable
+from config.rules import (
+    High,
+    Low,
+    OffNormal,
+    Priority,
+    Rule,
+    Silent,
+    Stale,
+    StatusBits,
+    Unreadable,
+)
 from monitor.alarms.watch import rule_of, rule_text, watch
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
 
@@ -42,6 +52,7 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
         Low(name="low", limit=-80.0, latching=True, response="Fill up the nitrogen"),
         OffNormal(name="open", off_normal=(True,)),
         OffNormal(normal=("running", "true"), on_delay=SECOND),
+        StatusBits(bits=(3, 7)),
         Unreadable(on_delay=60 * SECOND),
         Stale(),
         Silent(name="silent"),

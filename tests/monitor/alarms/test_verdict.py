@@ -1,0 +1,37 @@
+"""What one reading says to one rule, row by row."""
+
+import pytest
+
+from config.rules import Rule, StatusBits
+from drivers.reading import Quality, Reason
+from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation
+from monitor.alarms.verdict import Verdict, verdict
+
+GOOD, UNSURE, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
+BEYOND, WITHIN, CLEAR, UNKNOWN = Verdict.BEYOND, Verdict.WITHIN, Verdict.CLEAR, Verdict.UNKNOWN
+
+FAULTY = StatusBits(bits=(3, 7))
+
+
+@pytest.mark.parametrize(
+    ("rule", "alarm", "observation", "expected"),
+    [
+        (FAULTY, NORMAL, Observation(0, GOOD), CLEAR),
+        (FAULTY, NORMAL, Observation(0b0000_1000, GOOD), BEYOND),
+        (FAULTY, NORMAL, Observation(0b1000_0000, GOOD), BEYOND),
+        (FAULTY, NORMAL, Observation(0b0111_0111, GOOD), CLEAR),
+        (FAULTY, NORMAL, Observation(-1, GOOD), BEYOND),
+        (FAULTY, NORMAL, Observation(0b0000_1000, UNSURE), BEYOND),
+        (FAULTY, NORMAL, Observation(0, UNSURE), UNKNOWN),
+        (FAULTY, NORMAL, Observation(0b0000_1000, UNSURE, Reason.LAST_USABLE), UNKNOWN),
+        (FAULTY, NORMAL, Observation(None, BAD, Reason.REFUSED), UNKNOWN),
+        (FAULTY, NORMAL, Observation(8.0, GOOD), UNKNOWN),
+    ],
+)
+def test_verdict(rule: Rule, alarm: Alarm, observation: Observation, expected: Verdict) -> None:
+    assert verdict(rule, alarm, observation) is expected
+
+
+def test_what_is_simply_so_or_not_so_says_the_same_to_every_rule() -> None:
+    said = [verdict(FAULTY, NORMAL, Condition(holds)) for holds in (True, False, None)]
+    assert said == [BEYOND, CLEAR, UNKNOWN]
