@@ -31,7 +31,7 @@ def secure_client(
 
 
 async def first(reader: aiomqtt.Client) -> aiomqtt.Message:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await anext(aiter(reader.messages))
 
 

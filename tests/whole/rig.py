@@ -1,9 +1,10 @@
 """Everything that is real, wired together: devices of two makes, daemon, broker and database."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ def site(
 site: {SITE}
 gateway: gw-1
 store: {{tick: {timing.tick}}}
-influxdb: {{url: "http://{HOST}:{influxdb}", api: v1, database: {database}, timeout: 10s}}
+influxdb: {{url: "http://{HOST}:{influxdb}", api: v1, database: {database}, timeout: 60s}}
 mqtt:
   host: {HOST}
   port: {broker.port}
@@ -67,8 +68,8 @@ limits:
          response: "Check the CO2 valve"}}
       - {{name: low, low: 4.0, deadband: 0.1, priority: medium}}
 lines:
-  - {{name: bus-a, modbus: {{host: {HOST}, port: {first}, timeout: 10s}}}}
-  - {{name: io-b, modbus: {{host: {HOST}, port: {second}, timeout: 10s}}}}
+  - {{name: bus-a, modbus: {{host: {HOST}, port: {first}, timeout: 60s}}}}
+  - {{name: io-b, modbus: {{host: {HOST}, port: {second}, timeout: 60s}}}}
 equipment:
 {_equipment("incubator-1", "bus-a", 1, timing)}
 {_equipment("incubator-2", "bus-a", 2, timing)}
@@ -164,6 +165,11 @@ class Rig:
 def alarm(equipment: str, rule: str = "high") -> str:
     """The name of an alarm of the site."""
     return f"{equipment}/co2/{rule}"
+
+
+def once_connected(rows: Iterable[Row]) -> list[Row]:
+    """All but the points of the grid that came before its line stood, the first time."""
+    return list(dropwhile(lambda row: row.bad and row.reads is None, rows))
 
 
 def believable(row: Row, served: Sequence[Served]) -> bool:

@@ -88,13 +88,13 @@ limits:
   - {{name: reactor, opcua: {{endpoint: "opc.tcp://{HOST}:{ports["reactor"]}"}}}}
 """
     for name in ("bus", "io", "gone"):
-        modbus = f"host: {HOST}, port: {ports[name]}, timeout: 5s"
+        modbus = f"host: {HOST}, port: {ports[name]}, timeout: 20s"
         text += f"  - {{name: {name}, modbus: {{{modbus}}}}}\n"
     text += "equipment:\n"
     for name, (kind, area, line, unit) in EQUIPMENT.items():
         channels, place = f"{CHANNELS}\n{WARM}", f"        unit: {unit}\n"
-        if name == "incubator-2":  # It will be silent, and is not to hold up its neighbour.
-            place += "        timeout: 500ms\n"
+        if name == "incubator-2":  # It will be silent, and not hold up its neighbour for long.
+            place += "        timeout: 5s\n"
         if kind == "bioreactor":
             channels, place = TANK, ""
         text += f"  - name: {name}\n    kind: {kind}\n    area: {area}\n    limits: {kind}\n"
@@ -533,7 +533,7 @@ async def an_alarm_whose_rule_is_gone_stands_no_more(plant: Scene, shown: Shown)
 
 def test_what_the_demo_stored_answers_every_query(tmp_path: Path, influxdb16: InfluxDB) -> None:
     keep, database = tmp_path / "kept", "dashboard_demo"
-    demo = Daemon.command("demo", "--for", "15s", "--json", "--keep", str(keep))
+    demo = Daemon.command("demo", "--for", "30s", "--json", "--keep", str(keep))
     env = Daemon(tmp_path / "nowhere", "").environment
     subprocess.run(demo, env=env, check=True, capture_output=True, timeout=180)
     with Reader(keep / "state" / "cytowatch.db") as reader:
@@ -553,7 +553,7 @@ def test_what_the_demo_stored_answers_every_query(tmp_path: Path, influxdb16: In
     every = [*grafana.of_panels(BOARD), *grafana.of_annotations(BOARD)]
     answers = {(a.owner, a.ref): influxdb16.query(shown.fill(a), database) for a in every}
     silent = {place for place, rows in answers.items() if not rows}
-    # The demo has no database, and not every priority is raised in a quarter of a minute.
+    # The demo has no database, and not every priority is raised in half a minute.
     may_be = {("Alarm transitions per hour", ref) for ref in "ABCDE"}
     assert silent <= {("To be delivered", "A"), *may_be}
     told = [AlarmEventMessage.model_validate_json(e.body) for e in events if e.kind == "alarm"]

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.real
 
 SCANS = 6
 """Of each source, of which the test wants to see that they came."""
+TIMES = 5
+"""How often that is looked at, until the machine was not too busy."""
 WELL = ("well", "io")
 PLAIN = '          co2: {holding: 4, type: uint16, scale: 0.005, unit: "%"}'
 """What reads 5.02 % on a host of ``hostile``."""
@@ -126,10 +129,8 @@ async def test_bad_neighbours_disturb_nobody_and_are_told_once_each(
         stack.enter_context(recorder.watching(seen))
 
         await eventually(lambda: raised(recorder) == expected(plant), GENEROUS)
-        await seen.more()
+        await a_time_is_undisturbed(seen)
         assert raised(recorder) == expected(plant)
-        the_well_are_well(seen)
-        the_others_say_what_is_wrong(seen)
 
         hung.usual = garbled.usual = good
         host.silent.clear()
@@ -145,9 +146,24 @@ async def test_bad_neighbours_disturb_nobody_and_are_told_once_each(
         assert dict(recorder.changes) == {"raised": 4, "returned": 4}
 
 
+async def a_time_is_undisturbed(seen: Seen) -> None:
+    """A machine may be busy with other tests; a bad neighbour would be one all the time."""
+    for left in reversed(range(TIMES)):
+        await seen.more()
+        for name in WELL:
+            assert seen.reasons(name) == {None}
+        try:
+            the_well_are_well(seen)
+            the_others_say_what_is_wrong(seen)
+        except AssertionError:
+            if not left:
+                raise
+        else:
+            return
+
+
 def the_well_are_well(seen: Seen) -> None:
     for name in WELL:
-        assert seen.reasons(name) == {None}
         # A machine that is busy with other tests may cost one; a neighbour would cost many.
         assert sum(scan.missed for scan in seen.scans[name]) <= 1
 
@@ -192,14 +208,18 @@ async def test_it_ends_at_once_and_keeps_everything_though_nobody_answers(tmp_pa
             equipment = {name: (name, 1, PLAIN) for name in lines if name != "io"}
             equipment |= {"well": ("io", 1, CHANNELS)}
             text = site(tmp_path / "daemon" / "state", lines, equipment)
-            text = text.replace("tick: 200ms", "tick: 1m")  # So that only the end commits it.
-            text += f"mqtt: {{host: {HOST}, port: {broker}}}\n"
-            text += f'influxdb: {{url: "http://{HOST}:{database}", bucket: b, org: o}}\n'
+            # So that only the end commits it, and to wait for anybody would take long.
+            text = text.replace("tick: 200ms", "tick: 1m").replace(
+                "on_delay: 1500ms", "on_delay: 1h"
+            )
+            text += f"mqtt: {{host: {HOST}, port: {broker}, timeout: 60s}}\n"
+            text += f'influxdb: {{url: "http://{HOST}:{database}", bucket: b, org: o,'
+            text += " timeout: 60s}\n"
             with Daemon(tmp_path / "daemon", text) as daemon:
                 before = await daemon.ready()
                 assert before.last_scan == 0
                 await eventually(lambda: len(probe.served) > 4, GENEROUS)
-                assert await daemon.stop(5) == 0
+                assert await daemon.stop(GENEROUS / 2) == 0
             recorded(daemon, probe)
 
 
@@ -207,7 +227,8 @@ def recorded(daemon: Daemon, probe: Probe) -> None:
     with Reader(daemon.store) as reader:
         points = list(reader.readings(0, 2**63 - 1))
         last = list(reader.events(0, 2**63 - 1))[-1]
-    reads = [p.value for p in points if p.channel == "reads" and p.equipment == "well"]
+    every = [p for p in points if p.channel == "reads" and p.equipment == "well"]
+    reads = [p.value for p in dropwhile(lambda p: p.reason is Reason.LINE_DOWN, every)]
     assert reads == list(range(1, len(reads) + 1))
     assert len(probe.served) - len(reads) <= 1, "all but the one that was on its way"
     assert {point.equipment for point in points} == {"well", "hung", "garbled", "refused"}

@@ -6,6 +6,7 @@ flow again by themselves when it is over.
 """
 
 import asyncio
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from drivers.reading import Quality, Reason, Value
 from tests.support.opcua_servers import MAKES, OTHER, VENDOR, Change, Identity, Manner, identity
 from tests.support.servers import InfluxDB, SecureMosquitto
-from tests.whole.reactors import PH, WEIGHT, Behind, Key, Reactor, Scene, scene
+from tests.whole.reactors import PH, TRIES, WEIGHT, Behind, Key, Reactor, Scene, scene
 from tests.whole.wire import Way
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -45,7 +46,7 @@ async def one_trouble_after_another(reactor: Reactor) -> None:
     await subscriptions_fall_silent(reactor)
     for way in (Way.BOTH, Way.TO_SERVER, Way.TO_CLIENT):
         await a_wire_swallows(reactor, way)
-    the_missing_node_was_told_of(reactor)
+    await the_missing_node_was_told_of(reactor)
 
 
 async def absent_at_the_start(reactor: Reactor) -> None:
@@ -110,33 +111,39 @@ def judged(reactor: Reactor, key: Key) -> tuple[Value | None, Quality, Reason | 
 
 async def subscriptions_are_deleted(reactor: Reactor) -> None:
     await reactor.gets_over(reactor.server.drop_subscriptions)
-    assert reactor.server.counts().sessions <= 1 + 1
+    few_sessions_are_open(reactor, 1 + 1)
 
 
 async def subscriptions_fall_silent(reactor: Reactor) -> None:
     """What is read is answered, so only the missing publishing tells."""
     await reactor.gets_over(reactor.server.mute_subscriptions)
-    assert reactor.server.counts().sessions <= 1 + 1
+    few_sessions_are_open(reactor, 1 + 1)
 
 
 async def a_wire_swallows(reactor: Reactor, way: Way) -> None:
     await reactor.suffers(partial(reactor.wire.cut, way), reactor.wire.mend)
     # What was cut stays open at the server until it times out.
-    assert reactor.server.counts().sessions <= 1 + 3
+    few_sessions_are_open(reactor, 1 + TRIES)
+
+
+def few_sessions_are_open(reactor: Reactor, most: int) -> None:
+    """So many, and what was left by each time that the server was too late besides."""
+    assert 1 <= reactor.server.counts().sessions <= most + TRIES * len(reactor.slow(0))
 
 
 def a_session_is_open_and_few_ever_were(reactor: Reactor) -> None:
+    few_sessions_are_open(reactor, 1)
     counts = reactor.server.counts()
-    assert counts.sessions == 1
-    assert counts.sessions_ever <= 2
+    assert counts.sessions_ever <= 2 + TRIES * len(reactor.slow(0))
     assert counts.subscriptions >= 1
 
 
-def the_missing_node_was_told_of(reactor: Reactor) -> None:
+async def the_missing_node_was_told_of(reactor: Reactor) -> None:
     equipment, channel = reactor.ghost
+    refused = (None, Quality.BAD, Reason.REFUSED)
+    await reactor.until(lambda: judged(reactor, reactor.ghost) == refused, "refused reading")
     ghosts = [p for p in reactor.points() if (p.equipment, p.channel) == reactor.ghost]
     assert {point.quality for point in ghosts} == {Quality.BAD}
-    assert ghosts[-1].reason is Reason.REFUSED
     changes = reactor.scene.ears.changes(f"{equipment}/{channel}/unreadable")
     assert changes[0] == "raised"
     assert "returned" not in changes
@@ -177,11 +184,12 @@ async def of_one_that_is_secured(reactor: Reactor, other: Identity) -> None:
 
 async def freezes(reactor: Reactor) -> None:
     await reactor.flows()
-    before = reactor.wire.made
+    before, began = reactor.wire.made, time.monotonic()
     await reactor.suffers(reactor.server.freeze, reactor.server.thaw, lasting=FROZEN)
+    tries, lasted = reactor.wire.made - before, time.monotonic() - began
     # The old session until it times out, and the tries that were answered too late.
-    assert reactor.server.counts().sessions_ever <= 1 + 3
-    assert reactor.wire.made - before <= FROZEN / 2, "tries become rarer"
+    assert reactor.server.counts().sessions_ever <= 1 + TRIES * len(reactor.slow(0))
+    assert tries <= max(FROZEN, lasted) / 2, "tries become rarer"
 
 
 async def is_not_the_right_one(reactor: Reactor, other: Identity) -> None:
@@ -202,8 +210,8 @@ async def does_not_subscribe(reactor: Reactor) -> None:
         comes_back, reactor, replace(reactor.server.manner, subscriptions=False, reads=2)
     )
     await reactor.flows()
-    counts = reactor.server.counts()
-    assert (counts.sessions, counts.subscriptions) == (1, 0)
+    few_sessions_are_open(reactor, 1)
+    assert reactor.server.counts().subscriptions == 0
 
 
 def comes_back(reactor: Reactor, manner: Manner) -> None:
@@ -214,11 +222,12 @@ def comes_back(reactor: Reactor, manner: Manner) -> None:
 
 async def it_is_all_on_the_record(scene: Scene) -> None:
     await scene.the_database_has_it_all()
+    stalled = await scene.stalled()
     assert await scene.daemon.stop() == 0
-    scene.the_incubator_is_well()
+    scene.the_incubator_is_well(stalled)
     for reactor in scene.reactors.values():
         reactor.everything_was_served()
-        reactor.the_grid_was_kept()
+        reactor.the_grid_was_kept(stalled)
     assert "Traceback" not in scene.daemon.words()
 
 

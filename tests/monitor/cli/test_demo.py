@@ -16,9 +16,9 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def shown(tmp_path: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "monitor.cli", "demo", "--for", "20s", "--json"]
+    command = [sys.executable, "-m", "monitor.cli", "demo", "--for", "30s", "--json"]
     return subprocess.run(
-        [*command, "--keep", str(tmp_path)], capture_output=True, text=True, check=True, timeout=90
+        [*command, "--keep", str(tmp_path)], capture_output=True, text=True, check=True, timeout=110
     )
 
 
@@ -60,7 +60,7 @@ def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
                 assert Path(found[1]).is_socket()
         demo.send_signal(signal.SIGINT)
         try:
-            out, _ = demo.communicate(timeout=30)
+            out, _ = demo.communicate(timeout=60)
         finally:
             demo.kill()  # Nothing stays behind, were it not to end.
     assert json.loads(out)["schema"] == "cytowatch.demo.v1"

@@ -152,7 +152,7 @@ async def holding(sink: Sink) -> AsyncIterator["asyncio.Task[None]"]:
 async def loss(sink: Sink) -> str:
     """Hold a sink until it is lost; return why."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await sink.hold(lambda: None)
     except SinkLost as error:
         return str(error)
