@@ -4,7 +4,7 @@ What is equal is made once and shared: chambers of one kind, profile, limit set 
 very same channels.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import assert_never
@@ -14,10 +14,13 @@ from config.catalogue import CATALOGUE, Entry
 from config.channels import ChannelSpec, build
 from config.lines import Line, ModbusLine, OpcUaLine
 from config.nodes import STANDARD
+from config.operators import operators
 from config.plant import Channel, Equipment, Grouping, Plant, Source
 from config.rulebook import Rulebook, silent_name
 from config.rules import ChannelRule, Silent
+from config.signals import doors_of, phase_of, state_from
 from config.sources import EquipmentSpec, GroupingSpec, Profile, SourceSpec
+from config.states import suppression
 from config.written import SiteFile
 
 
@@ -74,8 +77,7 @@ class _Resolver:
             owned = (source for source in each.sources if source.line in self.lines)
             sources += (self.source(first + n, each, source) for n, source in enumerate(owned))
             if len(sources) > first:
-                indices = tuple(range(first, len(sources)))
-                equipment.append(Equipment(each.name, each.kind, each.area, indices))
+                equipment.append(self.equipment(each, sources[first:]))
         return Plant(
             site=self.site.site,
             gateway=self.site.gateway,
@@ -88,6 +90,33 @@ class _Resolver:
             mqtt=self.site.mqtt,
             text=text,
             digest=sha256(text.encode()).hexdigest(),
+            suppression=suppression(self.site.states),
+            rejoin=self.site.excursions.rejoin,
+            operators=operators(self.site.operators),
+        )
+
+    def equipment(self, spec: EquipmentSpec, sources: Sequence[Source]) -> Equipment:
+        """The equipment of ``spec``, of which this gateway reads ``sources``."""
+        places = {
+            channel.name: (source.index, position)
+            for source in sources
+            for position, channel in enumerate(source.channels)
+        }
+        channels = {each.name: each for source in sources for each in source.channels}
+        entries = self.kinds[spec.kind]
+        return Equipment(
+            name=spec.name,
+            kind=spec.kind,
+            area=spec.area,
+            sources=tuple(source.index for source in sources),
+            state_from=tuple(
+                state_from(each, channels[each.channel], places[each.channel])
+                for each in spec.state
+                if each.channel in places
+            ),
+            phase_from=places.get(phase_of(spec, entries, places) or ""),
+            doors=tuple(places[each] for each in doors_of(spec, entries, places) if each in places),
+            storage=spec.storage,
         )
 
     def source(self, index: int, equipment: EquipmentSpec, source: SourceSpec) -> Source:

@@ -4,11 +4,12 @@ A rule is data only; what it means is decided in ``monitor.alarms``.
 To add a rule: a class here, a member of ``Rule``, and the arm that mypy then asks for there.
 """
 
+import re
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from config.model import NANOSECONDS, Duration, Flag, Id, Model, Real, Whole, between
 
@@ -295,7 +296,18 @@ AnyRule = Rule | Deviation | Discrepancy | Rate | Flatline | Repeated | StatusBi
 _OF_INSTRUMENTS = (Unreadable, Stale, Silent, Flatline, CalibrationDue)
 """The rules by which an instrument is known to work."""
 
-Pattern = Annotated[str, Field(pattern=r"^[a-z0-9_*?-]{1,63}(/[a-z0-9_*?-]{1,63})?$")]
+_PATTERN = r"^[a-z0-9_*?-]{1,63}(/[a-z0-9_*?-]{1,63})?$"
+
+
+def _pattern(text: str) -> str:
+    if not re.fullmatch(_PATTERN, text, re.ASCII):
+        raise ValueError("should be a channel, or channel/rule, with * and ? where any will do")
+    return text
+
+
+Pattern = Annotated[
+    str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "pattern": _PATTERN})
+]
 """``channel/rule`` with ``*`` and ``?``, or a channel alone; see ``Suppression``."""
 
 

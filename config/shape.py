@@ -16,7 +16,16 @@ SECRET_KEYS = frozenset({"token", "password"})
 """What stands under these is never shown."""
 
 _TAGS = frozenset(
-    {"a setting", "the word off", "a register", "a node", "a Modbus line", "an OPC UA line"}
+    {
+        "a setting",
+        "the word off",
+        "the word all",
+        "a list of acts",
+        "a register",
+        "a node",
+        "a Modbus line",
+        "an OPC UA line",
+    }
     | {"a name", "a secret", *(f"a {kind} rule" for kind in KINDS_OF_RULE)}
 )
 _SHOWN = ("int_", "float_", "finite_", "less_", "greater_", "string_pattern")

@@ -76,3 +76,11 @@ class Mqtt(Model):
     keepalive: Annotated[Duration, between(SECOND, 65_535 * SECOND)] = 10 * SECOND
     """MQTT has sixteen bits for its seconds."""
     timeout: Patience = 5 * SECOND
+
+
+class ExcursionSettings(Model):
+    """What makes one excursion."""
+
+    rejoin: Annotated[Duration, between(0, 24 * 3600 * SECOND)] = 60 * SECOND
+    """Two that lie no further apart than this are one (ns): a value that swings about its limit is
+    one excursion and not a hundred. A minute is the usual delay of a temperature alarm."""

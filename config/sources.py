@@ -7,9 +7,9 @@ from pydantic import Discriminator, Field, Tag
 
 from config.model import Day, Duration, Id, Model, Whole
 from config.nodes import Namespace, NodeSpec
-from config.plant import Table
+from config.plant import Storage, Table
 from config.registers import Address, RegisterSpec
-from config.rules import RuleSetting
+from config.rules import EquipmentState, RuleSetting
 
 Unit = Annotated[Whole, Field(ge=0, le=255)]
 Count = Annotated[Whole, Field(ge=1, le=2000)]
@@ -115,6 +115,17 @@ class SourceSpec(Model):
         return self.name or (usual if self.unit is None else f"{usual}-{self.unit}")
 
 
+class StateSpec(Model):
+    """A channel that tells the state: ``{channel: decontamination, states: {running: cleaning}}``.
+
+    What its words do not name says nothing of the state.
+    """
+
+    channel: Id
+    states: Annotated[Mapping[str | Whole, EquipmentState], Field(min_length=1)]
+    """By the words of a state or a text, or the numbers of a counter."""
+
+
 class EquipmentSpec(Model):
     """One incubator, bioreactor, freezer or room."""
 
@@ -124,3 +135,13 @@ class EquipmentSpec(Model):
     limits: Id | None = None
     """The limit set that watches it."""
     sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
+    state: tuple[StateSpec, ...] = ()
+    """The first that tells a state decides; none given: in use until an operator says otherwise."""
+    phase: Id | None = None
+    """The channel that tells the phase of the process; ``phase`` when not given and there is one,
+    and with ``off`` none at all."""
+    doors: tuple[Id, ...] | None = None
+    """Channels that are true while something stands open; ``door``, ``inner_door`` and ``lid`` when
+    not given, those that there are."""
+    storage: Storage | None = None
+    """Only where drug product is stored: mean kinetic temperature says nothing of living cells."""

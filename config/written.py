@@ -19,9 +19,11 @@ from config.catalogue import Kind
 from config.limits import Defaults, LimitSet
 from config.lines import WrittenLine
 from config.model import Id
-from config.rules import AlarmClass
-from config.site import InfluxDb, Mqtt, StoreSettings
+from config.operators import OperatorSettings
+from config.rules import AlarmClass, EquipmentState
+from config.site import ExcursionSettings, InfluxDb, Mqtt, StoreSettings
 from config.sources import EquipmentSpec, Profile
+from config.states import StateSetting
 
 PREFIX = "CYTOWATCH_"
 NESTED = "__"
@@ -84,6 +86,10 @@ class SiteFile(BaseSettings):
     """Kinds of equipment of the site's own, and further channels of the catalogue's."""
     classes: Mapping[Id, AlarmClass] = Field(default_factory=dict)
     """What the alarms of one class have in common."""
+    states: Mapping[EquipmentState, StateSetting] = Field(default_factory=dict)
+    """What each state of an equipment suppresses, where that is not as shipped."""
+    excursions: ExcursionSettings = ExcursionSettings()
+    operators: OperatorSettings | None = None
     defaults: Defaults = Defaults()
     store: StoreSettings = StoreSettings()
     influxdb: InfluxDb | None = None
