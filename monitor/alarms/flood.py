@@ -1,0 +1,83 @@
+"""A flood: more alarms than people can take in (ISA-18.2, 16.5; EEMUA 191). Pure.
+
+It begins with the alarm that is the tenth within ten minutes, and ends as soon as fewer than five
+were annunciated in the last ten. Times are nanoseconds and only go forward: one that is older than
+the last counts as that one, so that a step of a clock spoils no more than itself.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+WINDOW = 600 * 10**9
+"""How far back alarms are counted (ns)."""
+BEGINS = 10
+ENDS = 5
+
+
+class Flood(NamedTuple):
+    """One flood, until now or whole."""
+
+    first: int
+    """When the first of the alarms that made it was annunciated."""
+    start: int
+    """When there were ten."""
+    alarms: int
+    """How many were annunciated, from the first on."""
+    peak: int
+    """The most of them in any ten minutes."""
+    end: int | None = None
+    """When fewer than five were left; None while it goes on."""
+
+
+class FloodWatch:
+    """Watches when alarms are annunciated, and says when that is a flood."""
+
+    def __init__(self) -> None:
+        self._times: deque[int] = deque()
+        self._now = 0
+        self.most = 0
+        """The most in any ten minutes so far, flood or not."""
+        self.flood: Flood | None = None
+        """The one that is on."""
+
+    @property
+    def lately(self) -> int:
+        """How many were annunciated in the last ten minutes, as of the last look."""
+        return len(self._times)
+
+    def advance(self, now: int) -> Flood | None:
+        """Let time pass until ``now``; return the flood that ended by it."""
+        now = max(now, self._now)
+        ended = self._ended(now)
+        self._forget(now)
+        return ended
+
+    def annunciate(self, at: int) -> Flood | None:
+        """Count an alarm that was annunciated at ``at``; return the flood that ended before it."""
+        at = max(at, self._now)
+        ended = self._ended(at - 1)
+        self._forget(at)
+        self._times.append(self._now)
+        lately = len(self._times)
+        self.most = max(self.most, lately)
+        flood = self.flood
+        if flood is not None:
+            peak = max(flood.peak, lately)
+            self.flood = flood._replace(alarms=flood.alarms + 1, peak=peak)
+        elif lately >= BEGINS:
+            self.flood = Flood(self._times[0], self._now, lately, lately)
+        return ended
+
+    def _forget(self, now: int) -> None:
+        self._now = now
+        times = self._times
+        while times and times[0] <= now - WINDOW:
+            times.popleft()
+
+    def _ended(self, now: int) -> Flood | None:
+        """It ends when the fifth newest is ten minutes old."""
+        flood = self.flood
+        if flood is None or self._times[-ENDS] > now - WINDOW:
+            return None
+        self.flood = None
+        return flood._replace(end=self._times[-ENDS] + WINDOW)
