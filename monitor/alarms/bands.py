@@ -79,8 +79,8 @@ def restless(rule: Rule, alarm: Alarm) -> bool:
     return (
         alarm.pending is not None
         or alarm.inside_since is not None
-        or alarm.shelved_until is not None
-        or alarm.suppressed_by != ""
+        or alarm.silenced
+        or (alarm.acknowledged_at is not None and rule.re_alarm is not None)
         or (alarm.active and not isinstance(rule, High | Low | OffNormal))
     )
 

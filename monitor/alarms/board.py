@@ -170,7 +170,7 @@ class Board:
         alarm = self.alarm(name)
         if refusal := _outdated(alarm, expect_occurrence, expect_version):
             return refusal
-        if refusal := engine.refuse(alarm, act):
+        if refusal := engine.refuse(watched.rule, alarm, act):
             return refusal
         turn = _Turn(now)
         self._advance_alone(watched, act, turn, _Gates(alarm.suppressed_by, alarm.superseded_by))
@@ -305,6 +305,7 @@ class Board:
         if gates is _OPEN and before.annunciated and stimulus is not None:
             return self._step(watched, before, stimulus, turn)
         gated = engine.gate(
+            watched.rule,
             before,
             gates.suppressed_by or before.suppressed_by,
             gates.superseded_by or before.superseded_by,
@@ -312,12 +313,15 @@ class Board:
         judged = gated
         if stimulus is not None:
             judged = engine.step(watched.rule, gated, stimulus, turn.now)
-        freed = engine.gate(judged, *gates)
-        lapsed = engine.lapse(freed, turn.now) if isinstance(stimulus, _GRID_POINT) else freed
-        after = engine.ungated(lapsed)
+        freed = engine.gate(watched.rule, judged, *gates)
+        lapsed = over = freed
+        if isinstance(stimulus, _GRID_POINT):  # A shelf and a removal may end at the same instant.
+            lapsed = engine.lapse(watched.rule, freed, turn.now)
+            over = engine.lapse(watched.rule, lapsed, turn.now)
+        after = engine.ungated(over)
         if after is before or after == before:
             return False
-        for earlier, later in pairwise((before, gated, judged, freed, lapsed)):
+        for earlier, later in pairwise((before, gated, judged, freed, lapsed, over)):
             if event := engine.transition(watched.name, earlier, later, turn.now):
                 turn.events.append(event)
         self._keep(watched.name, after, watched.rest)

@@ -5,13 +5,16 @@ no event is written by hand and none can be forgotten.
 
 How acknowledgement fares:
 every raise asks for one; it outlives the return of the condition, and the next occurrence.
-Leaving a shelf or the suppression by a cause while active asks anew: nobody heard it meanwhile.
+Shelf, suppression and removal from service silence an alarm, each by itself. A raise underneath
+asks nobody, and leaves nothing to do if it is gone before the last of the three ends; what still is
+active then is annunciated anew, whoever acknowledged it before.
 Leaving supersession does not: who acknowledged the milder level in this occurrence has seen it,
 and one that was raised underneath the worse level never was acknowledged.
 """
 
 from typing import assert_never
 
+from config.model import spell
 from config.rules import High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
 from drivers.reading import Moment, Value
 from monitor.alarms.facts import (
@@ -21,11 +24,14 @@ from monitor.alarms.facts import (
     AlarmEvent,
     Change,
     Condition,
+    Confirm,
     Elapsed,
     Observation,
     Pending,
     Refusal,
+    RemoveFromService,
     Reset,
+    ReturnToService,
     Shelve,
     State,
     Stimulus,
@@ -33,8 +39,9 @@ from monitor.alarms.facts import (
 )
 from monitor.alarms.verdict import Verdict, usable, verdict
 
-LONGEST_SHELF = 24 * 3600 * 10**9
-"""A shelf is for a shift, not for ever (ns of elapsed time)."""
+LONGEST_REMOVAL = 30 * 86_400 * 10**9
+"""Out of service for a month at most (ns of elapsed time): whoever keeps an alarm out for longer
+says so again, since a list of what is out is worth something only where it is gone through."""
 
 
 def step(rule: Rule, alarm: Alarm, stimulus: Stimulus, now: Moment) -> Alarm:
@@ -50,35 +57,42 @@ def step(rule: Rule, alarm: Alarm, stimulus: Stimulus, now: Moment) -> Alarm:
                 after = _valued(after, stimulus)
         case Elapsed():
             after = _settle(rule, alarm, now)
-        case Acknowledge() | Reset() | Shelve() | Unshelve():
-            after = alarm if refuse(alarm, stimulus) else _acted(alarm, stimulus, now)
+        case (
+            Acknowledge()
+            | Confirm()
+            | Reset()
+            | Shelve()
+            | Unshelve()
+            | RemoveFromService()
+            | ReturnToService()
+        ):
+            refused = refuse(rule, alarm, stimulus)
+            after = alarm if refused else _acted(rule, alarm, stimulus, now)
         case _:
             assert_never(stimulus)
     return _counted(alarm, after)
 
 
-def lapse(alarm: Alarm, now: Moment) -> Alarm:
-    """End a shelf whose time is over."""
-    if alarm.shelved_until is None or now.boot < alarm.shelved_until:
-        return alarm
-    return _counted(alarm, _unshelved(alarm))
+def lapse(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
+    """End a shelf or a removal from service whose time is over; one of the two, the shelf first."""
+    if alarm.shelved_until is not None and now.boot >= alarm.shelved_until:
+        return _counted(alarm, _unshelved(rule, alarm))
+    if alarm.out_of_service_until is not None and now.boot >= alarm.out_of_service_until:
+        return _counted(alarm, _in_service(rule, alarm))
+    return alarm
 
 
-def gate(alarm: Alarm, suppressed_by: str, superseded_by: str) -> Alarm:
+def gate(rule: Rule, alarm: Alarm, suppressed_by: str, superseded_by: str) -> Alarm:
     """Let a cause and a worse level (by alarm name; empty: none) speak for ``alarm``, or no longer.
 
+    By design, ``state:cleaning`` or ``phase:harvest`` stands in for the name of a cause.
     A normal alarm bears the names without an event, so that a raise underneath is not annunciated;
     ``ungated`` takes them off again.
     """
     if alarm.suppressed_by == suppressed_by and alarm.superseded_by == superseded_by:
         return alarm
-    anew = alarm.active and alarm.suppressed_by != "" and suppressed_by == ""
-    after = alarm._replace(
-        suppressed_by=suppressed_by,
-        superseded_by=superseded_by,
-        acknowledged=alarm.acknowledged and not anew,
-    )
-    return _counted(alarm, after)
+    after = alarm._replace(suppressed_by=suppressed_by, superseded_by=superseded_by)
+    return _counted(alarm, _heard(rule, alarm, after))
 
 
 def ungated(alarm: Alarm) -> Alarm:
@@ -96,19 +110,21 @@ def transition(name: str, before: Alarm, after: Alarm, now: Moment) -> AlarmEven
     return AlarmEvent(name, change, before.state, after.state, now, after)
 
 
-def refuse(alarm: Alarm, act: Act) -> Refusal | None:
+def refuse(rule: Rule, alarm: Alarm, act: Act) -> Refusal | None:
     """Return why ``act`` may not be done on ``alarm`` as it stands; None when it may."""
     match act:
         case Acknowledge():
             return _refuse_acknowledge(alarm)
+        case Confirm():
+            return _refuse_confirm(rule, alarm)
         case Reset():
             return _refuse_reset(alarm)
         case Shelve(duration):
-            return _refuse_shelf(duration)
-        case Unshelve():
-            if alarm.shelved_until is None:
-                return Refusal("already_done", "the alarm is not shelved")
-            return None
+            return _refuse_shelf(rule, duration)
+        case RemoveFromService(duration):
+            return _refuse_removal(duration)
+        case Unshelve() | ReturnToService():
+            return _refuse_end(alarm, act)
         case _:
             assert_never(act)
 
@@ -211,26 +227,57 @@ def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
     pending = alarm.pending
     if pending is not None:
         due = not pending.doubtful and now.boot - pending.since.boot >= rule.on_delay
-        return _raised(alarm, pending, now) if due else alarm
+        return _raised(rule, alarm, pending, now) if due else alarm
     inside = alarm.inside_since
     if inside is not None and now.boot - inside.boot >= rule.off_delay:
-        return alarm._replace(active=False, inside_since=None, latched=rule.latching)
-    return alarm
+        return _returned(rule, alarm, now)
+    if alarm.acknowledged_at is None or rule.re_alarm is None:
+        return alarm
+    due = alarm.annunciated and now.boot - alarm.acknowledged_at >= rule.re_alarm
+    return _asking_again(alarm) if due else alarm
 
 
-def _raised(alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
+def _raised(rule: Rule, alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
+    """Begin an occurrence; under a silence what was owed before is all that stays owed."""
+    silenced = alarm.silenced
     return alarm._replace(
         pending=None,
         condition_start=pending.since,
         active=True,
         alarm_time=now,
-        acknowledged=False,
-        latched=False,
+        acknowledged=alarm.acknowledged and silenced,
+        acknowledged_at=None,
+        confirmed=alarm.confirmed if silenced else not rule.confirm,
+        latched=alarm.latched and silenced,
+        re_alarms=0,
         occurrence=alarm.occurrence + 1,
         peak=pending.peak,
         peak_at=pending.peak_at,
         value=pending.peak if pending.state is None else pending.state,
     )
+
+
+def _returned(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
+    """End an occurrence; the time of a one-shot shelf is over with it."""
+    once = alarm.one_shot and alarm.shelved_until is not None
+    return alarm._replace(
+        active=False,
+        inside_since=None,
+        acknowledged_at=None,
+        latched=alarm.latched or (rule.latching and not alarm.unheard),
+        shelved_until=now.boot if once else alarm.shelved_until,
+    )
+
+
+def _asking_again(alarm: Alarm) -> Alarm:
+    return alarm._replace(acknowledged=False, acknowledged_at=None, re_alarms=alarm.re_alarms + 1)
+
+
+def _heard(rule: Rule, before: Alarm, after: Alarm) -> Alarm:
+    """Annunciate anew what is active when the last of those that silenced it has gone."""
+    if after.active and before.silenced and not after.silenced:
+        return after._replace(acknowledged=False, acknowledged_at=None, confirmed=not rule.confirm)
+    return after
 
 
 def _valued(alarm: Alarm, stimulus: Observation | Condition) -> Alarm:
@@ -239,22 +286,34 @@ def _valued(alarm: Alarm, stimulus: Observation | Condition) -> Alarm:
     return alarm
 
 
-def _acted(alarm: Alarm, act: Act, now: Moment) -> Alarm:
+def _acted(rule: Rule, alarm: Alarm, act: Act, now: Moment) -> Alarm:
     match act:
         case Acknowledge():
-            return alarm._replace(acknowledged=True)
+            at = now.boot if alarm.active else None
+            after = alarm._replace(acknowledged=True, acknowledged_at=at)
+        case Confirm():
+            after = alarm._replace(confirmed=True)
         case Reset():
-            return alarm._replace(latched=False)
-        case Shelve(duration):
-            return alarm._replace(shelved_until=now.boot + duration)
+            after = alarm._replace(latched=False)
+        case Shelve(duration, one_shot):
+            after = alarm._replace(shelved_until=now.boot + duration, one_shot=one_shot)
         case Unshelve():
-            return _unshelved(alarm)
+            after = _unshelved(rule, alarm)
+        case RemoveFromService(duration):
+            after = alarm._replace(out_of_service_until=now.boot + duration)
+        case ReturnToService():
+            after = _in_service(rule, alarm)
         case _:
             assert_never(act)
+    return after
 
 
-def _unshelved(alarm: Alarm) -> Alarm:
-    return alarm._replace(shelved_until=None, acknowledged=alarm.acknowledged and not alarm.active)
+def _unshelved(rule: Rule, alarm: Alarm) -> Alarm:
+    return _heard(rule, alarm, alarm._replace(shelved_until=None, one_shot=False))
+
+
+def _in_service(rule: Rule, alarm: Alarm) -> Alarm:
+    return _heard(rule, alarm, alarm._replace(out_of_service_until=None))
 
 
 def _refuse_acknowledge(alarm: Alarm) -> Refusal | None:
@@ -262,7 +321,33 @@ def _refuse_acknowledge(alarm: Alarm) -> Refusal | None:
         return None
     if alarm.unsuppressed_state is State.NORMAL:
         return Refusal("illegal_transition", "the alarm is normal: there is nothing to acknowledge")
+    if alarm.unheard:
+        return Refusal(
+            "illegal_transition",
+            "the alarm came while it was silenced and asks for nothing yet: "
+            "acknowledge it when it is annunciated",
+        )
     return Refusal("already_done", "the alarm is acknowledged already")
+
+
+def _refuse_end(alarm: Alarm, act: Unshelve | ReturnToService) -> Refusal | None:
+    if isinstance(act, Unshelve):
+        ends, text = alarm.shelved_until, "the alarm is not shelved"
+    else:
+        ends, text = alarm.out_of_service_until, "the alarm is in service"
+    return Refusal("already_done", text) if ends is None else None
+
+
+def _refuse_confirm(rule: Rule, alarm: Alarm) -> Refusal | None:
+    if alarm.confirmed:
+        if alarm.unsuppressed_state is State.NORMAL:
+            return Refusal("illegal_transition", "the alarm is normal: there is nothing to confirm")
+        if not rule.confirm or alarm.unheard:
+            return Refusal("illegal_transition", "the alarm does not ask to be confirmed")
+        return Refusal("already_done", "the alarm is confirmed already")
+    if not alarm.acknowledged:
+        return Refusal("illegal_transition", "acknowledge the alarm before you confirm it")
+    return None
 
 
 def _refuse_reset(alarm: Alarm) -> Refusal | None:
@@ -275,11 +360,27 @@ def _refuse_reset(alarm: Alarm) -> Refusal | None:
     return None
 
 
-def _refuse_shelf(duration: int) -> Refusal | None:
+def _refuse_shelf(rule: Rule, duration: int) -> Refusal | None:
+    if not rule.shelvable:
+        return Refusal("not_shelvable", f"an alarm {_of_class(rule)} may not be shelved")
     if duration <= 0:
         return Refusal("illegal_transition", "a shelf lasts longer than no time at all")
-    if duration > LONGEST_SHELF:
-        return Refusal("too_long", f"shelve for {LONGEST_SHELF // 3600 // 10**9} h at most")
+    if duration > rule.longest_shelf:
+        longest = spell(rule.longest_shelf)
+        return Refusal("too_long", f"shelve an alarm {_of_class(rule)} for {longest} at most")
+    return None
+
+
+def _of_class(rule: Rule) -> str:
+    return f"of class {rule.alarm_class}" if rule.alarm_class else f"by the rule {rule.name}"
+
+
+def _refuse_removal(duration: int) -> Refusal | None:
+    if duration <= 0:
+        return Refusal("illegal_transition", "out of service lasts longer than no time at all")
+    if duration > LONGEST_REMOVAL:
+        longest = spell(LONGEST_REMOVAL)
+        return Refusal("too_long", f"remove an alarm from service for {longest} at most")
     return None
 
 
@@ -300,19 +401,39 @@ def _quiet(alarm: Alarm) -> Alarm:
 
 def _change(before: Alarm, after: Alarm) -> Change | None:
     """Return the word for the difference; each step makes one."""
+    return (
+        _course_change(before, after)
+        or _debt_change(before, after)
+        or _silence_change(before, after)
+        or _gate_change(before, after)
+    )
+
+
+def _course_change(before: Alarm, after: Alarm) -> Change | None:
     if after.occurrence != before.occurrence:
         owed = before.unsuppressed_state is not State.NORMAL
         return Change.RAISED_AGAIN if owed else Change.RAISED
     if before.active and not after.active:
         owed = after.unsuppressed_state is not State.NORMAL
         return Change.RETURNED if owed else Change.CLEARED
+    return Change.RE_ALARMED if after.re_alarms > before.re_alarms else None
+
+
+def _debt_change(before: Alarm, after: Alarm) -> Change | None:
     if before.latched and not after.latched:
         return Change.RESET
-    if after.acknowledged and not before.acknowledged:
-        return Change.ACKNOWLEDGED
-    if after.shelved_until != before.shelved_until:
+    if after.confirmed and not before.confirmed:
+        return Change.CONFIRMED
+    return Change.ACKNOWLEDGED if after.acknowledged and not before.acknowledged else None
+
+
+def _silence_change(before: Alarm, after: Alarm) -> Change | None:
+    if after.out_of_service_until != before.out_of_service_until:
+        out = after.out_of_service_until is not None
+        return Change.REMOVED_FROM_SERVICE if out else Change.RETURNED_TO_SERVICE
+    if (after.shelved_until, after.one_shot) != (before.shelved_until, before.one_shot):
         return Change.UNSHELVED if after.shelved_until is None else Change.SHELVED
-    return _gate_change(before, after)
+    return None
 
 
 def _gate_change(before: Alarm, after: Alarm) -> Change | None:

@@ -101,7 +101,7 @@ class Alarm(NamedTuple):
     confirmed: bool = True
     """False from a raise until an operator confirms, where the rule asks for it."""
     acknowledged_at: int | None = None
-    """Elapsed time of the last acknowledgement, while its re-alarm waits."""
+    """Elapsed time of the acknowledgement, while acknowledged and active: re-alarm counts on it."""
     re_alarms: int = 0
     """How often the current or last occurrence has asked anew."""
     shelved_until: int | None = None
@@ -139,23 +139,38 @@ class Alarm(NamedTuple):
 
     @property
     def annunciated(self) -> bool:
-        """Whether people are to be told: not gated by shelf, cause or a worse level."""
-        return self.shelved_until is None and not self.suppressed_by and not self.superseded_by
+        """Whether people are to be told: silenced by nobody, and no worse level is active."""
+        return not self.silenced and not self.superseded_by
+
+    @property
+    def silenced(self) -> bool:
+        """Whether it is out of service, shelved or suppressed: any of the three, or all."""
+        return (
+            self.shelved_until is not None
+            or self.suppressed_by != ""
+            or self.out_of_service_until is not None
+        )
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it was raised while silenced and never annunciated since: nobody was asked."""
+        asked = not self.acknowledged or self.acknowledged_at is not None
+        return self.active and self.silenced and not asked
 
     @property
     def unsuppressed_state(self) -> State:
-        """The state underneath shelving and suppression."""
-        match self.active, self.latched, self.acknowledged:
-            case True, _, False:
-                return State.UNACKNOWLEDGED
-            case True, _, True:
-                return State.ACKNOWLEDGED
-            case False, True, False:
+        """The state underneath shelving, suppression and removal from service."""
+        if self.active:
+            return State.ACKNOWLEDGED if self.acknowledged else State.UNACKNOWLEDGED
+        match self.latched, self.acknowledged, self.confirmed:
+            case True, False, _:
                 return State.LATCHED_UNACKNOWLEDGED
-            case False, True, True:
+            case True, True, _:
                 return State.LATCHED_ACKNOWLEDGED
-            case False, False, False:
+            case False, False, _:
                 return State.RETURNED
+            case False, True, False:
+                return State.UNCONFIRMED
             case _:
                 return State.NORMAL
 
@@ -163,9 +178,14 @@ class Alarm(NamedTuple):
     def state(self) -> State:
         """The ISA-18.2 state that these facts amount to.
 
+        Of several that silence it, the one with the most weight behind it is named: out of service
+        (under administrative control) before shelved (by an operator) before suppressed (by design,
+        or by a worse level). The flags themselves are told beside it.
         A normal alarm that a cause or a worse level speaks for stays normal: there is nothing to
         tell of it, and an outage of a line is one alarm and not one per channel.
         """
+        if self.out_of_service_until is not None:
+            return State.OUT_OF_SERVICE
         if self.shelved_until is not None:
             return State.SHELVED
         underneath = self.unsuppressed_state
@@ -214,7 +234,7 @@ class ReturnToService(NamedTuple):
     """The alarm is back before its time."""
 
 
-Act = Acknowledge | Reset | Shelve | Unshelve
+Act = Acknowledge | Confirm | Reset | Shelve | Unshelve | RemoveFromService | ReturnToService
 
 
 class Observation(NamedTuple):
@@ -276,5 +296,5 @@ class Refusal(NamedTuple):
     """Why an act was not done: a word for programs and a sentence for people."""
 
     word: str
-    """unknown_alarm, stale, illegal_transition, already_done, too_long, forbidden, …"""
+    """unknown_alarm, stale, illegal_transition, already_done, not_shelvable, too_long, forbidden"""
     text: str

@@ -73,19 +73,25 @@ def _pending(saved: object) -> Pending:
 def _bridged(alarm: Alarm, saved: Moment, now: Moment) -> Alarm:
     away = max(0, now.at - saved.at)
     shift = now.boot - away - saved.boot
-    pending, shelved = alarm.pending, alarm.shelved_until
+    pending = alarm.pending
     return alarm._replace(
         pending=pending and pending._replace(since=_shifted(pending.since, shift)),
         condition_start=alarm.condition_start and _shifted(alarm.condition_start, shift),
         inside_since=alarm.inside_since and _shifted(alarm.inside_since, shift),
         alarm_time=alarm.alarm_time and _shifted(alarm.alarm_time, shift),
-        shelved_until=None if shelved is None else shelved + shift,
+        acknowledged_at=_moved(alarm.acknowledged_at, shift),
+        shelved_until=_moved(alarm.shelved_until, shift),
+        out_of_service_until=_moved(alarm.out_of_service_until, shift),
         bridged=alarm.bridged or _runs(alarm),
     )
 
 
 def _shifted(moment: Moment, shift: int) -> Moment:
     return moment._replace(boot=moment.boot + shift)
+
+
+def _moved(boot: int | None, shift: int) -> int | None:
+    return None if boot is None else boot + shift
 
 
 def _runs(alarm: Alarm) -> bool:
@@ -95,4 +101,5 @@ def _runs(alarm: Alarm) -> bool:
         or alarm.active
         or alarm.inside_since is not None
         or alarm.shelved_until is not None
+        or alarm.out_of_service_until is not None
     )

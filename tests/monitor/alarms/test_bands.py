@@ -68,7 +68,7 @@ def test_a_timer_or_a_gate_is_looked_at_on_every_scan() -> None:
     assert not restless(slow, read(slow, 38.0, 38.0))
     assert restless(slow, read(slow, 38.0, 38.0, 36.0))
     assert restless(HIGH, engine.step(HIGH, NORMAL, Shelve(MINUTE), minute(0)))
-    assert restless(HIGH, engine.gate(read(HIGH, 38.0), "cause", ""))
+    assert restless(HIGH, engine.gate(HIGH, read(HIGH, 38.0), "cause", ""))
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class Being:
 
     def __init__(self, name: str, rule: Rule) -> None:
         self.name, self.rule = name, rule
-        self.active = self.latched = self.owed = False
+        self.active = self.latched = self.owed = self.asked = False
         self.beyond_since: int | None = None
         self.beyond_sure = False
         self.inside_since: int | None = None
@@ -98,6 +98,14 @@ class Being:
     @property
     def normal(self) -> bool:
         return not (self.active or self.latched or self.owed)
+
+    @property
+    def silenced(self) -> bool:
+        return self.shelf is not None or self.cause != ""
+
+    def freed(self, was_silenced: bool) -> None:
+        if was_silenced and not self.silenced and self.active:
+            self.owed = self.asked = True
 
     @property
     def state(self) -> str:
@@ -122,9 +130,9 @@ class Being:
     def gate(self, cause: str, worse: str) -> list[Told]:
         if (cause, worse) == (self.cause, self.worse):
             return []
-        if self.cause and not cause and self.active:
-            self.owed = True
+        was = self.silenced
         self.cause, self.worse = cause, worse
+        self.freed(was)
         if self.normal:
             return []
         return self.tell("suppressed" if cause or worse else "unsuppressed")
@@ -148,16 +156,18 @@ class Being:
         begun, gone = self.beyond_since, self.inside_since
         if begun is not None and self.beyond_sure and now - begun >= self.rule.on_delay // S:
             again = not self.normal
-            self.active, self.owed, self.latched, self.beyond_since = True, True, False, None
+            self.active, self.beyond_since, self.asked = True, None, not self.silenced
+            self.owed, self.latched = self.owed or self.asked, self.latched and not self.asked
             return self.tell("raised_again" if again else "raised")
         if gone is not None and now - gone >= self.rule.off_delay // S:
-            self.active, self.inside_since, self.latched = False, None, self.rule.latching
+            self.active, self.inside_since = False, None
+            self.latched = self.latched or (self.rule.latching and self.asked)
             return self.tell("cleared" if self.normal else "returned")
         return []
 
     def unshelve(self) -> list[Told]:
         self.shelf = None
-        self.owed = self.owed or self.active
+        self.freed(True)
         return self.tell("unshelved")
 
     def visit(self, word: str | None, now: int, cause: str = "", worse: str = "") -> list[Told]:
@@ -225,7 +235,7 @@ class Model:
             case "acknowledge" if being.owed:
                 being.owed = False
                 told = being.tell("acknowledged")
-            case "reset" if being.latched and not being.owed:
+            case "reset" if being.latched and not being.owed and not being.active:
                 being.latched = False
                 told = being.tell("reset")
             case "shelve":

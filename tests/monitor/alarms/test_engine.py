@@ -1,7 +1,5 @@
 """What an alarm tells, as stories: minute, what came in, what was told of it."""
 
-from typing import assert_never
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,12 +10,16 @@ from monitor.alarms import engine
 from monitor.alarms.facts import (
     NORMAL,
     Acknowledge,
+    Act,
     Alarm,
     AlarmEvent,
     Condition,
+    Confirm,
     Elapsed,
     Observation,
+    RemoveFromService,
     Reset,
+    ReturnToService,
     Shelve,
     State,
     Stimulus,
@@ -36,12 +38,22 @@ DOOR = OffNormal(name="open", off_normal=(True,))
 HELD = OffNormal(off_normal=("held", "aborted"), on_delay=5 * MINUTE, off_delay=3 * MINUTE)
 RUNNING = OffNormal(normal=("running", "ready"))
 
-ACK, RESET, UNSHELVE = Acknowledge(), Reset(), Unshelve()
+ACK, CONFIRM, RESET = Acknowledge(), Confirm(), Reset()
+UNSHELVE, RETURN = Unshelve(), ReturnToService()
 TIME = Elapsed()
 
 
 def shelve(minutes: int) -> Shelve:
     return Shelve(minutes * MINUTE)
+
+
+def once(minutes: int) -> Shelve:
+    """A shelf until the return of the condition, at the latest after so many minutes."""
+    return Shelve(minutes * MINUTE, one_shot=True)
+
+
+def remove(minutes: int) -> RemoveFromService:
+    return RemoveFromService(minutes * MINUTE)
 
 
 def says(state: bool | str | None, quality: Quality = Quality.GOOD) -> Observation:
@@ -353,8 +365,8 @@ STORIES: dict[str, tuple[Rule, Story]] = {
         [
             (0, shelve(10), "shelved"),
             (1, co2(7), "raised"),
-            (2, co2(5), "returned"),
-            (3, ACK, "acknowledged"),
+            (2, ACK, None),
+            (3, co2(5), "cleared"),
             (4, UNSHELVE, "unshelved"),
         ],
     ),
@@ -454,8 +466,9 @@ def tell(
 ) -> tuple[Alarm, list[AlarmEvent]]:
     """One grid point, as the board does it: the stimulus, then what is over."""
     judged = engine.step(rule, alarm, stimulus, minute(minutes))
-    after = engine.lapse(judged, minute(minutes))
-    pairs = ((alarm, judged), (judged, after))
+    lapsed = engine.lapse(rule, judged, minute(minutes))
+    after = engine.lapse(rule, lapsed, minute(minutes))
+    pairs = ((alarm, judged), (judged, lapsed), (lapsed, after))
     events = (engine.transition("a/b/c", one, two, minute(minutes)) for one, two in pairs)
     return after, [event for event in events if event]
 
@@ -541,7 +554,7 @@ def test_leaving_a_shelf_tells_anew_only_what_still_holds(start: str) -> None:
     assert alarm.state == {C: B}.get(start, start)
 
 
-REFUSALS: list[tuple[str, Acknowledge | Reset | Shelve | Unshelve, str]] = [
+REFUSALS: list[tuple[str, Act, str]] = [
     (A, ACK, "illegal_transition"),
     (C, ACK, "already_done"),
     (F, ACK, "already_done"),
@@ -557,20 +570,20 @@ REFUSALS: list[tuple[str, Acknowledge | Reset | Shelve | Unshelve, str]] = [
 
 @pytest.mark.parametrize(("start", "act", "word"), REFUSALS)
 def test_an_act_that_makes_no_sense_is_refused_and_changes_nothing(
-    start: str, act: Acknowledge | Reset | Shelve | Unshelve, word: str
+    start: str, act: Act, word: str
 ) -> None:
     rule = LATCHING if start in {E, F} else HIGH
     alarm = NORMAL
     for minutes, step in enumerate(PATHS[start]):
         alarm, _ = tell(rule, alarm, step, minutes)
-    refusal = engine.refuse(alarm, act)
+    refusal = engine.refuse(rule, alarm, act)
     assert refusal is not None
     assert refusal.word == word
     assert engine.step(rule, alarm, act, minute(10)) is alarm
 
 
 def test_a_day_is_the_longest_shelf() -> None:
-    assert engine.refuse(NORMAL, shelve(24 * 60)) is None
+    assert engine.refuse(HIGH, NORMAL, shelve(24 * 60)) is None
 
 
 def test_the_condition_is_older_than_the_scan_that_decided() -> None:
@@ -618,22 +631,22 @@ def test_each_raise_is_an_occurrence_of_its_own() -> None:
 
 
 def test_an_alarm_is_raised_underneath_a_worse_one_without_being_annunciated() -> None:
-    gated = engine.gate(NORMAL, "", "a/b/high-high")
+    gated = engine.gate(HIGH, NORMAL, "", "a/b/high-high")
     after = engine.step(HIGH, gated, co2(7), minute(0))
     event = engine.transition("a/b/high", gated, after, minute(0))
     assert event is not None
     assert (event.before, event.after) == (State.NORMAL, State.SUPPRESSED)
     assert not event.alarm.annunciated
-    assert engine.gate(after, "", "").state is State.UNACKNOWLEDGED
+    assert engine.gate(HIGH, after, "", "").state is State.UNACKNOWLEDGED
 
 
 def test_leaving_supersession_keeps_an_acknowledgement_and_leaving_suppression_does_not() -> None:
     seen = engine.step(HIGH, engine.step(HIGH, NORMAL, co2(7), minute(0)), ACK, minute(1))
-    superseded = engine.gate(seen, "", "worse")
-    suppressed = engine.gate(seen, "cause", "")
-    assert engine.gate(superseded, "", "").state is State.ACKNOWLEDGED
-    assert engine.gate(suppressed, "", "").state is State.UNACKNOWLEDGED
-    assert engine.gate(suppressed, "another cause", "").state is State.SUPPRESSED
+    superseded = engine.gate(HIGH, seen, "", "worse")
+    suppressed = engine.gate(HIGH, seen, "cause", "")
+    assert engine.gate(HIGH, superseded, "", "").state is State.ACKNOWLEDGED
+    assert engine.gate(HIGH, suppressed, "", "").state is State.UNACKNOWLEDGED
+    assert engine.gate(HIGH, suppressed, "another cause", "").state is State.SUPPRESSED
 
 
 VALUES = st.sampled_from([4.0, 5.49, 5.5, 5.9, 6.0, 6.1, 8.0])
@@ -642,7 +655,8 @@ STIMULI: st.SearchStrategy[Stimulus] = st.one_of(
     VALUES.map(doubtful),
     VALUES.map(repeated),
     st.just(co2(None)),
-    st.sampled_from([ACK, RESET, UNSHELVE, shelve(4), TIME, Condition(None)]),
+    st.sampled_from([ACK, CONFIRM, RESET, UNSHELVE, shelve(4), once(4), TIME, Condition(None)]),
+    st.sampled_from([remove(3), RETURN]),
 )
 RULES = st.builds(
     lambda **how: HIGH.model_copy(update=how),  # noqa: PLW0108 - model_copy takes no fields by name
@@ -650,6 +664,8 @@ RULES = st.builds(
     on_delay=st.sampled_from([0, 2 * MINUTE, 5 * MINUTE]),
     off_delay=st.sampled_from([0, 3 * MINUTE]),
     latching=st.booleans(),
+    confirm=st.booleans(),
+    re_alarm=st.sampled_from([None, 3 * MINUTE]),
 )
 
 
@@ -685,10 +701,8 @@ def test_only_a_good_reading_ends_an_occurrence_and_only_a_usable_one_begins_it(
                 good = usable = False
             case Elapsed():
                 usable = True
-            case Acknowledge() | Reset() | Shelve() | Unshelve():
-                usable = good = False
             case _:
-                assert_never(stimulus)
+                usable = good = False
         if alarm.active and not after.active:
             assert good or isinstance(stimulus, Elapsed)
         if after.occurrence > alarm.occurrence:
