@@ -259,7 +259,7 @@ class Silent(_Rule):
     priority: Priority = Priority.HIGH
 
 
-ChannelRule = High | Low | OffNormal | StatusBits | Unreadable | Stale
+ChannelRule = High | Low | OffNormal | StatusBits | Flatline | Unreadable | Stale
 Rule = ChannelRule | Silent
 
 

@@ -3,6 +3,7 @@
 Between two scans of a steady channel a value inside its band leaves every fact of its alarms as
 it is, so one comparison stands for all of its rules. Whatever waits for time or for another
 reading (``restless``) is looked at on every scan instead, wherever its value lies.
+What a rule asks beside the value (does it stand still?) is looked at apart (``inputs``).
 The two values of a state lie in bands as numbers do; a text has ``Words`` instead.
 """
 

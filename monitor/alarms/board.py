@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 from config.plant import ChannelType, Plant, Source
-from config.rules import OffNormal, Rule, Stale
+from config.rules import Flatline, OffNormal, Rule, Stale
 from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
 from monitor.alarms import engine
 from monitor.alarms.bands import (
@@ -46,6 +46,7 @@ from monitor.alarms.facts import (
     State,
     Stimulus,
 )
+from monitor.alarms.inputs import STILL, Unchanged, patience
 from monitor.alarms.watch import Watched, ended, line_alarm, rule_of, source_alarm, watch
 
 NOTHING: tuple[AlarmEvent, ...] = ()
@@ -54,8 +55,6 @@ _UNKNOWN = Condition(None)
 _GRID_POINT = (Observation, Condition, Elapsed)
 """At these the time is looked at; an act ends no shelf but its own."""
 
-STILL = 3
-"""Periods for which a source time may stand still before a rule is asked about it."""
 _LINE, _SOURCE, _OUTAGE = -1, -2, -3
 _CAUSES = frozenset({_LINE, _SOURCE, _OUTAGE})
 """Stand in ``_Source.restless`` for what is no channel: the line's alarm, the source's, a gate."""
@@ -86,7 +85,8 @@ class _Source:
 
     __slots__ = (
         "awake", "channels", "gate", "highest", "levels", "line", "lowest", "patience", "pick",
-        "places", "restless", "silent", "still", "timed", "times", "words",
+        "places", "remembers", "restless", "silent", "still", "timed", "times", "unchanged",
+        "words",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -112,6 +112,10 @@ class _Source:
         """Since when a source time stands still; None while it moves."""
         self.patience = [_patience(source.period, channel.rules) for channel in source.channels]
         """How long (ns) it may do so before a rule is asked."""
+        self.unchanged = _unchanged(source)
+        """By channel: what has to change, where a rule asks for it."""
+        self.remembers = bool(self.timed or self.unchanged)
+        """Whether a scan has to be held against those before it."""
         self.restless: set[int] = set()
         """Channels (and ``_CAUSES``) to be looked at on every scan."""
         self.awake: set[int] = set()
@@ -147,10 +151,10 @@ class Board:
             and not source.restless
             and (_inside(source, scan) if scan.spoke is None else _part_inside(source, scan))
             and not (source.words and _any_word_stirs(source, scan))
-            and not (source.timed and _any_stands_still(source, scan))
+            and not (source.remembers and _any_stands_still(source, scan))
         ):
-            if source.timed and scan.origin is not Origin.LATE:
-                _remember_times(source, scan)
+            if source.remembers and scan.origin is not Origin.LATE:
+                _remember(source, scan)
             return NOTHING
         return self._judge(source, scan)
 
@@ -244,7 +248,7 @@ class Board:
         else:
             for channel in sorted(_touched(source, scan)):
                 self._judge_channel(source, channel, _stimulus(source, scan, channel), turn)
-            _remember_times(source, scan)
+            _remember(source, scan)
         return tuple(turn.events) if turn.events else NOTHING
 
     def _judge_causes(self, source: _Source, cause: Cause, turn: _Turn) -> None:
@@ -450,6 +454,14 @@ def _has_stale(rules: Sequence[Rule]) -> bool:
     return any(isinstance(rule, Stale) for rule in rules)
 
 
+def _unchanged(source: Source) -> dict[int, Unchanged]:
+    return {
+        index: Unchanged(index, min(patience(source.period, rule) for rule in channel.rules))
+        for index, channel in enumerate(source.channels)
+        if any(isinstance(rule, Flatline) for rule in channel.rules)
+    }
+
+
 def _mark(marks: set[int], mark: int, *, on: bool) -> None:
     if on:
         marks.add(mark)
@@ -493,8 +505,9 @@ def _touched(source: _Source, scan: Scan) -> set[int]:
             touched.add(source.levels[place])
         place += 1  # noqa: SIM113 - enumerate would make a tuple for each of all channels
     touched.update(c for c in source.words if _stirs(source, scan, c))
-    if source.timed:
+    if source.remembers:
         touched.update(c for c in source.timed if _stands_still(source, scan, c))
+        touched.update(c for c, one in source.unchanged.items() if one.lasting(scan))
     return touched
 
 
@@ -509,7 +522,9 @@ def _stirs(source: _Source, scan: Scan, channel: int) -> bool:
 
 
 def _any_stands_still(source: _Source, scan: Scan) -> bool:
-    return any(_stands_still(source, scan, channel) for channel in source.timed)
+    return any(_stands_still(source, scan, channel) for channel in source.timed) or any(
+        one.lasting(scan) for one in source.unchanged.values()
+    )
 
 
 def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
@@ -519,6 +534,14 @@ def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
         return False
     since = source.still[channel]
     return scan.boot - (scan.boot if since is None else since.boot) >= source.patience[channel]
+
+
+def _remember(source: _Source, scan: Scan) -> None:
+    """Keep what the next scan is held against."""
+    for one in source.unchanged.values():
+        one.remember(scan)
+    if source.timed:
+        _remember_times(source, scan)
 
 
 def _remember_times(source: _Source, scan: Scan) -> None:
@@ -543,7 +566,16 @@ def _stimulus(source: _Source, scan: Scan, channel: int) -> Observation | Elapse
         still = source.still[channel]
         previous = time if _stands_still(source, scan, channel) else None
     quality, reason = (Quality.GOOD, None) if fault is None else fault
-    return Observation(scan.values[channel], quality, reason, time, previous, still)
+    unchanged = source.unchanged.get(channel)
+    return Observation(
+        value=scan.values[channel],
+        quality=quality,
+        reason=reason,
+        source_time=time,
+        previous_time=previous,
+        still_since=still,
+        unchanged_since=unchanged.lasting(scan) if unchanged else None,
+    )
 
 
 def _outdated(alarm: Alarm, occurrence: int | None, version: int | None) -> Refusal | None:

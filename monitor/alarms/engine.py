@@ -15,7 +15,7 @@ and one that was raised underneath the worse level never was acknowledged.
 from typing import assert_never
 
 from config.model import spell
-from config.rules import High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
+from config.rules import Flatline, High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
 from drivers.reading import Moment, Value
 from monitor.alarms.facts import (
     Acknowledge,
@@ -142,9 +142,18 @@ def _observe(rule: Rule, alarm: Alarm, stimulus: Observation | Condition, now: M
 
 def _since(rule: Rule, stimulus: Observation | Condition, now: Moment) -> Moment:
     """Return when what holds began to hold: a standstill is believed only after a while."""
-    if isinstance(rule, Stale) and isinstance(stimulus, Observation):
-        return stimulus.still_since or now
-    return now
+    match rule, stimulus:
+        case Stale(), Observation(still_since=since) if since:
+            return since
+        case Flatline(), Observation(unchanged_since=since) if since:
+            return since
+        case _:
+            return now
+
+
+def _onset(rule: Rule) -> int:
+    """Return how long (ns) the condition must hold before the alarm is raised."""
+    return rule.on_delay + rule.flatline if isinstance(rule, Flatline) else rule.on_delay
 
 
 def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
@@ -155,7 +164,8 @@ def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
             return alarm._replace(condition=True, inside_since=None)
         case Verdict.CLEAR:
             since = alarm.inside_since or now
-            return alarm._replace(condition=False, inside_since=since, source_time=None)
+            gone = alarm._replace(condition=False, inside_since=since)
+            return gone._replace(source_time=None, standing=None)
         case Verdict.UNKNOWN:
             return alarm._replace(inside_since=None) if alarm.inside_since else alarm
         case _:
@@ -172,7 +182,7 @@ def _observe_inactive(alarm: Alarm, said: Verdict, since: Moment) -> Alarm:
         case Verdict.WITHIN | Verdict.CLEAR:
             if pending is None:
                 return alarm
-            return alarm._replace(condition=False, pending=None, source_time=None)
+            return alarm._replace(condition=False, pending=None, source_time=None, standing=None)
         case Verdict.UNKNOWN:
             return alarm if pending is None else _doubting(alarm, pending, doubtful=True)
         case _:
@@ -192,6 +202,10 @@ def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> 
             return _peaked(rule, alarm, observation.value, now)
         case OffNormal() | StatusBits():
             return _named(alarm, observation.value)
+        case Flatline():
+            named = _named(alarm, observation.value)
+            same = named.standing == observation.value
+            return named if same else named._replace(standing=observation.value)
         case Stale():
             if alarm.source_time == observation.source_time:
                 return alarm
@@ -226,7 +240,7 @@ def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
     """Let fall due what is due by ``now``."""
     pending = alarm.pending
     if pending is not None:
-        due = not pending.doubtful and now.boot - pending.since.boot >= rule.on_delay
+        due = not pending.doubtful and now.boot - pending.since.boot >= _onset(rule)
         return _raised(rule, alarm, pending, now) if due else alarm
     inside = alarm.inside_since
     if inside is not None and now.boot - inside.boot >= rule.off_delay:

@@ -127,6 +127,8 @@ class Alarm(NamedTuple):
     """Counts the events of this alarm; an act that names an older version is stale."""
     source_time: int | None = None
     """Of a stale channel: the source time that stands still (ns, UTC)."""
+    standing: Value | None = None
+    """Of a channel that does not change: the value at which it stands."""
     rule: str = ""
     """The rule that these facts were found under, as JSON: a restart sees by it what changed."""
     bridged: bool = False
@@ -248,7 +250,8 @@ class Observation(NamedTuple):
     """The source time of the reading before this one, where it is remembered."""
     still_since: Moment | None = None
     """When the source time was first seen to be the same as before; None: with this reading."""
-
+    unchanged_since: Moment | None = None
+    """Since when the value has been what it is, where that is long enough to ask a rule."""
     other: float | None = None
     """What the channel says that the rule compares with (set-point, second probe), or None where
     that cannot be used just now."""

@@ -4,7 +4,7 @@ from enum import Enum
 from math import isnan
 from typing import assert_never
 
-from config.rules import High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
+from config.rules import Flatline, High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
 from drivers.reading import Quality, Reason, Value
 from monitor.alarms.facts import Alarm, Condition, Observation
 
@@ -59,6 +59,8 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
             said = _so(rule.is_off(value))
         case StatusBits():
             said = _status(rule, value)
+        case Flatline():
+            said = _flatness(alarm, observation, value)
         case Stale():
             said = _standstill(alarm, observation)
         case Unreadable() | Silent():
@@ -94,6 +96,12 @@ def _status(rule: StatusBits, value: Value) -> Verdict:
     if not isinstance(value, int):
         return Verdict.UNKNOWN
     return _so(any(value >> bit & 1 for bit in rule.bits))
+
+
+def _flatness(alarm: Alarm, observation: Observation, value: Value) -> Verdict:
+    if alarm.standing is None:
+        return _so(observation.unchanged_since is not None)
+    return _so(value == alarm.standing)
 
 
 def _standstill(alarm: Alarm, observation: Observation) -> Verdict:

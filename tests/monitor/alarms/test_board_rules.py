@@ -5,9 +5,11 @@ What is told must be the same both ways.
 
 from collections.abc import Sequence
 
+import pytest
+
 from config.plant import ChannelType, Plant
-from config.rules import StatusBits
-from drivers.reading import Scan
+from config.rules import Flatline, StatusBits
+from drivers.reading import Cause, Fault, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
 from monitor.alarms.facts import AlarmEvent
@@ -15,6 +17,8 @@ from tests.monitor.alarms.small_plant import (
     DOUBTFUL,
     SECOND,
     channel,
+    lost,
+    moment,
     plant,
     scan,
     source,
@@ -55,10 +59,12 @@ def play(watched: Plant, story: Story) -> Board:
     return board
 
 
-def play_restarted(watched: Plant, story: Story) -> None:
+def play_restarted(watched: Plant, story: Story, *, after: int = 0) -> None:
+    """Play ``story`` with a restart before each step from number ``after`` on."""
     saved = Saved(watched)
-    for step, expected in story:
-        board = saved.board(step)
+    board = Board(watched, {})
+    for number, (step, expected) in enumerate(story):
+        board = saved.board(step) if number >= after else board
         assert told(board.observe(step)) == list(expected), step
         saved.keep(board, step)
 
@@ -102,3 +108,100 @@ def test_below_the_lowest_bit_nothing_is_looked_at() -> None:
     board = Board(STATUS, {})
     assert board.observe(scan(0, 0b111)) is NOTHING
     assert board.take_changed() == {}
+
+
+# --- flatline
+
+
+FROZEN = plant(source(0, "inc", "probe", "bus", [channel("t", Flatline(flatline=10 * SECOND))]))
+RAISED, RETURNED = ["flatline raised -> unacknowledged"], ["flatline returned -> returned"]
+
+
+def same(first: int, last: int, value: float | None = 37.0) -> Story:
+    """Return that ``value`` is read from one second to another, and nothing is told of it."""
+    return [(scan(seconds, value), []) for seconds in range(first, last + 1)]
+
+
+FLAT: dict[str, Story] = {
+    "frozen, and alive again": [
+        *same(0, 9),
+        (scan(10, 37.0), RAISED),
+        *same(11, 15),
+        (scan(16, 37.1), RETURNED),
+        *same(17, 26),
+        (scan(27, 37.0), ["flatline raised_again -> unacknowledged"]),
+    ],
+    "a change in time": [*same(0, 9), (scan(10, 37.1), []), *same(11, 19), *same(20, 20, 37.1)],
+    "bad readings are no change": [
+        *same(0, 5),
+        *same(6, 12, None),
+        (scan(13, 37.0), RAISED),
+        *same(14, 14, None),
+        (scan(15, 36.9, faults={0: DOUBTFUL}), []),
+        (scan(16, 37.0), []),
+        (scan(17, 36.9), RETURNED),
+    ],
+    "a doubtful reading may raise": [
+        *same(0, 9),
+        (scan(10, 37.0, faults={0: DOUBTFUL}), RAISED),
+    ],
+    "nothing is raised on a bad reading": [
+        *same(0, 9),
+        *same(10, 30, None),
+        (scan(31, 37.1), []),
+    ],
+    "an outage is missing data": [
+        *same(0, 5),
+        *[(lost(seconds, Cause.UNKNOWN, 1), []) for seconds in range(6, 30)],
+        (scan(30, 37.0), RAISED),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", FLAT.values(), ids=FLAT)
+def test_a_value_that_does_not_change(story: Story) -> None:
+    play(FROZEN, story)
+    play_restarted(FROZEN, story[:12], after=4)
+
+
+def test_a_restart_forgets_three_periods_at_most() -> None:
+    saved = Saved(FROZEN)
+    for step, _ in same(0, 2):
+        saved.board(step).observe(step)
+    board = saved.board(scan(3, 37.0))
+    late: Story = [*same(3, 12), (scan(13, 37.0), RAISED)]
+    for step, expected in late:
+        assert told(board.observe(step)) == expected
+
+
+def test_a_frozen_value_is_told_with_when_it_began() -> None:
+    board = play(FROZEN, [*same(0, 2, 36.0), *same(3, 12)])
+    (raised,) = board.observe(scan(13, None, spoke=frozenset()))
+    assert raised.alarm.value == 37.0
+    assert raised.alarm.condition_start == moment(3)
+
+
+def test_a_value_that_moves_costs_a_comparison() -> None:
+    board = Board(FROZEN, {})
+    assert all(board.observe(scan(s, 37.0 + s)) is NOTHING for s in range(9))
+    assert board.take_changed() == {}
+
+
+@pytest.mark.parametrize("fault", [Reason.LAST_USABLE, Reason.NOT_PROVEN])
+def test_what_is_not_of_now_is_no_value_to_stand_at(fault: Reason) -> None:
+    board = Board(FROZEN, {})
+    for seconds in range(30):
+        old = Fault(Quality.UNCERTAIN, fault)
+        assert board.observe(scan(seconds, 37.0, faults={0: old})) == ()
+    assert board.take_changed() == {}
+
+
+def test_a_flatline_shorter_than_three_periods_is_asked_in_time() -> None:
+    quick = plant(source(0, "inc", "probe", "bus", [channel("t", Flatline(flatline=SECOND))]))
+    play(quick, [(scan(0, 37.0), []), (scan(1, 37.0), RAISED), (scan(2, 37.1), RETURNED)])
+
+
+def test_the_delay_of_a_flatline_is_added_to_it() -> None:
+    slow = Flatline(flatline=5 * SECOND, on_delay=5 * SECOND)
+    watched = plant(source(0, "inc", "probe", "bus", [channel("t", slow)]))
+    play(watched, [*same(0, 9), (scan(10, 37.0), RAISED)])

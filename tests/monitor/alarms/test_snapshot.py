@@ -44,6 +44,7 @@ ALARMS = st.builds(
     value=st.none() | REALS | st.booleans() | st.text() | st.integers(),
     version=st.integers(0),
     source_time=st.none() | st.integers(),
+    standing=st.none() | REALS | st.integers() | st.text(),
     rule=st.text(),
     bridged=st.booleans(),
 )

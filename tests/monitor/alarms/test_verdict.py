@@ -2,15 +2,19 @@
 
 import pytest
 
-from config.rules import Rule, StatusBits
+from config.rules import Flatline, Rule, StatusBits
 from drivers.reading import Quality, Reason
 from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation
 from monitor.alarms.verdict import Verdict, verdict
+from tests.monitor.alarms.small_plant import moment
 
 GOOD, UNSURE, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
+NOW = moment(0)
 BEYOND, WITHIN, CLEAR, UNKNOWN = Verdict.BEYOND, Verdict.WITHIN, Verdict.CLEAR, Verdict.UNKNOWN
 
 FAULTY = StatusBits(bits=(3, 7))
+FROZEN = Flatline(flatline=600)
+STANDS = Alarm(standing=37.0)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,15 @@ FAULTY = StatusBits(bits=(3, 7))
         (FAULTY, NORMAL, Observation(0b0000_1000, UNSURE, Reason.LAST_USABLE), UNKNOWN),
         (FAULTY, NORMAL, Observation(None, BAD, Reason.REFUSED), UNKNOWN),
         (FAULTY, NORMAL, Observation(8.0, GOOD), UNKNOWN),
+        (FROZEN, NORMAL, Observation(37.0, GOOD), CLEAR),
+        (FROZEN, NORMAL, Observation(37.0, GOOD, unchanged_since=NOW), BEYOND),
+        (FROZEN, NORMAL, Observation(37.0, UNSURE, unchanged_since=NOW), BEYOND),
+        (FROZEN, STANDS, Observation(37.0, GOOD), BEYOND),
+        (FROZEN, STANDS, Observation(37.1, GOOD), CLEAR),
+        (FROZEN, STANDS, Observation(37.1, UNSURE), UNKNOWN),
+        (FROZEN, STANDS, Observation(37.0, UNSURE), BEYOND),
+        (FROZEN, STANDS, Observation(37.0, UNSURE, Reason.LAST_USABLE), UNKNOWN),
+        (FROZEN, STANDS, Observation(None, BAD, Reason.NOT_A_NUMBER), UNKNOWN),
     ],
 )
 def test_verdict(rule: Rule, alarm: Alarm, observation: Observation, expected: Verdict) -> None:

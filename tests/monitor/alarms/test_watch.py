@@ -3,6 +3,7 @@
 import pytest
 
 from config.rules import (
+    Flatline,
     High,
     Low,
     OffNormal,
@@ -53,6 +54,7 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
         OffNormal(name="open", off_normal=(True,)),
         OffNormal(normal=("running", "true"), on_delay=SECOND),
         StatusBits(bits=(3, 7)),
+        Flatline(flatline=1800 * SECOND),
         Unreadable(on_delay=60 * SECOND),
         Stale(),
         Silent(name="silent"),

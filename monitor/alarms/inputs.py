@@ -1,0 +1,57 @@
+"""What a rule is told beside the reading itself, where it has to look further than one scan.
+
+All of it is in memory only, and only for those channels of which some rule asks for it. A restart
+forgets at most ``STILL`` periods of it: what lasts longer is a fact of the alarm that waits for it.
+"""
+
+from config.rules import Flatline, Rule
+from drivers.reading import Fault, Moment, Quality, Scan, Value
+from monitor.alarms.facts import Observation
+from monitor.alarms.verdict import usable
+
+STILL = 3
+"""Periods for which something may stand still before a rule is asked about it."""
+
+
+class Unchanged:
+    """Since when the value of one channel is what it is.
+
+    A reading that cannot be used is no change, and neither is one that is only doubtful.
+    """
+
+    __slots__ = ("channel", "patience", "since", "value")
+
+    def __init__(self, channel: int, patience: int) -> None:
+        self.channel = channel
+        self.patience = patience
+        """How long (ns) it may stay so before a rule is asked."""
+        self.value: Value | None = None
+        self.since = Moment(0, 0)
+
+    def lasting(self, scan: Scan) -> Moment | None:
+        """Return since when, if ``scan`` says the same and it has been so for long."""
+        value = scan.values[self.channel]
+        if value is None or value != self.value:
+            return None
+        return self.since if scan.boot - self.since.boot >= self.patience else None
+
+    def remember(self, scan: Scan) -> None:
+        """Take note of what ``scan`` says, once it was judged."""
+        value = scan.values[self.channel]
+        if value is None or value == self.value:
+            return
+        fault = scan.faults.get(self.channel)
+        if (fault is None or self.value is None) and usable(_observed(value, fault)):
+            self.value, self.since = value, scan.moment
+
+
+def patience(period: int, rule: Rule) -> int:
+    """Return how long (ns) a value of that ``period`` may stay as it is before ``rule`` is asked.
+
+    A rule that is itself less patient is asked as soon as it may raise.
+    """
+    return min(STILL * period, rule.flatline) if isinstance(rule, Flatline) else STILL * period
+
+
+def _observed(value: Value, fault: Fault | None) -> Observation:
+    return Observation(value, *(fault or (Quality.GOOD, None)))
