@@ -23,6 +23,8 @@ EVER = 2**63 - 1
 RACKS, PLACES = 30, 50
 DEEP = 50
 """Changes of one node at once: as many as the server is asked to keep."""
+PATIENCE = "keep_alive: 30s, timeout: 60s, connect_timeout: 60s"
+"""What a line tells while it is lost is not all that changed; the machine is not to lose it."""
 DROPPED = "gateway/_/values-dropped"
 
 
@@ -54,10 +56,12 @@ kinds:
   rack: {{{channels}}}
 lines:
   - name: few
-    opcua: {{endpoint: "opc.tcp://{HOST}:{other}", publishing: 1s, sampling: 0s, queue: 2}}
+    opcua:
+      {{endpoint: "opc.tcp://{HOST}:{other}", publishing: 1s, sampling: 0s, queue: 2, {PATIENCE}}}
   - name: many
     opcua:
-      {{endpoint: "opc.tcp://{HOST}:{port}", publishing: 200ms, sampling: 0s, queue: {DEEP}}}
+      {{endpoint: "opc.tcp://{HOST}:{port}", publishing: 200ms, sampling: 0s, queue: {DEEP},
+       {PATIENCE}}}
 equipment:
   - name: hasty
     kind: rack

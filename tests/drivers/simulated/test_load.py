@@ -63,7 +63,7 @@ async def ports() -> AsyncIterator[list[int]]:
 
 
 async def test_pymodbus_decodes_every_channel_about_its_base(ports: list[int]) -> None:
-    client = AsyncModbusTcpClient(HOST, port=ports[1], timeout=2, retries=0)
+    client = AsyncModbusTcpClient(HOST, port=ports[1], timeout=60, retries=0)
     assert await client.connect()
     reply = await client.read_holding_registers(0, count=REGISTERS, device_id=1)
     values = client.convert_from_registers(
@@ -177,7 +177,7 @@ def test_the_process_says_where_it_listens_records_and_ends_on_sigterm(tmp_path:
         assert said["equipments"] == ["load-001", "load-002", "load-003"]
         asyncio.run(_poll(said["ports"], until=lambda: "within" in record.read_text()))
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert {line["to"] for line in lines} == {"beyond", "within"}
 

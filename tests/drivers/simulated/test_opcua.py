@@ -36,7 +36,7 @@ async def host() -> AsyncIterator[OpcUaHost]:
 def client(host: OpcUaHost) -> Client:
     # It tells of every connection that it loses, and loses one on purpose below.
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-    return Client(f"opc.tcp://{HOST}:{host.port}", timeout=4, watchdog_intervall=60)
+    return Client(f"opc.tcp://{HOST}:{host.port}", timeout=60, watchdog_intervall=60)
 
 
 async def node(client: Client, name: str) -> Node:

@@ -52,7 +52,7 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest_asyncio.fixture
 async def client(bench: Bench) -> AsyncIterator[AsyncModbusTcpClient]:
     client = AsyncModbusTcpClient(
-        HOST, port=bench.probes.port, timeout=2, retries=0, reconnect_delay=0
+        HOST, port=bench.probes.port, timeout=60, retries=0, reconnect_delay=0
     )
     assert await client.connect()
     yield client
@@ -86,8 +86,8 @@ async def test_an_independent_client_reads_the_same(bench: Bench) -> None:
     bench.doors[7] = True
 
     def read() -> tuple[float, list[int] | None, list[bool] | None]:
-        probe = ModbusClient(HOST, bench.probes.port, unit_id=240, timeout=2)
-        io = ModbusClient(HOST, bench.io.port, unit_id=1, timeout=2)
+        probe = ModbusClient(HOST, bench.probes.port, unit_id=240, timeout=60)
+        io = ModbusClient(HOST, bench.io.port, unit_id=1, timeout=60)
         words = probe.read_holding_registers(0, 2)
         found = io.read_input_registers(0, 12), io.read_discrete_inputs(0, 24)
         probe.close()
@@ -159,7 +159,7 @@ async def test_a_pulled_host_resets_refuses_and_comes_back_on_its_port(bench: Be
 
 async def test_the_other_hosts_do_not_notice(bench: Bench) -> None:
     await bench.probes.pull()
-    client = AsyncModbusTcpClient(HOST, port=bench.io.port, timeout=2, retries=0)
+    client = AsyncModbusTcpClient(HOST, port=bench.io.port, timeout=60, retries=0)
     assert await client.connect()
     reply = await client.read_discrete_inputs(0, count=2, device_id=1)
     assert reply.bits[:2] == [False, True]

@@ -105,7 +105,7 @@ def test_ctrl_c_ends_with_130(gateway: Gateway) -> None:
         assert tail.stdout
         assert "RAISED" in tail.stdout.readline()
         tail.send_signal(signal.SIGINT)
-        _, said = tail.communicate(timeout=10)
+        _, said = tail.communicate(timeout=60)
     assert (tail.returncode, said.strip()) == (130, "")
 
 

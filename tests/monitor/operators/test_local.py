@@ -63,12 +63,12 @@ class Client:
         return client
 
     async def line(self) -> Json:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer: Json = json.loads(await self.reader.readline())
         return answer
 
     async def rest(self) -> list[Json]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [json.loads(line) for line in (await self.reader.read()).splitlines()]
 
     async def abort(self) -> None:

@@ -183,7 +183,7 @@ async def hearing(
             try:
                 yield messages
             finally:
-                await asyncio.wait({task}, timeout=10 if to_the_end else 0)
+                await asyncio.wait({task}, timeout=60 if to_the_end else 0)
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
     except aiomqtt.MqttError:
