@@ -30,6 +30,7 @@ TOLD: tuple[type[Message], ...] = (
     protocol.StatusMessage,
     protocol.StoreStatusMessage,
     protocol.BackupMessage,
+    protocol.AlarmReportMessage,
 )
 """What is published over MQTT, or printed by a command with ``--json``."""
 ASKED: tuple[type[Message], ...] = (AlarmCommand, ShelveCommand, ResendCommand)

@@ -9,6 +9,7 @@ import click
 
 from monitor.cli.exits import FOUND, leave
 from monitor.cli.options import json_option, socket_option
+from monitor.cli.report import report
 
 if TYPE_CHECKING:
     from monitor.messages import AlarmMessage
@@ -46,6 +47,9 @@ def alarms(
         click.echo(alarm.model_dump_json(by_alias=True) if as_json else alarm_line(alarm))
     click.echo(summary(found), err=True)
     leave(FOUND if check and any(told(alarm, suppressed) for alarm in shown) else 0)
+
+
+alarms.add_command(report)
 
 
 def told(alarm: "AlarmMessage", suppressed: bool) -> bool:

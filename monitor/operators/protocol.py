@@ -177,6 +177,8 @@ class ReadingMessage(Message):
     source_time: str | None
     scan: int
     origin: str
+    state: str = ""
+    """Of the equipment; empty where an earlier release recorded it."""
 
 
 class LineStatus(Message):
@@ -265,3 +267,54 @@ class BackupMessage(Message):
     schema_: Literal["cytowatch.backup.v1"] = Field("cytowatch.backup.v1", alias="schema")
     path: str
     bytes: int
+
+
+class ReportFigure(Message):
+    """One figure of alarm performance, against its target."""
+
+    key: str
+    words: str
+    value: float | str | None
+    """None where there was nothing to make it of."""
+    unit: str
+    target: str
+    """What should be, and after a comma what can be managed; empty where there is none."""
+    verdict: Literal["within", "manageable", "over", ""]
+
+
+class ReportedAlarm(Message):
+    """One of the most frequent alarms."""
+
+    alarm: str
+    times: int
+    share: float
+    """Of all alarms, in percent."""
+    chattering: int
+    """How often it was the third time or more within a minute."""
+    fleeting: int
+    """How often it returned by itself within a minute, and did not come again at once."""
+
+
+class AlarmReportMessage(Message):
+    """How the alarms of a gateway, or of one of its areas, performed over a span."""
+
+    schema_: Literal["cytowatch.alarm_report.v1"] = Field(
+        "cytowatch.alarm_report.v1", alias="schema"
+    )
+    site: str
+    gateway: str
+    area: str
+    """Empty: the whole gateway, its own alarms too."""
+    start: str
+    """The record may be younger than what was asked for."""
+    end: str
+    days: float
+    enough: bool
+    """Whether it is the 30 days that the targets are meant for."""
+    alarms: int
+    """Annunciated."""
+    figures: tuple[ReportFigure, ...]
+    most_frequent: tuple[ReportedAlarm, ...]
+    """The ten most frequent."""
+    stale: tuple[str, ...]
+    """What people saw as active for more than 24 hours."""
