@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from config import shipped
+from config.belonging import belonging_findings
 from config.catalogue import (
     CATALOGUE,
     RESERVED_EQUIPMENT,
@@ -26,6 +27,7 @@ from config.salvage import Draft
 from config.site import InfluxDb, Mqtt
 from config.sources import EquipmentSpec, SourceSpec
 from config.units import UnitError, symbol
+from config.using import use_findings
 from config.watching import set_findings, watch_findings
 from config.wiring import Wiring, grouping_findings
 
@@ -42,6 +44,7 @@ def check(draft: Draft) -> list[Finding]:
         *_equipment(draft),
         *_profiles(draft),
         *_limit_sets(draft),
+        *belonging_findings(draft),
         *_influxdb(draft.influxdb),
         *_mqtt(draft.mqtt),
     ]
@@ -117,6 +120,7 @@ def _equipment(draft: Draft) -> Iterator[Finding]:
             yield from (found.under(path) for found in _labels(each))
     yield from wiring.shared
     yield from watch_findings(draft, wiring)
+    yield from use_findings(draft, wiring)
 
 
 def _of_one(

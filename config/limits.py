@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from config.model import Id, Model
-from config.rules import High, Low, OffNormal, RuleSetting
+from config.rules import ChannelRule, High, Low, OffNormal, RuleSetting, Stale, Unreadable
 
 
 def _word_or_setting(value: Any) -> str:  # noqa: ANN401 - pydantic hands over whatever the file holds
@@ -78,6 +78,17 @@ RuleEntry = Annotated[
 
 LimitSet = Mapping[Id, tuple[RuleEntry, ...]]
 """Rules by channel."""
+
+
+def as_rule(entry: RuleEntry) -> ChannelRule:
+    """The rule that an entry is or speaks of, as far as the entry alone tells."""
+    match entry:
+        case UnreadableEntry():
+            return Unreadable()
+        case StaleEntry():
+            return Stale()
+        case _:
+            return entry
 
 
 class Defaults(Model):

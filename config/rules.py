@@ -68,6 +68,12 @@ class When(Model):
     off: Flag = False
     """The rule does not hold there: its alarm is suppressed by design."""
 
+    def fits(self, state: EquipmentState | None, phase: str | None) -> bool:
+        """Whether it speaks of ``state`` and ``phase``; None is one that nothing speaks of."""
+        return (not self.states or state in self.states) and (
+            not self.phases or phase in self.phases
+        )
+
 
 class _Rule(Model):
     name: Id

@@ -13,12 +13,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.catalogue import Entry, Kind
-from config.limits import LimitSet, RuleEntry
+from config.limits import Defaults, LimitSet, RuleEntry
 from config.lines import Line, WrittenLine
+from config.operators import OperatorSettings
 from config.problems import Path
+from config.rules import AlarmClass
 from config.shape import path_of
 from config.site import InfluxDb, Mqtt
 from config.sources import EquipmentSpec, Profile
+from config.states import StateSetting
 from config.written import SiteFile
 
 T = TypeVar("T")
@@ -47,12 +50,18 @@ class Draft:
     limits: Mapping[str, Saved[Mapping[str, tuple[RuleEntry, ...]]]]
     profiles: Mapping[str, Saved[Profile]]
     kinds: Mapping[str, Saved[Mapping[str, Entry]]]
+    classes: Mapping[str, Saved[AlarmClass]]
+    states: Mapping[str, Saved[StateSetting]]
+    defaults: Defaults | None
+    operators: OperatorSettings | None
     influxdb: InfluxDb | None
     mqtt: Mqtt | None
     lost_lines: frozenset[str] = field(default_factory=frozenset)
     """Names of lines that could not be saved."""
     lost: frozenset[tuple[str, str]] = field(default_factory=frozenset)
-    """Section and name of limit sets, profiles and kinds that could not be saved."""
+    """Section and name of limit sets, profiles, kinds and classes that could not be saved."""
+    roles: frozenset[str] | None = frozenset()
+    """Names of all roles; None where they cannot be told."""
     whole: bool = True
     """Whether this is all of the file."""
 
@@ -66,8 +75,13 @@ def whole(site: SiteFile) -> Draft:
         limits={name: Saved(each) for name, each in site.limits.items()},
         profiles={name: Saved(each) for name, each in site.profiles.items()},
         kinds={name: Saved(each) for name, each in site.kinds.items()},
+        classes={name: Saved(each) for name, each in site.classes.items()},
+        states={name: Saved(each) for name, each in site.states.items()},
+        defaults=site.defaults,
+        operators=site.operators,
         influxdb=site.influxdb,
         mqtt=site.mqtt,
+        roles=frozenset(site.operators.roles if site.operators else ()),
     )
 
 
@@ -77,6 +91,14 @@ def salvage(data: Mapping[str, Any]) -> Draft:
     limits = _each(TypeAdapter[LimitSet](LimitSet), _named(data.get("limits")))
     profiles = _each(TypeAdapter(Profile), _named(data.get("profiles")))
     kinds = _each(TypeAdapter[Kind](Kind), _named(data.get("kinds")))
+    classes = _each(TypeAdapter(AlarmClass), _named(data.get("classes")))
+    sections: dict[str, Mapping[str, object]] = {
+        "limits": limits,
+        "profiles": profiles,
+        "kinds": kinds,
+        "classes": classes,
+    }
+    operators = _one(OperatorSettings, data.get("operators"))
     gateway = data.get("gateway")
     return Draft(
         gateway=gateway if isinstance(gateway, str) else None,
@@ -85,16 +107,28 @@ def salvage(data: Mapping[str, Any]) -> Draft:
         limits=limits,
         profiles=profiles,
         kinds=kinds,
+        classes=classes,
+        states=_each(TypeAdapter(StateSetting), _named(data.get("states"))),
+        defaults=_one(Defaults, data.get("defaults")),
+        operators=operators,
         influxdb=_one(InfluxDb, data.get("influxdb")),
         mqtt=_one(Mqtt, data.get("mqtt")),
         lost_lines=frozenset(_lost_lines(_listed(data.get("lines")), lines)),
         lost=frozenset(
             (section, name)
-            for section, saved in (("limits", limits), ("profiles", profiles), ("kinds", kinds))
+            for section, saved in sections.items()
             for name in _named(data.get(section)).keys() - saved.keys()
         ),
+        roles=_roles(data.get("operators"), operators),
         whole=False,
     )
+
+
+def _roles(data: object, saved: OperatorSettings | None) -> frozenset[str] | None:
+    """The names of the roles; None where they are given and could not be saved."""
+    if saved is not None or data is None:
+        return frozenset(saved.roles if saved else ())
+    return None
 
 
 def _listed(data: object) -> dict[int, Any]:

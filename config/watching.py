@@ -1,14 +1,16 @@
 """Whether rules can do what they are for: be raised, be cleared, and find their channel."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from config.catalogue import Entry
 from config.channels import ChannelSpec
-from config.limits import LimitSet, OffNormalEntry, RuleEntry, StaleEntry, UnreadableEntry
+from config.levels import level_findings
+from config.limits import LimitSet, OffNormalEntry, RuleEntry, StaleEntry, as_rule
 from config.meaning import NUMBERS, limits_of
 from config.nodes import NodeSpec
 from config.plant import ChannelType
-from config.problems import Finding, did_you_mean
+from config.problems import Finding, Path, did_you_mean
 from config.resolve import specs_of
 from config.rules import High, Low, RuleSetting
 from config.salvage import Draft
@@ -24,7 +26,7 @@ def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
     """
     seen: set[str] = set()
     for index, rule in enumerate(rules):
-        name = _name(rule)
+        name = as_rule(rule).name
         if name in seen:
             yield Finding((index,), f"rule {name!r} is there twice")
         seen.add(name)
@@ -32,40 +34,7 @@ def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
             yield Finding(
                 (index, "normal"), "normal and off_normal are two ways to say it: give one"
             )
-    highs = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, High)]
-    lows = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, Low)]
-    if highs and lows:
-        yield from _between(highs, lows)
-
-
-def _name(rule: RuleEntry) -> str:
-    match rule:
-        case UnreadableEntry():
-            return "unreadable"
-        case StaleEntry():
-            return "stale"
-        case High() | Low() | OffNormalEntry():
-            return rule.name
-
-
-def _between(
-    highs: Sequence[tuple[int, High]], lows: Sequence[tuple[int, Low]]
-) -> Iterator[Finding]:
-    """A high limit is above every low one, and its deadband ends before it."""
-    lowest_high = min(rule.limit for _, rule in highs)
-    highest_low = max(rule.limit for _, rule in lows)
-    for index, high in highs:
-        if high.limit <= highest_low:
-            yield Finding(
-                (index, "high"), f"{high.limit:g} is not above the low limit {highest_low:g}"
-            )
-        elif high.limit - high.deadband <= highest_low:
-            text = f"can never clear: the deadband reaches the low limit {highest_low:g}"
-            yield Finding((index, "deadband"), text)
-    for index, low in lows:
-        if low.limit < lowest_high <= low.limit + low.deadband:
-            text = f"can never clear: the deadband reaches the high limit {lowest_high:g}"
-            yield Finding((index, "deadband"), text)
+    yield from level_findings([as_rule(entry) for entry in rules])
 
 
 def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
@@ -154,30 +123,46 @@ def _rule_findings(
     for channel in limits.keys() & specs.keys() & entries.keys():
         for index, rule in enumerate(limits[channel]):
             if isinstance(rule, High | Low):
-                path = ("limits", name, channel, index, rule.kind)
                 found = _limit_findings(rule, specs[channel], entries[channel])
-                yield from (Finding(path, text) for text in found)
+                yield from (each.under(("limits", name, channel, index)) for each in found)
             elif isinstance(rule, OffNormalEntry):
                 states = _state_findings(rule, specs[channel], entries[channel])
                 yield from (each.under(("limits", name, channel, index)) for each in states)
 
 
-def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterator[str]:
+def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterator[Finding]:
+    """What is wrong with the limit of ``rule`` and its variants; paths are relative to it."""
     if entry.type not in NUMBERS:
-        yield f"a {entry.type} has no {rule.kind} limit"
+        yield Finding((rule.kind,), f"a {entry.type} has no {rule.kind} limit")
         return
+    levels: dict[Path, tuple[float, float]] = {(rule.kind,): (rule.limit, rule.deadband)}
+    for index, when in enumerate(rule.when):
+        if when.limit is not None:
+            deadband = rule.deadband if when.deadband is None else when.deadband
+            levels["when", index, "limit"] = (when.limit, deadband)
+    for path, (limit, deadband) in levels.items():
+        text = _beyond_valid(rule.kind, limit, deadband, spec, entry)
+        if text:
+            yield Finding(path, text)
+
+
+def _beyond_valid(
+    side: Literal["high", "low"], limit: float, deadband: float, spec: ChannelSpec, entry: Entry
+) -> str:
+    """What keeps a limit from being passed, or passed back; empty where nothing does."""
     try:
         valid = limits_of(spec, entry)
     except (UnitError, OverflowError):
-        return  # said where the channel is
+        return ""  # said where the channel is
     if valid is None:
-        return
-    side = 1 if isinstance(rule, High) else -1
-    reach = [side * valid[0], side * valid[1]]
-    if side * rule.limit >= max(reach):
-        yield f"can never be raised: readings {_outside(valid, entry)} are bad"
-    elif side * rule.limit - rule.deadband <= min(reach):
-        yield f"can never clear: readings {_outside(valid, entry)} are bad"
+        return ""
+    sign = 1 if side == "high" else -1
+    reach = [sign * valid[0], sign * valid[1]]
+    if sign * limit >= max(reach):
+        return f"can never be raised: readings {_outside(valid, entry)} are bad"
+    if sign * limit - deadband <= min(reach):
+        return f"can never clear: readings {_outside(valid, entry)} are bad"
+    return ""
 
 
 def _outside(valid: tuple[float, float], entry: Entry) -> str:
