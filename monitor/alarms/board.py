@@ -7,6 +7,9 @@ Everything else goes through ``engine``, channel by channel; both ways tell the 
 A held value bears the source time that it came with: that this stands still from one grid point to
 the next says nothing yet. After ``STILL`` periods it does, and counts from its first moment.
 
+What a state or phase of an equipment makes of its rules is put in place when the state changes
+(``place``), and not asked at each scan. A cause speaks before the design where both do.
+
 One cause, one alarm (docs/decisions/0004): the line's alarm speaks for its sources, a source's for
 its channels, from the scan at which it is active until the source has spoken itself.
 Reading, then gates: what begins to speak for an alarm does so before a reading is judged, what
@@ -39,6 +42,7 @@ from monitor.alarms.facts import (
     Alarm,
     AlarmEvent,
     Change,
+    Circumstances,
     Condition,
     Elapsed,
     Observation,
@@ -47,10 +51,21 @@ from monitor.alarms.facts import (
     Stimulus,
 )
 from monitor.alarms.inputs import STILL, Unchanged, patience
-from monitor.alarms.watch import Watched, ended, line_alarm, rule_of, source_alarm, watch
+from monitor.alarms.variants import place
+from monitor.alarms.watch import (
+    Watched,
+    ended,
+    line_alarm,
+    ranked,
+    rule_of,
+    source_alarm,
+    watch,
+)
 
 NOTHING: tuple[AlarmEvent, ...] = ()
 NO_RULES: Mapping[str, Rule] = MappingProxyType({})
+NO_CIRCUMSTANCES: Mapping[str, Circumstances] = MappingProxyType({})
+"""Every equipment in use, in no phase that is known."""
 _UNKNOWN = Condition(None)
 _GRID_POINT = (Observation, Condition, Elapsed)
 """At these the time is looked at; an act ends no shelf but its own."""
@@ -84,15 +99,19 @@ class _Source:
     """What one source's scans are held against."""
 
     __slots__ = (
-        "awake", "channels", "gate", "highest", "levels", "line", "lowest", "patience", "pick",
-        "places", "remembers", "restless", "silent", "still", "timed", "times", "unchanged",
-        "words",
+        "awake", "channels", "gate", "highest", "index", "levels", "line", "looked_at", "lowest",
+        "of_file", "patience", "pick", "places", "remembers", "restless", "silent", "still",
+        "timed", "times", "unchanged", "words",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
+        self.index = source.index
         self.line = watched[line_alarm(source.line)]
         self.silent = watched[source_alarm(source)]
+        self.of_file: list[tuple[Watched, ...]] = [() for _ in source.channels]
+        """The alarms of each channel, as the file has their rules."""
         self.channels: list[tuple[Watched, ...]] = [() for _ in source.channels]
+        """The same as they are watched just now."""
         self.levels = _levels(source)
         """Indices of the channels that have a band, in the order of ``lowest`` and ``highest``."""
         self.places = {channel: place for place, channel in enumerate(self.levels)}
@@ -120,6 +139,8 @@ class _Source:
         """Channels (and ``_CAUSES``) to be looked at on every scan."""
         self.awake: set[int] = set()
         """Channels of which some alarm is not at peace."""
+        self.looked_at = False
+        """Whether the last scan was looked at closely."""
         self.gate = ""
         """Name of the alarm that speaks for this source's channels."""
 
@@ -128,17 +149,31 @@ class Board:
     """Every alarm of the gateway, and where each stands."""
 
     def __init__(
-        self, plant: Plant, facts: Mapping[str, Alarm], gateway_rules: Mapping[str, Rule] = NO_RULES
+        self,
+        plant: Plant,
+        facts: Mapping[str, Alarm],
+        gateway_rules: Mapping[str, Rule] = NO_RULES,
+        circumstances: Mapping[str, Circumstances] = NO_CIRCUMSTANCES,
     ) -> None:
         self.watched: dict[str, Watched] = watch(plant, gateway_rules)
-        """Every alarm that can be, by name; after ``reconcile`` also those that ended by it."""
+        """Every alarm that can be, by name, as it is watched just now; after ``reconcile`` also
+        those that ended by it."""
+        self.attentive: set[int] = set()
+        """Indices of the sources of which some alarm is not at peace, or whose last scan was looked
+        at closely."""
         self._plant = plant
         self._facts = {name: alarm for name, alarm in facts.items() if not alarm.at_rest}
         self._changed: dict[str, Alarm] = {}
         self._sources = [_Source(source, self.watched) for source in plant.sources]
+        self._own: dict[str, list[Watched]] = {one.name: [] for one in plant.equipment}
+        """What is watched of an equipment's sources as a whole, as the file has the rules."""
         for one in self.watched.values():
             if one.source is not None and one.channel_index is not None:
-                self._sources[one.source].channels[one.channel_index] += (one,)
+                self._sources[one.source].of_file[one.channel_index] += (one,)
+            elif one.source is not None:
+                self._own[one.equipment].append(one)
+        for equipment in plant.by_name:
+            self._arrange(equipment, circumstances.get(equipment, Circumstances()))
         for source in self._sources:
             self._restore(source)
 
@@ -177,8 +212,27 @@ class Board:
         if refusal := engine.refuse(watched.rule, alarm, act):
             return refusal
         turn = _Turn(now)
-        self._advance_alone(watched, act, turn, _Gates(alarm.suppressed_by, alarm.superseded_by))
+        gates = _Gates(alarm.suppressed_by, alarm.superseded_by)
+        if self._advance(watched, act, turn, gates):
+            self._settle_alarm(watched)
         self._follow(watched, turn)
+        return tuple(turn.events)
+
+    def place(
+        self, equipment: str, circumstances: Circumstances, now: Moment
+    ) -> Sequence[AlarmEvent]:
+        """Put into effect what a state and phase of ``equipment`` make of its rules.
+
+        What is suppressed by it is so at once, and what no longer is and stands is annunciated
+        anew. A limit that becomes another one is what the next reading is held against.
+        """
+        turn = _Turn(now)
+        arranged = self._arrange(equipment, circumstances)
+        for one in self._own[equipment]:
+            self._regate(self.watched[one.name], turn)
+        for source, channel in arranged:
+            self._judge_channel(source, channel, None, turn)
+            self._settle(source, channel)
         return tuple(turn.events)
 
     def report(self, name: str, holds: bool | None, now: Moment) -> Sequence[AlarmEvent]:  # noqa: FBT001 - it is the thing reported, not an option
@@ -209,6 +263,9 @@ class Board:
                 self._end(name, turn)
             else:
                 self._change_rule(self.watched[name], turn)
+        for own in self._own.values():
+            for one in own:
+                self._regate(self.watched[one.name], turn)
         for source in self._sources:
             self._judge_awake(source, None, turn)
             self._restore(source)
@@ -233,6 +290,10 @@ class Board:
         changed, self._changed = self._changed, {}
         return changed
 
+    def by_design(self) -> dict[str, str]:
+        """Return every alarm that is suppressed by design just now, normal or not, and by what."""
+        return {name: one.by_design for name, one in self.watched.items() if one.by_design}
+
     def retake(self) -> None:
         """Have all facts saved anew: after a step of the clock by which a reboot is bridged."""
         self._changed.update(self._facts)
@@ -240,6 +301,8 @@ class Board:
     def _judge(self, source: _Source, scan: Scan) -> Sequence[AlarmEvent]:
         if scan.origin is Origin.LATE:
             return NOTHING  # It is history: it may not speak against what was read since.
+        source.looked_at = True
+        self.attentive.add(source.index)
         turn = _Turn(scan.moment)
         if scan.cause is not Cause.NONE or not source.restless.isdisjoint(_CAUSES):
             self._judge_causes(source, scan.cause, turn)
@@ -264,8 +327,7 @@ class Board:
                 self._let_speak(source, source.silent)
             case Cause.LINE | Cause.UNKNOWN:
                 self._let_speak(source, source.line)
-                gates = _Gates(source.gate) if source.gate == source.line.name else _OPEN
-                self._advance_alone(source.silent, _UNKNOWN, turn, gates)
+                self._advance_alone(source.silent, _UNKNOWN, turn, _line_gate(source))
             case _:
                 assert_never(cause)
         _mark(source.restless, _OUTAGE, on=source.gate != "")
@@ -286,20 +348,27 @@ class Board:
         """Let each rule of a channel see ``stimulus``; None: only look who speaks for whom."""
         stirred = False
         for watched in source.channels[channel]:
-            worse = self._worse_now(watched)
-            gates = _Gates(source.gate, worse) if source.gate or worse else _OPEN
-            if self._advance(watched, stimulus, turn, gates):
+            if self._advance(watched, stimulus, turn, self._gates(watched, source.gate)):
                 stirred = True
         if stirred:
             self._settle(source, channel)
 
+    def _gates(self, watched: Watched, cause: str) -> _Gates:
+        by, worse = cause or watched.by_design, self._worse_now(watched)
+        return _Gates(by, worse) if by or worse else _OPEN
+
     def _worse_now(self, watched: Watched) -> str:
-        """Name of the nearest worse level that is active; a shelved one speaks for nobody."""
+        """Name of the nearest worse level that is active and would be heard."""
         for name in watched.worse:
             alarm = self._facts.get(name)
-            if alarm is not None and alarm.active and alarm.shelved_until is None:
+            if alarm is not None and alarm.active and self._would_be_heard(name, alarm):
                 return name
         return ""
+
+    def _would_be_heard(self, name: str, alarm: Alarm) -> bool:
+        """What was silenced on purpose speaks for nobody; an outage silences all levels alike."""
+        removed = alarm.shelved_until is not None or alarm.out_of_service_until is not None
+        return not removed and not self.watched[name].by_design
 
     def _advance(
         self, watched: Watched, stimulus: Stimulus | None, turn: _Turn, gates: _Gates
@@ -342,11 +411,32 @@ class Board:
         return True
 
     def _advance_alone(
-        self, watched: Watched, stimulus: Stimulus, turn: _Turn, gates: _Gates = _OPEN
+        self, watched: Watched, stimulus: Stimulus | None, turn: _Turn, cause: str = ""
     ) -> None:
         """``_advance`` for what is not judged as one of a channel's rules."""
-        if self._advance(watched, stimulus, turn, gates):
+        if self._advance(watched, stimulus, turn, self._gates(watched, cause)):
             self._settle_alarm(watched)
+
+    def _regate(self, own: Watched, turn: _Turn) -> None:
+        """Look who speaks for an alarm of a whole source."""
+        if own.source is not None:
+            self._advance_alone(own, None, turn, _line_gate(self._sources[own.source]))
+
+    def _arrange(self, equipment: str, circumstances: Circumstances) -> list[tuple[_Source, int]]:
+        """Lay out an equipment's alarms as they are watched; return the channels that changed."""
+        for own in self._own[equipment]:
+            self.watched[own.name] = place(own, circumstances, self._plant)
+        arranged = []
+        for index in self._plant.by_name[equipment].sources:
+            source = self._sources[index]
+            source.silent = self.watched[source.silent.name]
+            for channel, of_file in enumerate(source.of_file):
+                new = tuple(ranked([place(one, circumstances, self._plant) for one in of_file]))
+                if new != source.channels[channel]:
+                    source.channels[channel] = new
+                    self.watched |= {one.name: one for one in new}
+                    arranged.append((source, channel))
+        return arranged
 
     def _keep(self, name: str, alarm: Alarm, rest: Alarm) -> None:
         if alarm.at_rest:
@@ -385,9 +475,11 @@ class Board:
             rest = narrower(rest, band(one.rule, alarm or one.rest))
         _mark(source.restless, channel, on=waits)
         _mark(source.awake, channel, on=stirs)
+        if stirs:
+            self.attentive.add(source.index)
         if channel in source.places:
-            place = source.places[channel]
-            source.lowest[place], source.highest[place] = rest
+            at = source.places[channel]
+            source.lowest[at], source.highest[at] = rest
         elif channel in source.words:
             source.words[channel] = self._words(source.channels[channel])
 
@@ -406,7 +498,8 @@ class Board:
             _mark(source.restless, mark, on=waits)
         own = [source.silent, *(one for channel in source.channels for one in channel)]
         gates = (self.alarm(one.name).suppressed_by for one in reversed(own))
-        source.gate = next(filter(None, gates), "")
+        causes = source.line.name, source.silent.name
+        source.gate = next((gate for gate in gates if gate in causes), "")
         _mark(source.restless, _OUTAGE, on=source.gate != "")
 
     def _end(self, name: str, turn: _Turn) -> None:
@@ -425,7 +518,8 @@ class Board:
         alarm = self._facts[watched.name]
         if alarm.rule == watched.rest.rule:
             return
-        stands = alarm.state is not State.NORMAL and rule_of(alarm.rule) != watched.rule
+        same = rule_of(alarm.rule) == rule_of(watched.rest.rule)
+        stands = alarm.state is not State.NORMAL and not same
         version = alarm.version + 1 if stands else alarm.version
         after = alarm._replace(rule=watched.rest.rule, version=version)
         if stands:
@@ -433,6 +527,11 @@ class Board:
             event = AlarmEvent(watched.name, Change.CHANGED, state, state, turn.now, after)
             turn.events.append(event)
         self._keep(watched.name, after, watched.rest)
+
+
+def _line_gate(source: _Source) -> str:
+    """Name of the line's alarm while it is what speaks for the source."""
+    return source.gate if source.gate == source.line.name else ""
 
 
 def _levels(source: Source) -> tuple[int, ...]:

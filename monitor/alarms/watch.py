@@ -4,13 +4,13 @@ Three kinds of name, so that one cause is one alarm: ``gateway/_/line-{line}`` f
 ``{equipment}/_/silent-{source}`` for a silent unit, ``{equipment}/{channel}/{rule}`` for a channel.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from config.plant import Channel, ChannelType, Plant, Source
+from config.plant import ChannelType, Equipment, Plant, Source
 from config.rules import ChannelRule, High, Low, Priority, Rule, Silent
 from drivers.reading import Value
 from monitor.alarms.facts import Alarm
@@ -26,8 +26,10 @@ class Watched(NamedTuple):
     name: str
     """``equipment/channel/rule``"""
     rule: Rule
+    """As it holds just now: with the limits of the state and phase of its equipment."""
     rest: Alarm
-    """The facts of an alarm of which nothing was ever told; shared by all under an equal rule."""
+    """The facts of an alarm of which nothing was ever told; shared by all under an equal rule. The
+    rule that they name is that of the file, whatever state or phase it is."""
     equipment: str
     area: str
     kind: str
@@ -42,6 +44,8 @@ class Watched(NamedTuple):
     """Index into ``Source.channels``."""
     worse: tuple[str, ...] = ()
     """Names of the worse levels of the same side, nearest first."""
+    by_design: str = ""
+    """What suppresses it by design just now: ``state:cleaning``, ``phase:harvest``, or nothing."""
     states: Mapping[int, str] = _NO_NAMES
     """What False (0) and True (1) are called, where the channel is a state."""
 
@@ -135,27 +139,39 @@ def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
         source=source.index,
     )
     for index, channel in enumerate(source.channels):
-        for rule in sorted(channel.rules, key=_worst_first):
-            yield Watched(
-                name=f"{equipment.name}/{channel.name}/{rule.name}",
-                rule=rule,
-                rest=Alarm(),
-                equipment=equipment.name,
-                area=equipment.area,
-                kind=equipment.kind,
-                channel=channel.name,
-                rule_name=rule.name,
-                unit=channel.unit,
-                line=source.line,
-                source=source.index,
-                channel_index=index,
-                worse=tuple(_worse(equipment.name, channel, rule)),
-                states=channel.names if channel.type is ChannelType.STATE else _NO_NAMES,
-            )
+        yield from ranked([_of_channel(equipment, source, index, rule) for rule in channel.rules])
 
 
-def _worst_first(rule: ChannelRule) -> tuple[int, float]:
-    """A worse level is judged first, so that the milder one knows whether it is spoken for."""
+def _of_channel(equipment: Equipment, source: Source, index: int, rule: ChannelRule) -> Watched:
+    channel = source.channels[index]
+    return Watched(
+        name=f"{equipment.name}/{channel.name}/{rule.name}",
+        rule=rule,
+        rest=Alarm(),
+        equipment=equipment.name,
+        area=equipment.area,
+        kind=equipment.kind,
+        channel=channel.name,
+        rule_name=rule.name,
+        unit=channel.unit,
+        line=source.line,
+        source=source.index,
+        channel_index=index,
+        states=channel.names if channel.type is ChannelType.STATE else _NO_NAMES,
+    )
+
+
+def ranked(of_channel: Sequence[Watched]) -> list[Watched]:
+    """Return the alarms of one channel, worse levels first, each with the names of the worse.
+
+    In this order they are judged, so that the milder one knows whether it is spoken for.
+    """
+    levels = sorted(of_channel, key=lambda one: _rank(one.rule))
+    return [one._replace(worse=tuple(_worse(one, levels))) for one in levels]
+
+
+def _rank(rule: Rule) -> tuple[int, float]:
+    """The side of a level (0, 1), and how far out it is (the smaller, the further)."""
     match rule:
         case High():
             return 0, -rule.limit
@@ -165,12 +181,8 @@ def _worst_first(rule: ChannelRule) -> tuple[int, float]:
             return 2, 0.0
 
 
-def _worse(equipment: str, channel: Channel, rule: ChannelRule) -> Iterator[str]:
-    if not isinstance(rule, High | Low):
-        return
-    side, depth = _worst_first(rule)
-    further = [
-        r for r in channel.rules if _worst_first(r)[0] == side and _worst_first(r)[1] < depth
-    ]
-    for worse in sorted(further, key=_worst_first, reverse=True):
-        yield f"{equipment}/{channel.name}/{worse.name}"
+def _worse(one: Watched, levels: Sequence[Watched]) -> Iterator[str]:
+    side, depth = _rank(one.rule)
+    for other in reversed(levels):
+        if _rank(other.rule)[0] == side and _rank(other.rule)[1] < depth:
+            yield other.name
