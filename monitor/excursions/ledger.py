@@ -1,0 +1,363 @@
+"""Every excursion of the gateway: takes scans in, gives the records of those that ended out.
+
+A source is looked at only while the board looks at it closely or something of it is outside
+(``tracked``), so a steady plant costs nothing. Late scans and tests are not judged. What holds is
+the limit in effect: where state, phase or a reload changes it, the excursion ends with that as its
+reason, and may begin anew. Pure: what it has to know beside the scans is handed to it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from config.plant import Plant
+from config.rules import High, Low
+from drivers.reading import Moment, Origin, Quality, Scan
+from monitor.alarms.facts import Observation
+from monitor.alarms.verdict import usable
+from monitor.alarms.watch import Watched
+from monitor.excursions import budget, track
+from monitor.excursions.case import Case, Setting
+from monitor.excursions.record import (
+    MINUTE,
+    SECOND,
+    Ending,
+    ExcursionAct,
+    ExcursionAlarm,
+    ExcursionRecord,
+    measured,
+    place,
+    seconds,
+)
+from monitor.excursions.segment import Limit
+from monitor.excursions.track import Seen
+from monitor.messages import rfc3339
+
+MILLISECOND = 10**6
+PERIODS = 3
+"""Readings that are further apart than so many periods have a gap between them."""
+MOST_ACTS = 200
+"""Acts that an excursion names; all stand on the record by themselves."""
+NOTHING: tuple[ExcursionRecord, ...] = ()
+
+Around = Callable[[str, str], Setting]
+"""Says how things stand around a channel (equipment, channel) just now."""
+
+
+class _Look(NamedTuple):
+    """One scan, and what it is held against."""
+
+    scan: Scan
+    number: int
+    before: Scan | None
+    """The last one of its source."""
+    latest: Sequence[Scan | None]
+    """The newest of each source, this one included."""
+    longest: int
+    """Readings that are further apart (ns) have a gap between them."""
+
+
+class Ledger:
+    """The excursions that go on, and what those of late add up to."""
+
+    def __init__(
+        self, plant: Plant, watched: Mapping[str, Watched], store_id: str, around: Around
+    ) -> None:
+        self._plant = plant
+        self._watched = watched
+        self._store_id = store_id
+        self._around = around
+        self._names = _by_source(plant, watched)
+        self._past: list[budget.Spent] = []
+        self._changed: set[str] = set()
+        self.cases: dict[str, Case] = {}
+        """Those that go on, by the name ``equipment/channel/rule``."""
+        self.tracked: set[int] = set()
+        """Indices of the sources whose every scan they want, those of the doors included."""
+
+    def resume(
+        self, cases: Mapping[str, Case], past: Iterable[budget.Spent], now: Moment
+    ) -> Sequence[ExcursionRecord]:
+        """Take up what was saved, and what of the record counts in budgets; called once.
+
+        A case whose rule is no longer in the file ends with that.
+        """
+        self._past = list(past)
+        self.cases = dict(cases)
+        self._changed.update(cases)  # Saved anew, so that a reboot is bridged only once.
+        gone = [name for name in sorted(cases) if not _is_limit(self._watched.get(name))]
+        ended = [self._close(name, "rule_removed", now.at) for name in gone]
+        self._retrack()
+        return ended
+
+    def observe(
+        self, scan: Scan, number: int, before: Scan | None, latest: Sequence[Scan | None]
+    ) -> Sequence[ExcursionRecord]:
+        """Take one scan; return what ended by it.
+
+        ``number`` is that of the scan, ``before`` the last one of its source, ``latest`` the newest
+        of each, this one included.
+        """
+        if scan.origin is not Origin.LIVE:
+            return NOTHING
+        if self.cases:
+            self._see_doors(scan, latest)
+        elif len(scan.faults) == len(scan.values) and scan.spoke is None and _all_bad(scan):
+            return NOTHING  # Nothing goes on, and nothing was said.
+        longest = PERIODS * self._plant.sources[scan.source].period
+        look = _Look(scan, number, before, latest, longest)
+        ended: list[ExcursionRecord] = []
+        for channel, name in self._names[scan.source]:
+            if scan.spoke is None or channel in scan.spoke:
+                ended += self._judge(name, channel, look)
+        return ended or NOTHING
+
+    def missed(self, equipment: str) -> None:
+        """Say that ``equipment`` was not watched for a while: a gap, however short."""
+        for name, case in self.cases.items():
+            if name.startswith(f"{equipment}/"):
+                self._keep(name, replace(case, track=replace(case.track, broken=True)))
+
+    def stepped(self) -> None:
+        """Say that the wall clock stepped."""
+        for name, case in self.cases.items():
+            self._keep(name, replace(case, clock_steps=case.clock_steps + 1))
+
+    def sounded(self, alarm: ExcursionAlarm) -> None:
+        """Say that an alarm of a channel was raised."""
+        for name, case in self._of_channel(alarm.alarm):
+            setting = case.setting
+            if alarm.occurrence not in {known.occurrence for known in setting.alarms}:
+                alarms = (*setting.alarms, alarm)
+                self._keep(name, replace(case, setting=setting._replace(alarms=alarms)))
+
+    def acted(self, act: ExcursionAct) -> None:
+        """Say what somebody did about an alarm, or said of it."""
+        for name, case in self._of_channel(act.alarm):
+            if len(case.acts) < MOST_ACTS:
+                self._keep(name, replace(case, acts=(*case.acts, act)))
+
+    def loaded(self, equipment: str, batches: Sequence[str]) -> None:
+        """Say which batches are in ``equipment`` now."""
+        for name, case in self.cases.items():
+            if name.startswith(f"{equipment}/"):
+                known = case.setting.batches
+                setting = case.setting._replace(batches=tuple(dict.fromkeys((*known, *batches))))
+                self._keep(name, replace(case, setting=setting))
+
+    def open_records(self, now: int) -> list[ExcursionRecord]:
+        """Return those that go on, as they stand at ``now`` (ns, UTC)."""
+        return [self._record(case, "", now) for _, case in sorted(self.cases.items())]
+
+    def take_changed(self) -> dict[str, Case | None]:
+        """Return what changed since the last call, by name; None for one that is over."""
+        changed, self._changed = self._changed, set()
+        return {name: self.cases.get(name) for name in sorted(changed)}
+
+    def _judge(self, name: str, channel: int, look: _Look) -> Sequence[ExcursionRecord]:
+        """Take one limit one scan further: what goes on may end, and another may begin."""
+        case, limit = self.cases.get(name), _limit(self._watched.get(name))
+        if case is None:
+            if limit is not None:
+                self._begin(name, channel, limit, _before(look, channel, limit), look)
+            return NOTHING
+        line = track.before(case.track, look.scan.moment, look.longest)
+        why = self._follow(name, case, _depth(look.scan, channel, case.track.limit), limit, look)
+        if not why:
+            return NOTHING
+        ended = self._close(name, why, look.scan.at)
+        if limit is not None:  # There is no line from one limit to another.
+            self._begin(name, channel, limit, line if limit == case.track.limit else None, look)
+        return [ended]
+
+    def _follow(
+        self, name: str, case: Case, depth: float | None, limit: Limit | None, look: _Look
+    ) -> Ending:
+        """Take a case one reading further, by the limit it began with; return why it ends."""
+        now, back, rejoin = look.scan.moment, case.track.back, self._plant.rejoin
+        if depth is not None and depth > 0 and back is not None:
+            apart = track.onset(case.track, now, depth, look.longest) - back.end.boot
+            if apart > rejoin:
+                return "returned"  # What this reading begins is another one.
+        after = track.follow(case.track, now, depth, look.longest)
+        self._keep(name, replace(case, track=after))
+        if track.over(after, now.boot, rejoin):
+            return "returned"
+        if limit == after.limit:
+            return ""
+        return "returned" if after.back else "limit_changed"
+
+    def _begin(
+        self, name: str, channel: int, limit: Limit, before: Seen | None, look: _Look
+    ) -> None:
+        """Begin an excursion where the scan lies beyond its limit."""
+        scan = look.scan
+        depth = _depth(scan, channel, limit)
+        if depth is None or depth <= 0:
+            return
+        source = self._plant.sources[scan.source]
+        begun = track.begin(limit, before, scan.moment, depth)
+        if _any_open(self._plant, source.equipment, look.latest):
+            begun = track.door(begun, begun.start.boot, opened=True)
+        case = Case(
+            excursion=f"{self._store_id}/{name}/x{look.number}",
+            place=place(self._plant, source, channel, name.rpartition("/")[2]),
+            track=begun,
+            worse=self._watched[name].worse,
+            config=self._plant.digest,
+            setting=self._around(source.equipment, source.channels[channel].name),
+        )
+        self._keep(name, case)
+        self._retrack()
+
+    def _close(self, name: str, why: Ending, now: int) -> ExcursionRecord:
+        case = self.cases[name]
+        synchronised = case.setting.synchronised
+        if synchronised:  # What was unsure at its start is unsure for all of it.
+            synchronised = self._around(case.place.equipment, case.place.channel).synchronised
+            case = replace(case, setting=case.setting._replace(synchronised=synchronised))
+        record = self._record(case, why, now)
+        self._past = [one for one in self._past if one.until > now - budget.KEPT]
+        self._past.append(_spent(case, case.track.end.at))
+        del self.cases[name]
+        self._changed.add(name)
+        self._retrack()
+        return record
+
+    def _record(self, case: Case, why: Ending, now: int) -> ExcursionRecord:
+        setting, past = case.setting, [one for one in self._past if _alike(one, case)]
+        mine = _spent(case, case.track.end.at if why else now)
+        here = [one for one in past if one.equipment == mine.equipment]
+        fields = {
+            **case.place._asdict(),
+            **measured(case.track),
+            "excursion": case.excursion,
+            "open": why == "",
+            "end": rfc3339(case.track.end.at) if why else None,
+            "ended_by": why,
+            "equipment_state": setting.state,
+            "phase": setting.phase,
+            "batches": setting.batches,
+            "door_open_seconds": case.track.door_open / SECOND if case.place.doors else None,
+            "alarms": setting.alarms,
+            "acts": case.acts,
+            "minor": case.speakers.isdisjoint(alarm.alarm for alarm in setting.alarms),
+            "config": case.config,
+            "clock_synchronised": setting.synchronised,
+            "clock_steps": case.clock_steps,
+            "bridged": case.bridged,
+            "store_id": self._store_id,
+            "day": budget.of_day([*here, mine], mine.until)[0],
+            "per_batch": [
+                each for batch in setting.batches for each in budget.of_batch([*past, mine], batch)
+            ],
+        }
+        return ExcursionRecord.model_validate(fields)
+
+    def _see_doors(self, scan: Scan, latest: Sequence[Scan | None]) -> None:
+        equipment = self._plant.sources[scan.source].equipment
+        if scan.source not in {s for s, _ in self._plant.by_name[equipment].doors}:
+            return
+        opened = _any_open(self._plant, equipment, latest)
+        for name, case in self.cases.items():
+            if name.startswith(f"{equipment}/"):
+                seen = track.door(case.track, scan.boot, opened=opened)
+                if seen is not case.track:
+                    self._keep(name, replace(case, track=seen))
+
+    def _of_channel(self, alarm: str) -> list[tuple[str, Case]]:
+        channel = alarm.rpartition("/")[0] + "/"
+        return [(n, case) for n, case in self.cases.items() if n.startswith(channel)]
+
+    def _keep(self, name: str, case: Case) -> None:
+        self.cases[name] = case
+        self._changed.add(name)
+
+    def _retrack(self) -> None:
+        self.tracked.clear()
+        for name, case in self.cases.items():
+            watched = self._watched.get(name)
+            if watched is not None and watched.source is not None:
+                self.tracked.add(watched.source)
+                doors = self._plant.by_name[case.place.equipment].doors
+                self.tracked.update(source for source, _ in doors)
+
+
+def _by_source(plant: Plant, watched: Mapping[str, Watched]) -> list[tuple[tuple[int, str], ...]]:
+    """By source: the index of the channel and the name, of each limit."""
+    names: list[tuple[tuple[int, str], ...]] = [() for _ in plant.sources]
+    for name, one in watched.items():
+        if _is_limit(one) and one.source is not None and one.channel_index is not None:
+            names[one.source] += ((one.channel_index, name),)
+    return names
+
+
+def _is_limit(watched: Watched | None) -> bool:
+    return watched is not None and isinstance(watched.rule, High | Low)
+
+
+def _limit(watched: Watched | None) -> Limit | None:
+    """Return the limit that is in effect."""
+    if watched is None or not isinstance(watched.rule, High | Low):
+        return None
+    return Limit(watched.rule.limit, isinstance(watched.rule, High))
+
+
+def _all_bad(scan: Scan) -> bool:
+    return all(fault.quality is Quality.BAD for fault in scan.faults.values())
+
+
+def _depth(scan: Scan, channel: int, limit: Limit) -> float | None:
+    """Return how far a reading is beyond; None where it cannot be used.
+
+    As with alarms, an uncertain one may say that something is wrong, but not that it is well.
+    """
+    value, fault = scan.values[channel], scan.faults.get(channel)
+    if value is None or isinstance(value, str):
+        return None
+    depth = limit.depth(value)
+    if fault is None:
+        return depth if depth == depth else None  # noqa: PLR0124 - not a number is not itself
+    if not usable(Observation(value, *fault)):
+        return None
+    return depth if fault.quality is Quality.GOOD or depth > 0 else None
+
+
+def _before(look: _Look, channel: int, limit: Limit) -> Seen | None:
+    """Return the reading right before, where it can be used."""
+    before = look.before
+    if before is None or before.origin is not Origin.LIVE:
+        return None
+    if not 0 < look.scan.boot - before.boot <= look.longest:
+        return None
+    depth = _depth(before, channel, limit)
+    return None if depth is None else Seen(before.moment, depth)
+
+
+def _spent(case: Case, until: int) -> budget.Spent:
+    place, tally = case.place, case.track.tally
+    return budget.Spent(
+        place.equipment,
+        place.channel,
+        place.rule,
+        place.unit,
+        case.setting.batches,
+        until - until % MILLISECOND,  # As the record tells it.
+        seconds(tally.outside),
+        seconds(tally.gap),
+        tally.area / MINUTE,
+        case.track.extreme,
+    )
+
+
+def _alike(one: budget.Spent, case: Case) -> bool:
+    return (one.channel, one.rule) == (case.place.channel, case.place.rule)
+
+
+def _any_open(plant: Plant, equipment: str, latest: Sequence[Scan | None]) -> bool:
+    """Whether a door is said to stand open."""
+    for source, channel in plant.by_name[equipment].doors:
+        scan = latest[source]
+        if scan is not None and scan.values[channel] is True:
+            return True
+    return False
