@@ -145,6 +145,7 @@ def as_reading(point: Point) -> ReadingMessage:
         source_time=None if point.source_time is None else rfc3339(point.source_time),
         scan=point.scan,
         origin=point.origin,
+        state=point.state,
     )
 
 

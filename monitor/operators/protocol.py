@@ -179,6 +179,8 @@ class ReadingMessage(Message):
     origin: str
     state: str = ""
     """Of the equipment; empty where an earlier release recorded it."""
+    state: str = ""
+    """Of the equipment; empty where an earlier release recorded it."""
 
 
 class LineStatus(Message):

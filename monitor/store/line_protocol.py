@@ -3,7 +3,7 @@
 One line per scan: measurement = kind of equipment; tags in alphabetical order; then for each
 channel, in the order of its source, its value and ``<channel>_quality`` (and ``_reason``,
 ``_source`` where there is one), then how the scan is as a whole (``bad``, ``quality`` and
-``readings``), ``missed`` when there were any, ``config`` and ``scan``.
+``readings``), ``missed`` when there were any, ``config``, the equipment's ``state`` and ``scan``.
 A bad reading has no value field; a scan without any value is still a line. Times are milliseconds.
 Transitions are points of ``alarm_event``, what else happens of ``event``, health of ``gateway``.
 Nearly every scan is whole and good: for it there is one %-template per source; what a subscription
@@ -18,6 +18,7 @@ from math import isfinite
 from typing import NamedTuple, assert_never
 
 from config.plant import Channel, ChannelType, Plant, Source
+from config.rules import EquipmentState
 from drivers.reading import Fault, Origin, Quality, Reason, Scan, Value
 from monitor.store.events import Event
 
@@ -90,12 +91,17 @@ class Template:
             (index, field.write) for index, field in enumerate(self._fields) if field.place == b"%b"
         )
         self._heads = {origin: _head(plant, source, origin) for origin in Origin}
-        self._tail = b"config=" + quoted(plant.digest[:8]) + b",scan=%di %d"
+        self._config = b"config=" + quoted(plant.digest[:8])
         self._every = range(len(self._fields))
         self._parts = [self._part(index, None, timed=False) for index in self._every]
         self._timed = [self._part(index, None, timed=True) for index in self._every]
         self._faulty: dict[tuple[int, bool, Fault], bytes] = {}
         """What stands in the place of a part (with a source time or without) that is not good."""
+        self.be(EquipmentState.IN_USE)
+
+    def be(self, state: EquipmentState) -> None:
+        """Write ``state`` as that of the equipment from now on; it costs nothing per scan."""
+        self._tail = self._config + b",state=" + quoted(state) + b",scan=%di %d"
         whole = b"".join((*self._parts, _summary(len(self._fields), ()), self._tail))
         self._good = {origin: _literal(head) + whole for origin, head in self._heads.items()}
 
@@ -205,6 +211,7 @@ def alarm_event(event: Event) -> bytes:
         **{name: _number(body.get(name)) for name in ("limit", "peak")},
         "value": _number(value) if is_number else None,
         "value_text": None if is_number or value is None else _text(str(value)[:LONGEST_TEXT]),
+        "batches": _names(body.get("batches")),
     }
     return _line("alarm_event", tags, fields, event.ms)
 
@@ -251,6 +258,8 @@ _ALARM_TEXTS = {
     "claimed": "claimed",
     "via": "via",
     "comment": "comment",
+    "equipment_state": "equipment_state",
+    "phase": "phase",
     "config": "config",
 }
 _ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "scan")
@@ -344,6 +353,14 @@ def _figure(figure: Figure) -> bytes | None:
 
 def _text(value: object) -> bytes | None:
     return None if value is None else quoted(str(value))
+
+
+def _names(value: object) -> bytes | None:
+    """Return names as one text, a JSON array: any character may be in one; None for none."""
+    if not isinstance(value, list) or not value:
+        return None
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _text(text[:LONGEST_TEXT].decode("utf-8", "ignore"))
 
 
 def _integer(value: object) -> bytes | None:

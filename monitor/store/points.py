@@ -37,6 +37,8 @@ class Point(NamedTuple):
     """UTC nanoseconds by the device's clock."""
     scan: int
     origin: Origin
+    state: str = ""
+    """That of the equipment; empty where an earlier release wrote the line."""
 
 
 def read_line(line: bytes) -> Iterator[Point]:
@@ -46,7 +48,7 @@ def read_line(line: bytes) -> Iterator[Point]:
     kind, *pairs = head.decode().split(",")
     tags = dict(pair.split("=", 1) for pair in pairs)
     fields = {name.decode(): text for name, text in _FIELD.findall(body)}
-    scan = int(fields["scan"][:-1])
+    scan, state = int(fields["scan"][:-1]), _text(fields.get("state", b'""'))
     for name in fields:
         channel = name.removesuffix("_quality")
         if channel != name:
@@ -62,6 +64,7 @@ def read_line(line: bytes) -> Iterator[Point]:
                 *_reading(fields, channel),
                 scan,
                 Origin(tags["origin"]),
+                state,
             )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from config.catalogue import RESERVED_CHANNELS
 from config.plant import ChannelType
+from config.rules import EquipmentState
 from drivers.reading import Fault, Origin, Quality, Reason, Scan, Value
 from monitor.alarms.facts import Change, State
 from monitor.messages import AlarmEventMessage
@@ -20,7 +21,7 @@ HEAD = (
     "incubator,area=suite-a,equipment=incubator-0,gateway=gw-1,origin=live,site=les-ulis,"
     "source=probe "
 )
-TAIL = f'config="01234567",scan=7i {MS}'
+TAIL = f'config="01234567",state="in_use",scan=7i {MS}'
 CO2_AND_DOOR = plant_of(channel("co2", single=True), channel("door", ChannelType.STATE))
 ALL_TYPES = plant_of(
     channel("co2", single=True),
@@ -113,6 +114,30 @@ def single(value: float) -> float:
 )
 def test_a_scan_is_one_line(scan: Scan, fields: str) -> None:
     assert encode(scan) == HEAD + fields + TAIL
+
+
+BAD = Fault(Quality.BAD, Reason.REFUSED)
+
+
+@pytest.mark.parametrize("state", EquipmentState)
+@pytest.mark.parametrize(
+    "scan",
+    [
+        pytest.param(scan_of(5.0, True), id="good"),
+        pytest.param(scan_of(None, False)._replace(faults={0: BAD}), id="bad"),
+        pytest.param(scan_of(math.nan, True), id="not writable"),
+    ],
+)
+def test_the_state_of_the_equipment_is_a_field_of_every_point(
+    scan: Scan, state: EquipmentState
+) -> None:
+    template = Template(CO2_AND_DOOR, CO2_AND_DOOR.sources[0])
+    before = template.encode(scan, 7, MS)
+    template.be(state)
+    line = template.encode(scan, 7, MS)
+    assert line == before.replace(b'state="in_use"', f'state="{state.value}"'.encode())
+    assert parse(line).fields["state"] == state.value
+    assert "state" not in parse(line).tags
 
 
 @pytest.mark.parametrize("origin", Origin)
@@ -274,6 +299,23 @@ def test_a_transition_is_a_point() -> None:
     }
     assert told.items() <= parsed.fields.items()
     assert "shelved_until" not in parsed.fields
+
+
+def test_batches_and_state_are_fields_of_a_transition_and_never_tags() -> None:
+    ids = ['B-1, "x"=y', "B-2"]
+    used = {"batches": ids, "equipment_state": "in_use", "phase": "expansion"}
+    parsed = parse(line_protocol.alarm_event(alarm(**used)))
+    assert json.loads(str(parsed.fields["batches"])) == ids
+    assert parsed.fields["equipment_state"] == "in_use"
+    assert parsed.fields["phase"] == "expansion"
+    assert set(parsed.tags) == {"alarm", "area", "equipment", "gateway", "site"}
+    assert "batches" not in parse(line_protocol.alarm_event(alarm())).fields
+
+
+def test_more_batches_than_fit_are_cut() -> None:
+    ids = [f"{number:064}" for number in range(1000)]
+    parsed = parse(line_protocol.alarm_event(alarm(batches=ids)))
+    assert len(str(parsed.fields["batches"])) == 60_000
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.plant import ChannelType, Plant
+from config.rules import EquipmentState
 from drivers.reading import Fault, Origin, Quality, Reason, Scan, Value
 from monitor.store import Template
 from monitor.store.points import Point, newest_times, read_line
@@ -48,13 +49,15 @@ def scans(draw: st.DrawFn) -> tuple[Plant, Scan]:
     return plant_of(*channels), scan
 
 
-@given(scans(), st.integers(1, 2**50), TIMES)
+@given(scans(), st.integers(1, 2**50), TIMES, st.sampled_from(EquipmentState))
 def test_what_a_template_writes_is_read_back_exactly(
-    made: tuple[Plant, Scan], number: int, at: int
+    made: tuple[Plant, Scan], number: int, at: int, state: EquipmentState
 ) -> None:
     plant, scan = made
     source = plant.sources[0]
-    line = Template(plant, source).encode(scan, number, at // 10**6)
+    template = Template(plant, source)
+    template.be(state)
+    line = template.encode(scan, number, at // 10**6)
     assert list(read_line(line)) == [
         Point(
             at,
@@ -68,9 +71,17 @@ def test_what_a_template_writes_is_read_back_exactly(
             *reading,
             number,
             scan.origin,
+            state.value,
         )
         for index, reading in scan.readings()
     ]
+
+
+def test_what_an_earlier_release_wrote_has_no_state() -> None:
+    plant = plant_of(channel("co2"))
+    line = Template(plant, plant.sources[0]).encode(Scan(0, NOON, 0, (5.0,)), 1, NOON // 10**6)
+    [point] = read_line(line.replace(b'state="in_use",', b""))
+    assert (point.value, point.state) == (5.0, "")
 
 
 def test_the_newest_time_of_each_equipment() -> None:
