@@ -53,7 +53,6 @@ class Describer:
     ) -> dict[str, object]:
         rule = watched.rule
         state = alarm.state
-        shelved = alarm.shelved_until is not None
         suppressed = bool(alarm.suppressed_by or alarm.superseded_by)
         return {
             "site": self.plant.site,
@@ -72,17 +71,22 @@ class Describer:
             "state": state,
             "active_state": alarm.active,
             "acked_state": alarm.acknowledged,
+            "confirmed_state": alarm.confirmed,
             "latched_state": alarm.latched,
-            "shelving_state": "TimedShelved" if shelved else "Unshelved",
+            "shelving_state": _shelving(alarm),
             "suppressed_state": suppressed,
-            "suppressed_or_shelved": suppressed or shelved,
+            "out_of_service_state": alarm.out_of_service_until is not None,
+            "suppressed_or_shelved": suppressed or alarm.silenced,
             "retain": state not in {State.NORMAL, State.ENDED},
             "annunciated": alarm.annunciated,
             "suppressed_by": alarm.suppressed_by,
             "superseded_by": alarm.superseded_by,
             "shelved_until": _until(alarm.shelved_until, now),
+            "out_of_service_until": _until(alarm.out_of_service_until, now),
+            "re_alarms": alarm.re_alarms,
             "priority": rule.priority.value,
             "severity": rule.priority.severity,
+            "alarm_class": rule.alarm_class or "",
             "value": watched.told(alarm.value),
             "unit": watched.unit,
             "limit": watched.limit,
@@ -92,6 +96,8 @@ class Describer:
             "alarm_time": _time(alarm.alarm_time and alarm.alarm_time.at),
             "time": rfc3339(now.at),
             "response": rule.response,
+            "consequence": rule.consequence,
+            "time_to_respond": _seconds(rule.time_to_respond),
             "config": self.plant.digest[:8],
         }
 
@@ -100,6 +106,17 @@ def standing_part(event: AlarmEventMessage) -> AlarmMessage:
     """Return the alarm as it stands after ``event``: what is retained at the broker."""
     known = event.model_dump(include=set(AlarmMessage.model_fields) - {"schema_"})
     return AlarmMessage.model_validate(known)
+
+
+def _shelving(alarm: Alarm) -> str:
+    """Return the state as OPC UA Part 9 calls it (5.8.17)."""
+    if alarm.shelved_until is None:
+        return "Unshelved"
+    return "OneShotShelved" if alarm.one_shot else "TimedShelved"
+
+
+def _seconds(duration: int | None) -> float | None:
+    return None if duration is None else duration / 10**9
 
 
 def _until(boot: int | None, now: Moment) -> str | None:
