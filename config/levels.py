@@ -59,10 +59,8 @@ def level_findings(rules: Sequence[AnyRule]) -> Iterator[Finding]:
     ``rules`` are all of the channel, at their index in the file.
     """
     limits = [(index, rule) for index, rule in enumerate(rules) if isinstance(rule, High | Low)]
-    for index, rule in limits:
-        yield from (each.under((index, "when")) for each in _variant_findings(rule))
     seen: set[Path] = set()
-    for situation in (_APART, *_situations([rule for _, rule in limits])):
+    for situation in (_APART, *situations([rule for _, rule in limits])):
         levels = [_Level(index, rule, in_effect(rule, situation)) for index, rule in limits]
         for finding in _disorder([each for each in levels if not each.when.off]):
             if finding.path not in seen:
@@ -78,7 +76,7 @@ def in_effect(rule: High | Low, situation: Situation) -> int | None:
     return next(fitting, None)
 
 
-def _situations(rules: Sequence[High | Low]) -> Iterator[Situation]:
+def situations(rules: Sequence[High | Low]) -> Iterator[Situation]:
     """Every state with every phase that a variant speaks of, and with any other phase."""
     phases = dict.fromkeys(word for rule in rules for when in rule.when for word in when.phases)
     if any(rule.when for rule in rules):
@@ -90,20 +88,6 @@ def _where(situation: Situation) -> str:
     words = [f"while {state}"] if state else []
     words += [f"in phase {phase}"] if phase else []
     return f" ({', '.join(words)})" if words else ""
-
-
-def _variant_findings(rule: High | Low) -> Iterator[Finding]:
-    held = {in_effect(rule, situation) for situation in _situations([rule])}
-    for index, when in enumerate(rule.when):
-        changes = [when.limit, when.deadband, when.on_delay]
-        if not when.states and not when.phases:
-            yield Finding((index,), "holds always: say in which states or phases")
-        elif index not in held:
-            yield Finding((index,), "never holds: wherever it would, an earlier one does")
-        if when.off and changes != [None] * len(changes):
-            yield Finding((index, "off"), "off leaves no limit, deadband or delay to change")
-        elif not when.off and changes == [None] * len(changes):
-            yield Finding((index,), "changes nothing: give it a limit, deadband, on_delay or off")
 
 
 def _disorder(levels: Sequence[_Level]) -> Iterator[Finding]:
@@ -157,14 +141,8 @@ def _overtaken(levels: Sequence[_Level], side: int) -> Iterator[Finding]:
 
 
 def _deviation_findings(rules: Sequence[AnyRule]) -> Iterator[Finding]:
+    """Levels about one set-point of which neither lies inside the other."""
     deviations = [(n, rule) for n, rule in enumerate(rules) if isinstance(rule, Deviation)]
-    for index, rule in deviations:
-        sides = [width for width in (rule.above, rule.below) if width is not None]
-        if not sides:
-            yield Finding((index, "setpoint"), "how far is too far: give above, below or both")
-        elif rule.deadband >= min(sides):
-            text = f"would not clear at the set-point itself: it is not less than {min(sides):g}"
-            yield Finding((index, "deadband"), text)
     for position, (_, first) in enumerate(deviations):
         for index, second in deviations[position + 1 :]:
             if first.setpoint == second.setpoint and _crossed(first, second):

@@ -6,7 +6,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from config.model import Id, Model
-from config.rules import ChannelRule, High, Low, OffNormal, RuleSetting, Stale, Unreadable
+from config.rules import (
+    ChannelRule,
+    Deviation,
+    Discrepancy,
+    Flatline,
+    High,
+    Low,
+    OffNormal,
+    Rate,
+    Repeated,
+    RuleSetting,
+    Stale,
+    StatusBits,
+    Unreadable,
+)
 
 
 def _word_or_setting(value: Any) -> str:  # noqa: ANN401 - pydantic hands over whatever the file holds
@@ -55,26 +69,39 @@ class OffNormalEntry(OffNormal):
         return self.off_normal or self.normal
 
 
-KINDS_OF_RULE = ("high", "low", "off_normal", "normal", "unreadable", "stale")
-"""The keys by which a rule is known."""
+RULE_KEYS = {
+    "high": "high",
+    "low": "low",
+    "off_normal": "off_normal",
+    "normal": "off_normal",
+    "bits": "status_bits",
+    "flatline": "flatline",
+    "unreadable": "unreadable",
+    "stale": "stale",
+}
+"""The keys by which a rule is known, and its kind."""
+RULE_TAGS = frozenset(f"a {kind} rule" for kind in RULE_KEYS.values())
 
 
 def _kind_of_rule(value: Any) -> str | None:  # noqa: ANN401 - as above
-    if isinstance(value, High | Low | OffNormal):
+    if isinstance(value, ChannelRule):
         return f"a {value.kind} rule"
     keys = value if isinstance(value, Mapping) else ()
-    kind = next((kind for kind in KINDS_OF_RULE if kind in keys), None)
-    return kind and f"a {'off_normal' if kind == 'normal' else kind} rule"
+    kind = next((kind for key, kind in RULE_KEYS.items() if key in keys), None)
+    return kind and f"a {kind} rule"
 
 
 RuleEntry = Annotated[
     Annotated[High, Tag("a high rule")]
     | Annotated[Low, Tag("a low rule")]
     | Annotated[OffNormalEntry, Tag("a off_normal rule")]
+    | Annotated[StatusBits, Tag("a status_bits rule")]
+    | Annotated[Flatline, Tag("a flatline rule")]
     | Annotated[UnreadableEntry, Tag("a unreadable rule")]
     | Annotated[StaleEntry, Tag("a stale rule")],
     Discriminator(_kind_of_rule),
 ]
+AnyEntry = RuleEntry | Deviation | Discrepancy | Rate | Repeated
 
 LimitSet = Mapping[Id, tuple[RuleEntry, ...]]
 """Rules by channel."""

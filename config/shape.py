@@ -7,7 +7,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.limits import KINDS_OF_RULE
+from config.limits import RULE_KEYS, RULE_TAGS
 from config.lines import WIRES, Modbus, OpcUa
 from config.problems import Finding, Path, did_you_mean
 from config.registers import RegisterSpec
@@ -26,7 +26,7 @@ _TAGS = frozenset(
         "a Modbus line",
         "an OPC UA line",
     }
-    | {"a name", "a secret", *(f"a {kind} rule" for kind in KINDS_OF_RULE)}
+    | {"a name", "a secret", *RULE_TAGS}
 )
 _SHOWN = ("int_", "float_", "finite_", "less_", "greater_", "string_pattern")
 """Errors of numbers and names. A word where a mapping belongs may be a secret."""
@@ -82,7 +82,7 @@ def _no_member(value: object, path: Path) -> str:
     if not isinstance(value, Mapping):
         return "should be keys and values"
     if path[0] != "lines":
-        return f"a rule says one of {', '.join(KINDS_OF_RULE)}"
+        return f"a rule says one of {', '.join(RULE_KEYS)}"
     both = WIRES.keys() <= value.keys()
     text = "a line is one connection, of one wire" if both else "how the line is reached is missing"
     return f"{text}: {' or '.join(WIRES.values())}"

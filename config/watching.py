@@ -1,21 +1,19 @@
 """Whether rules can do what they are for: be raised, be cleared, and find their channel."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 from config.catalogue import Entry
 from config.channels import ChannelSpec
 from config.levels import level_findings
-from config.limits import LimitSet, OffNormalEntry, RuleEntry, StaleEntry, as_rule
-from config.meaning import NUMBERS, limits_of
+from config.limits import LimitSet, RuleEntry, StaleEntry, as_rule
 from config.nodes import NodeSpec
-from config.plant import ChannelType
-from config.problems import Finding, Path, did_you_mean
+from config.problems import Finding, did_you_mean
 from config.resolve import specs_of
-from config.rules import High, Low, RuleSetting
+from config.rules import RuleSetting
 from config.salvage import Draft
+from config.sense import sense_findings
 from config.sources import EquipmentSpec
-from config.units import UnitError
+from config.suiting import Watched, suit_findings
 from config.wiring import Wiring
 
 
@@ -30,10 +28,7 @@ def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
         if name in seen:
             yield Finding((index,), f"rule {name!r} is there twice")
         seen.add(name)
-        if isinstance(rule, OffNormalEntry) and rule.off_normal and rule.normal:
-            yield Finding(
-                (index, "normal"), "normal and off_normal are two ways to say it: give one"
-            )
+        yield from (each.under((index,)) for each in sense_findings(rule))
     yield from level_findings([as_rule(entry) for entry in rules])
 
 
@@ -55,7 +50,8 @@ def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
         key = _composition(equipment)
         if key is None or key not in seen:
             specs = _specs(equipment, wiring)
-            found = tuple(_rule_findings(equipment.limits or "", limits.value, specs, entries))
+            rules = equipment.limits or "", limits.value
+            found = tuple(_rule_findings(*rules, specs, entries, _periods(equipment, wiring)))
             whole = each.whole and wiring.complete(equipment)
             missing = tuple(_missing(equipment, limits.value, specs, anywhere)) if whole else ()
             seen[key or (index,)] = (*found, *missing)
@@ -90,8 +86,8 @@ def _composition(equipment: EquipmentSpec) -> tuple[object, ...] | None:
     """What an equipment's channels and rules follow from; None where it spells its own."""
     if any(source.channels for source in equipment.sources):
         return None
-    profiles = tuple(source.profile for source in equipment.sources)
-    return equipment.kind, equipment.limits, profiles
+    sources = tuple((source.profile, source.every) for source in equipment.sources)
+    return equipment.kind, equipment.limits, sources
 
 
 def _specs(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, ChannelSpec]:
@@ -99,6 +95,14 @@ def _specs(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, ChannelSpec]:
         name: spec
         for source in equipment.sources
         for name, spec in specs_of(source, wiring.profile(source)).items()
+    }
+
+
+def _periods(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, int]:
+    return {
+        name: source.every
+        for source in equipment.sources
+        for name in specs_of(source, wiring.profile(source))
     }
 
 
@@ -119,78 +123,10 @@ def _rule_findings(
     limits: LimitSet,
     specs: Mapping[str, ChannelSpec],
     entries: Mapping[str, Entry],
+    periods: Mapping[str, int],
 ) -> Iterator[Finding]:
     for channel in limits.keys() & specs.keys() & entries.keys():
+        watched = Watched(channel, specs, entries, periods[channel])
         for index, rule in enumerate(limits[channel]):
-            if isinstance(rule, High | Low):
-                found = _limit_findings(rule, specs[channel], entries[channel])
-                yield from (each.under(("limits", name, channel, index)) for each in found)
-            elif isinstance(rule, OffNormalEntry):
-                states = _state_findings(rule, specs[channel], entries[channel])
-                yield from (each.under(("limits", name, channel, index)) for each in states)
-
-
-def _limit_findings(rule: High | Low, spec: ChannelSpec, entry: Entry) -> Iterator[Finding]:
-    """What is wrong with the limit of ``rule`` and its variants; paths are relative to it."""
-    if entry.type not in NUMBERS:
-        yield Finding((rule.kind,), f"a {entry.type} has no {rule.kind} limit")
-        return
-    levels: dict[Path, tuple[float, float]] = {(rule.kind,): (rule.limit, rule.deadband)}
-    for index, when in enumerate(rule.when):
-        if when.limit is not None:
-            deadband = rule.deadband if when.deadband is None else when.deadband
-            levels["when", index, "limit"] = (when.limit, deadband)
-    for path, (limit, deadband) in levels.items():
-        text = _beyond_valid(rule.kind, limit, deadband, spec, entry)
-        if text:
-            yield Finding(path, text)
-
-
-def _beyond_valid(
-    side: Literal["high", "low"], limit: float, deadband: float, spec: ChannelSpec, entry: Entry
-) -> str:
-    """What keeps a limit from being passed, or passed back; empty where nothing does."""
-    try:
-        valid = limits_of(spec, entry)
-    except (UnitError, OverflowError):
-        return ""  # said where the channel is
-    if valid is None:
-        return ""
-    sign = 1 if side == "high" else -1
-    reach = [sign * valid[0], sign * valid[1]]
-    if sign * limit >= max(reach):
-        return f"can never be raised: readings {_outside(valid, entry)} are bad"
-    if sign * limit - deadband <= min(reach):
-        return f"can never clear: readings {_outside(valid, entry)} are bad"
-    return ""
-
-
-def _outside(valid: tuple[float, float], entry: Entry) -> str:
-    return f"outside {valid[0]:g} to {valid[1]:g} {entry.unit}".rstrip()
-
-
-def _state_findings(rule: OffNormalEntry, spec: ChannelSpec, entry: Entry) -> Iterator[Finding]:
-    """What is wrong with the states that ``rule`` names; paths are relative to it."""
-    if entry.type in NUMBERS:
-        yield Finding((rule.said,), f"{_an(entry.type)} has no states: give it high or low")
-        return
-    names = set((entry.names or spec.names).values())
-    if not names:  # A text is then whatever the device says.
-        if entry.type is ChannelType.STATE:
-            yield Finding((rule.said,), "its states have no names; give it names of 0 and of 1")
-        return
-    for index, word in enumerate(rule.states):
-        if word not in names:
-            text = f"there is no state {word!r}{did_you_mean(word, names) or _choice(names)}"
-            yield Finding((rule.said, index), text)
-    if names <= set(rule.states):
-        never = "be raised" if rule.normal else "clear"
-        yield Finding((rule.said,), f"can never {never}: these are all states that there are")
-
-
-def _an(kind: ChannelType) -> str:
-    return f"an {kind}" if kind is ChannelType.ANALOG else f"a {kind}"
-
-
-def _choice(names: set[str]) -> str:
-    return f"; there are {', '.join(sorted(names))}"
+            path = ("limits", name, channel, index)
+            yield from (each.under(path) for each in suit_findings(rule, watched))
