@@ -81,6 +81,7 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
             for source in (s for s in plant.sources if s.line == line.name):
                 grid.add(source.period, source.key, partial(line.visit, source.index))
         grid.every(SECOND, recorder.follow_clock)
+        grid.every(SECOND, recorder.follow_use)
         health = Health(recorder, desk, lines, list(sink_outages.values()))
         grid.every(SECOND, health.look)
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)

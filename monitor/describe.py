@@ -1,10 +1,21 @@
 """From facts to words: the message that tells of an alarm, made from what is known. Pure."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from config.plant import Plant
 from drivers.reading import Moment
 from monitor.alarms.facts import Alarm, AlarmEvent, State
+from monitor.alarms.usage import (
+    Load,
+    Occupancy,
+    Override,
+    SetState,
+    Unload,
+    Usage,
+    UsageAct,
+    UsageEvent,
+)
 from monitor.alarms.watch import Watched
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
 
@@ -17,6 +28,8 @@ class Told:
     scan: int = 0
     actor: Actor | None = None
     comment: str = ""
+    usage: Usage | None = None
+    """How its equipment is used; None for the gateway itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,7 @@ class Describer:
                 "claimed": told.actor.claimed if told.actor else "",
                 "via": told.actor.via if told.actor else "",
                 "comment": told.comment,
+                **_used(told.usage),
             }
         )
 
@@ -117,6 +131,87 @@ def _shelving(alarm: Alarm) -> str:
 
 def _seconds(duration: int | None) -> float | None:
     return None if duration is None else duration / 10**9
+
+
+def equipment_state(
+    event: UsageEvent, suppressing_until: int | None, actor: Actor | None, reason: str
+) -> dict[str, object]:
+    """Return what the record says of another state or phase; all of it is as it is after.
+
+    ``suppressing_until`` is the elapsed time at which the state suppresses no longer, None where it
+    does not. Where nobody acted just now, who and why are those of the act that stands.
+    """
+    before, after, now = event.before, event.after, event.now
+    override = after.override
+    return {
+        "change": event.change.value,
+        "state": after.state.value,
+        "before": before.state.value,
+        "phase": after.phase,
+        "phase_before": before.phase,
+        "cause": after.cause.value,
+        "told": after.told,
+        "until": _until(override.until if override else None, now),
+        "suppresses": suppressing_until is not None,
+        "suppressing_until": _until(suppressing_until, now),
+        "bridged": before.bridged,
+        **_who(actor, reason, override),
+    }
+
+
+def occupancy(event: Occupancy, actor: Actor | None, reason: str) -> dict[str, object]:
+    """Return what the record says of a batch that came or left."""
+    return {
+        "act": "load" if event.came else "unload",
+        "batch": event.loaded.batch,
+        "position": event.loaded.position,
+        "since": rfc3339(event.loaded.since),
+        **_who(actor, reason),
+    }
+
+
+def used_now(
+    act: UsageAct, name: str, usage: Usage, suppressing_until: int | None, now: Moment
+) -> str:
+    """Return what is so after an act, as a sentence to whoever did it."""
+    match act:
+        case Load(batch, position):
+            return f"{batch} is in {name}{_at(position)}"
+        case Unload(batch, position):
+            return f"{batch} is no longer in {name}{_at(position)}"
+        case SetState():
+            parts = [f"{name} is {usage.state.value}"]
+            if usage.override and (until := _until(usage.override.until, now)):
+                parts.append(f"until {until}")
+            if silent := _until(suppressing_until, now):
+                parts.append(f"and its alarms are suppressed until {silent} at the latest")
+            return " ".join(parts)
+        case _:
+            assert_never(act)
+
+
+def _at(position: str) -> str:
+    return f", at {position}" if position else ""
+
+
+def _who(actor: Actor | None, reason: str, override: Override | None = None) -> dict[str, object]:
+    if actor is None:
+        user, why = (override.user, override.reason) if override else ("", "")
+        return {"user": user, "reason": why}
+    return {
+        "user": actor.user,
+        "claimed": actor.claimed,
+        "role": actor.role,
+        "via": actor.via,
+        "reason": reason,
+    }
+
+
+def _used(usage: Usage | None) -> dict[str, object]:
+    """Return how the equipment of an alarm is used; nothing for the gateway itself."""
+    if usage is None:
+        return {}
+    return {"equipment_state": usage.state, "phase": usage.phase, "batches": usage.batches}
 
 
 def _until(boot: int | None, now: Moment) -> str | None:

@@ -1,7 +1,8 @@
 """The middle of the line: every scan passes here, is judged, and goes on the record.
 
-``accept`` is called by the drivers for each scan: judge, encode, put into the open tick. One task
-(``commit_ticks``) commits the tick, once a period, and at once when there is something to tell.
+``accept`` is called by the drivers for each scan: hear how its equipment is used, encode, put into
+the open tick, judge. One task (``commit_ticks``) commits the tick, once a period, and at once when
+there is something to tell.
 No alarm, event or point is told to anyone before its commit; only the values of this instant
 (``latest``, ``watching``) are shown to people at the gateway as they come.
 The open tick is the only thing that is held in memory, and it is bounded in time: when a commit
@@ -15,18 +16,21 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, assert_never
 
 from config.plant import Plant
 from drivers.reading import Moment, Quality, Scan
 from monitor import VERSION
-from monitor.alarms import snapshot
+from monitor.alarms import snapshot, usage_snapshot
 from monitor.alarms.board import Board
-from monitor.alarms.facts import Alarm, AlarmEvent
+from monitor.alarms.facts import Alarm, AlarmEvent, Refusal
 from monitor.alarms.unmonitored import unmonitored
+from monitor.alarms.usage import UNUSED, Load, Occupancy, SetState, Unload, Usage, UsageEvent
+from monitor.alarms.usages import Event as UseEvent
+from monitor.alarms.usages import Usages
 from monitor.clock import ClockStep, RecordClock
-from monitor.describe import Describer, Told, standing_part
-from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
+from monitor.describe import Describer, Told, equipment_state, occupancy, standing_part, used_now
+from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, EquipmentRequest, rfc3339
 from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
 from monitor.troubles import gateway_rules
 
@@ -41,12 +45,16 @@ NO_EQUIPMENT = ()
 """The group of the gateway's own points."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
+USAGE = "usage/"
+"""Before the name of an equipment: where its use is kept among the facts."""
 
 
 class Recorder:
     """Judges and records; ``await Recorder.start(...)`` makes one that is ready for scans."""
 
-    def __init__(self, plant: Plant, store: Store, board: Board, clock: RecordClock) -> None:
+    def __init__(
+        self, plant: Plant, store: Store, board: Board, usages: Usages, clock: RecordClock
+    ) -> None:
         self.plant = plant
         self.store = store
         self.board = board
@@ -62,7 +70,11 @@ class Recorder:
         self.changes: Counter[str] = Counter()
         """Alarm transitions since the start, by the word of the change."""
         self._describer = Describer(plant, store.store_id)
+        self._usages = usages
+        self._tellers = usages.sources
         self._templates = [Template(plant, source) for source in plant.sources]
+        for equipment in plant.equipment:
+            self._write_state(equipment.name)
         self._groups: list[int] = []
         self._own_group = 0
         self._last_ms = [0] * len(plant.sources)
@@ -90,8 +102,10 @@ class Recorder:
         before = await Before.read(store)
         step = clock.resume(store.last.at, before.clock_epoch)
         now = clock()
-        board = Board(plant, _facts(store, clock.boot_id, now), gateway_rules(plant))
-        recorder = cls(plant, store, board, clock)
+        facts, usages = _alarms(store, clock.boot_id, now), _usages(store, clock.boot_id, now)
+        used = Usages(plant, usages, now)
+        board = Board(plant, facts, gateway_rules(plant), used.circumstances())
+        recorder = cls(plant, store, board, used, clock)
         await recorder._take_up(before, step, now)
         return recorder
 
@@ -108,6 +122,8 @@ class Recorder:
         source = scan.source
         self.scans += 1
         self._scan += 1
+        if source in self._tellers:
+            self._follow(self._usages.observe(scan), scan=self._scan)
         ms = max(scan.at // MILLISECOND, self._last_ms[source] + 1)
         self._last_ms[source] = ms
         line = self._templates[source].encode(scan, self._scan, ms)
@@ -136,8 +152,11 @@ class Recorder:
         told_before = len(self._untold)
         for event in events:
             self._seq += 1
-            told = Told(self._seq, scan, actor, comment)
-            message = self._describer.event(self.board.watched[event.name], event, told)
+            watched = self.board.watched[event.name]
+            known = watched.equipment in self.plant.by_name
+            usage = self._usages[watched.equipment] if known else None
+            told = Told(self._seq, scan, actor, comment, usage)
+            message = self._describer.event(watched, event, told)
             self.changes[event.change.value] += 1
             self._untold.append(message)
             self._append("alarm", event.now, event.name, message.model_dump_json(by_alias=True))
@@ -146,8 +165,35 @@ class Recorder:
 
     def note(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
         """Put anything else on the record: it is committed with the tick."""
-        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-        self._append(kind, self.clock(), subject, text)
+        self._note(kind, self.clock(), subject, body)
+
+    def usage(self, equipment: str) -> Usage:
+        """Return how ``equipment`` is used: its state, its phase and the batches in it."""
+        return self._usages[equipment]
+
+    def use(self, request: EquipmentRequest) -> str | Refusal:
+        """Do what an operator says of an equipment, and put what changes on the record.
+
+        Returns what is so now as a sentence. That somebody asked, and why, is for the caller to
+        put on the record, which is all that there is of a comment.
+        """
+        name = request.equipment
+        if name not in self.plant.by_name:
+            return Refusal("unknown_equipment", f"there is no equipment {name}")
+        act = _use(request)
+        if act is None:
+            return f"noted of {name}"
+        now = self.clock()
+        self._follow(self._usages.look(now))
+        events = self._usages.act(name, act, now)
+        if isinstance(events, Refusal):
+            return events
+        self._follow(events, actor=request.actor, reason=request.reason)
+        return used_now(act, name, self.usage(name), self._usages.suppressing_until(name), now)
+
+    def follow_use(self) -> None:
+        """Let fall due what of the use of equipment hangs on time; called once a second."""
+        self._follow(self._usages.look(self.clock()))
 
     def report(self, name: str, *, holds: bool) -> None:
         """Say whether one of the gateway's own troubles (``sink-mqtt`` …) is there just now."""
@@ -253,12 +299,17 @@ class Recorder:
         untold, self._untold = self._untold, []
         waiting, self._waiting = self._waiting, []
         now = self.clock()
-        changed = self.board.take_changed()
-        tick.facts = {name: self._saved(alarm, now) for name, alarm in changed.items()}
+        for name, alarm in self.board.take_changed().items():
+            tick.facts[name] = self._saved(alarm, now)
+        for name, usage in self._usages.take_changed().items():
+            tick.facts[USAGE + name] = self._saved_use(usage, now)
         return tick, untold, waiting
 
     def _saved(self, alarm: Alarm, now: Moment) -> str:
         return "" if alarm.at_rest else snapshot.dump(alarm, self.clock.boot_id, now)
+
+    def _saved_use(self, usage: Usage, now: Moment) -> str:
+        return "" if usage == UNUSED else usage_snapshot.dump(usage, self.clock.boot_id, now)
 
     def _stand(self, told: Sequence[AlarmEventMessage]) -> None:
         for message in told:
@@ -266,6 +317,44 @@ class Recorder:
                 self._standing[message.alarm] = message
             else:
                 self._standing.pop(message.alarm, None)
+
+    def _follow(
+        self,
+        events: Sequence[UseEvent],
+        *,
+        scan: int = 0,
+        actor: Actor | None = None,
+        reason: str = "",
+    ) -> None:
+        """Put changes of use on the record; points and alarms follow them. Committed at once."""
+        for event in events:
+            self._note_use(event, actor, reason)
+        for name, now in {e.equipment: e.now for e in events if isinstance(e, UsageEvent)}.items():
+            self._write_state(name)
+            if alarms := self.board.place(name, self._usages[name].circumstances, now):
+                self.tell(alarms, scan=scan)
+
+    def _note_use(self, event: UseEvent, actor: Actor | None, reason: str) -> None:
+        match event:
+            case UsageEvent():
+                until = self._usages.suppressing_until(event.equipment)
+                kind, body = "equipment_state", equipment_state(event, until, actor, reason)
+            case Occupancy():
+                kind, body = "occupancy", occupancy(event, actor, reason)
+            case _:
+                assert_never(event)
+        self._note(kind, event.now, event.equipment, body)
+        self._urgent.set()
+
+    def _write_state(self, equipment: str) -> None:
+        """Have every point of an equipment say in what state it is."""
+        state = self._usages[equipment].state
+        for source in self.plant.by_name[equipment].sources:
+            self._templates[source].be(state)
+
+    def _note(self, kind: str, now: Moment, subject: str, body: Mapping[str, object]) -> None:
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        self._append(kind, now, subject, text)
 
     def _append(self, kind: str, now: Moment, subject: str, body: str) -> None:
         self._event += 1
@@ -300,8 +389,12 @@ class Recorder:
         told = step.told()
         log.warning("the wall clock stepped: from %s to %s", told["before"], told["after"])
         self.note("clock_step", "", told)
-        self.board.retake()
+        self._retake()
         self._urgent.set()
+
+    def _retake(self) -> None:
+        self.board.retake()
+        self._usages.retake()
 
     async def _take_up(self, before: "Before", step: ClockStep | None, now: Moment) -> None:
         """Begin the record of this run: who we are, what stands, and why we were away."""
@@ -312,9 +405,10 @@ class Recorder:
         if step:
             self._step(step)
         if before.boot_id != self.clock.boot_id:
-            self.board.retake()  # Saved anew, so that the reboot is bridged only once.
+            self._retake()  # Saved anew, so that the reboot is bridged only once.
         if events := self.board.reconcile(now):
             self.tell(events)
+        self._follow(self._usages.reconcile(now))
         await self.commit()
 
     def _note_start(self, before: "Before") -> None:
@@ -350,14 +444,52 @@ class Recorder:
         return stood
 
 
-def _facts(store: Store, boot_id: str, now: Moment) -> dict[str, Alarm]:
+def _alarms(store: Store, boot_id: str, now: Moment) -> dict[str, Alarm]:
     """Return where each alarm stands by the record."""
+    return _loaded(store, _saved(store, 2), lambda text: snapshot.load(text, boot_id, now))
+
+
+def _usages(store: Store, boot_id: str, now: Moment) -> dict[str, Usage]:
+    """Return how each equipment is used by the record."""
+    saved = _saved(store, 1, USAGE)
+    return _loaded(store, saved, lambda text: usage_snapshot.load(text, boot_id, now))
+
+
+def _saved(store: Store, slashes: int, owner: str = "") -> Mapping[str, str]:
+    """Return the facts whose names begin with ``owner`` and have so many slashes, without it.
+
+    Those of an alarm stand under its name; all others have the name of their kind before it, and
+    another number of slashes, since that may be the name of an equipment, too.
+    """
+    return {
+        name.removeprefix(owner): text
+        for name, text in store.facts.items()
+        if name.startswith(owner) and name.count("/") == slashes
+    }
+
+
+def _loaded(store: Store, saved: Mapping[str, str], load: Callable[[str], _T]) -> dict[str, _T]:
     try:
-        return {name: snapshot.load(text, boot_id, now) for name, text in store.facts.items()}
+        return {name: load(text) for name, text in saved.items()}
     except snapshot.SnapshotError as error:
         raise StoreError(
             f"{store.path}: {error}; start the release that wrote it, or move the file away"
         ) from error
+
+
+def _use(request: EquipmentRequest) -> SetState | Load | Unload | None:
+    """Return what is to be done; None for a comment, which changes nothing."""
+    match request.act:
+        case "set_state":
+            return SetState(request.state, request.actor.user, request.reason, request.duration)
+        case "load":
+            return Load(request.batch, request.position)
+        case "unload":
+            return Unload(request.batch, request.position)
+        case "comment":
+            return None
+        case _:
+            assert_never(request.act)
 
 
 def _over(before: Scan | None, scan: Scan) -> Scan | None:

@@ -9,7 +9,8 @@ blob        one gzip member of line protocol: a tick's readings of one group. Id
 event       everything else that happened, contiguous by number, alarm transitions also by seq
 link        the record strand of the chain: one per transaction that holds events or a configuration
 config      the text of each configuration that ever ran, by its SHA-256
-facts       where each alarm stands, one JSON snapshot each; replaced as it changes
+facts       where each alarm stands and how each equipment is used (``usage/{equipment}``), one JSON
+            snapshot each; replaced as it changes
 cursor      how far each sink has confirmed, per lane
 reply       answers to operators' requests, so that a repeated one is answered the same
 dead_letter lines that a database refused for good, with its words
