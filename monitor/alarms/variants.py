@@ -17,7 +17,7 @@ def place(of_file: Watched, circumstances: Circumstances, plant: Plant) -> Watch
     """Return an alarm as it is watched under ``circumstances``, given it as the file has it."""
     rule, off = effective(of_file.rule, circumstances)
     by_design = off or _suppressed(of_file, circumstances, plant.suppression)
-    return of_file._replace(rule=rule, by_design=by_design)
+    return of_file._replace(rule=rule, by_design=by_design, off=off != "")
 
 
 def effective(rule: Rule, circumstances: Circumstances) -> tuple[Rule, str]:

@@ -46,6 +46,8 @@ class Watched(NamedTuple):
     """Names of the worse levels of the same side, nearest first."""
     by_design: str = ""
     """What suppresses it by design just now: ``state:cleaning``, ``phase:harvest``, or nothing."""
+    off: bool = False
+    """Its limit is switched off just now: there is nothing to be beyond of."""
     states: Mapping[int, str] = _NO_NAMES
     """What False (0) and True (1) are called, where the channel is a state."""
 

@@ -297,8 +297,8 @@ def _is_limit(watched: Watched | None) -> bool:
 
 
 def _limit(watched: Watched | None) -> Limit | None:
-    """Return the limit that is in effect."""
-    if watched is None or not isinstance(watched.rule, High | Low):
+    """Return the limit that is in effect; None where it is switched off or there is none."""
+    if watched is None or watched.off or not isinstance(watched.rule, High | Low):
         return None
     return Limit(watched.rule.limit, isinstance(watched.rule, High))
 
