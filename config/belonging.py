@@ -53,6 +53,9 @@ def _of_defaults(defaults: Defaults) -> Iterator[Named]:
     yield ("defaults", "unreadable"), defaults.unreadable
     yield ("defaults", "stale"), defaults.stale
     yield ("defaults", "silent"), defaults.silent
+    if isinstance(defaults.calibration, RuleSetting):
+        yield ("defaults", "calibration"), defaults.calibration
+        yield ("defaults", "calibration", "expired"), defaults.calibration.expired
 
 
 def _class_findings(draft: Draft, named: ChannelRule | RuleSetting) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from config.problems import Finding, Path, did_you_mean
 from config.reaching import line_findings, secret_findings
 from config.registers import RegisterSpec
 from config.resolve import kinds_of
-from config.rulebook import silent_name
+from config.rulebook import calibration_name, expired_name, silent_name
 from config.salvage import Draft
 from config.site import InfluxDb, Mqtt
 from config.sources import EquipmentSpec, SourceSpec
@@ -148,6 +148,10 @@ def _of_one(
 def _labels(each: EquipmentSpec) -> Iterator[Finding]:
     labels = [(_named_at(index, source), source.label) for index, source in enumerate(each.sources)]
     yield from _doubled(labels, "source")
+    expired = {expired_name(label) for _, label in labels}
+    for path, label in labels:
+        if calibration_name(label) in expired:
+            yield Finding(path, f"{label!r} would share an alarm with another source here")
 
 
 def _named_at(index: int, source: SourceSpec) -> Path:
@@ -167,7 +171,8 @@ def _source(draft: Draft, source: SourceSpec, lines: set[str]) -> Iterator[Findi
         yield Finding(("every",), "is too short: 20ms is the shortest period")
     if source.timeout == 0:
         yield Finding(("timeout",), "no device answers in no time")
-    if len(silent_name(source.label)) > LONGEST_NAME:
+    longest = expired_name if source.calibration_due else silent_name
+    if len(longest(source.label)) > LONGEST_NAME:
         yield Finding(("name",) if source.name else (), f"the name {source.label!r} is too long")
     if source.grouping:
         found = grouping_findings(source.grouping)

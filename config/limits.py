@@ -12,6 +12,7 @@ from config.rules import (
     Discrepancy,
     Flatline,
     High,
+    Interval,
     Low,
     OffNormal,
     Rate,
@@ -118,9 +119,36 @@ def as_rule(entry: RuleEntry) -> ChannelRule:
             return entry
 
 
+class CalibrationSetting(RuleSetting):
+    """What is different about an instrument whose calibration is coming due, or was."""
+
+    ahead: Interval | None = None
+    """How long before the day it is told the first time (ns)."""
+    expired: RuleSetting = RuleSetting()
+    """What is different from the day itself on; the priority is not taken over."""
+
+    def given(self) -> dict[str, Any]:
+        """What is said of the first alarm."""
+        return {name: value for name, value in super().given().items() if name != "expired"}
+
+    def given_expired(self) -> dict[str, Any]:
+        """What is said of the second."""
+        shared = self.model_dump(exclude={"priority", "ahead", "expired"}, exclude_none=True)
+        return {**shared, **self.expired.given()}
+
+
+CalibrationDefault = Annotated[
+    Annotated[CalibrationSetting, Tag("a setting")]
+    | Annotated[Literal["off"], Tag("the word off")],
+    Discriminator(_word_or_setting),
+]
+"""``off``, or what is different from the default."""
+
+
 class Defaults(Model):
     """What holds for every channel, source and line that says nothing else."""
 
     unreadable: RuleSetting = RuleSetting()
     stale: RuleSetting = RuleSetting()
     silent: RuleSetting = RuleSetting()
+    calibration: CalibrationDefault = CalibrationSetting()

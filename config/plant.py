@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from config.lines import Line
-from config.rules import ChannelRule, EquipmentState, Silent, Suppression
+from config.rules import CalibrationDue, ChannelRule, EquipmentState, Silent, Suppression
 from config.site import InfluxDb, Mqtt, StoreSettings
 
 
@@ -174,6 +174,8 @@ class Source:
     """The rule that says when the unit itself is the trouble."""
     serial: str = ""
     calibration_due: date | None = None
+    calibration: tuple[CalibrationDue, ...] = ()
+    """The rules on that day, where there is one: ahead of it, and from it on."""
 
     @property
     def key(self) -> str:

@@ -135,6 +135,7 @@ class _Resolver:
             silent=silent,
             serial=source.serial,
             calibration_due=source.calibration_due,
+            calibration=self.rulebook.calibration(source.label) if source.calibration_due else (),
         )
 
     def channels_of(self, equipment: EquipmentSpec, source: SourceSpec) -> tuple[Channel, ...]:

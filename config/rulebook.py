@@ -12,8 +12,10 @@ from config.plant import Channel, ChannelType
 from config.rules import (
     SECOND,
     AlarmClass,
+    CalibrationDue,
     ChannelRule,
     OffNormal,
+    Priority,
     RuleSetting,
     Silent,
     Stale,
@@ -34,6 +36,16 @@ _LEAST = {"unreadable": SILENCE_LEAST, "stale": STALE_LEAST, "silent": SILENCE_L
 def silent_name(label: str) -> str:
     """The name of the rule that watches a source: unique in its equipment, as the source's is."""
     return f"silent-{label}"
+
+
+def calibration_name(label: str) -> str:
+    """The name of the rule that says ahead of time that a source's calibration is due."""
+    return f"calibration-{label}"
+
+
+def expired_name(label: str) -> str:
+    """The name of the rule that says that it was due."""
+    return f"calibration-expired-{label}"
 
 
 class Rulebook:
@@ -73,6 +85,19 @@ class Rulebook:
     def silent(self, name: str, period: int, own: RuleSetting) -> Silent:
         """The rule that watches a source or a line as a whole."""
         return self._laid_over(Silent(name=name), self._defaults.silent, own, period)
+
+    def calibration(self, label: str) -> tuple[CalibrationDue, ...]:
+        """The rules on the day when the calibration of the source called ``label`` is due."""
+        setting = self._defaults.calibration
+        if isinstance(setting, str):
+            return ()
+        ahead = CalibrationDue(name=calibration_name(label))
+        expired = CalibrationDue(name=expired_name(label), ahead=0, priority=Priority.MEDIUM)
+        of_class = self._of_class(setting.expired.alarm_class or setting.alarm_class)
+        return (
+            ahead.model_copy(update=self._said(setting)),
+            expired.model_copy(update={**of_class, **setting.given_expired()}),
+        )
 
     def _in_its_class(self, rule: ChannelRule) -> ChannelRule:
         """``rule`` with what its class says where it says nothing itself."""

@@ -80,6 +80,17 @@ def suit_findings(rule: AnyEntry, watched: Watched) -> Iterator[Finding]:  # noq
             assert_never(rule)
 
 
+def reference_of(rule: AnyEntry) -> str | None:
+    """The other channel that ``rule`` holds its own against; None where there is none."""
+    match rule:
+        case Deviation():
+            return rule.setpoint
+        case Discrepancy():
+            return rule.against
+        case _:
+            return None
+
+
 def _numbers_only(path: Path, watched: Watched) -> Iterator[Finding]:
     if watched.entry.type not in NUMBERS:
         yield Finding(path, f"is for numbers, and this is a {watched.entry.type}")

@@ -8,8 +8,8 @@ from config.limits import as_rule
 from config.plant import ChannelType
 from config.problems import Finding, Path, did_you_mean
 from config.resolve import specs_of
-from config.rulebook import silent_name
-from config.rules import AnyRule, EquipmentState, Silent, Stale, Unreadable, covered
+from config.rulebook import calibration_name, expired_name, silent_name
+from config.rules import AnyRule, CalibrationDue, EquipmentState, Silent, Stale, Unreadable, covered
 from config.salvage import Draft
 from config.signals import WORDED
 from config.sources import EquipmentSpec, StateSpec
@@ -158,3 +158,6 @@ def _alarms(draft: Draft, wiring: Wiring) -> Iterator[tuple[str, AnyRule]]:
                 yield channel, as_rule(entry)
         for source in saved.value.sources:
             yield "_", Silent(name=silent_name(source.label))
+            if source.calibration_due:
+                yield "_", CalibrationDue(name=calibration_name(source.label))
+                yield "_", CalibrationDue(name=expired_name(source.label))

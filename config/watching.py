@@ -7,13 +7,14 @@ from config.channels import ChannelSpec
 from config.levels import level_findings
 from config.limits import LimitSet, RuleEntry, StaleEntry, as_rule
 from config.nodes import NodeSpec
-from config.problems import Finding, did_you_mean
+from config.problems import Finding, Path, did_you_mean
 from config.resolve import specs_of
-from config.rules import RuleSetting
+from config.rules import High, Low, RuleSetting
 from config.salvage import Draft
 from config.sense import sense_findings
+from config.signals import phase_of
 from config.sources import EquipmentSpec
-from config.suiting import Watched, suit_findings
+from config.suiting import Watched, reference_of, suit_findings
 from config.wiring import Wiring
 
 
@@ -40,6 +41,7 @@ def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
             text = f"no kind has a channel {channel!r}{did_you_mean(channel, anywhere)}"
             yield Finding(("limits", name, channel), text, at_key=True)
     yield from _timeless(draft, wiring)
+    yield from _phase_findings(draft, wiring)
     seen: dict[tuple[object, ...], tuple[Finding, ...]] = {}
     for index, each in draft.equipment.items():
         equipment = each.value
@@ -82,6 +84,48 @@ def _timeless(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
             yield Finding(("limits", name, channel, index, "stale"), text)
 
 
+def _phase_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
+    """Phases that no equipment with the limit set can be in."""
+    for name, saved in draft.limits.items() if draft.whole else ():
+        asked = list(_phases(saved.value))
+        users = [each.value for each in draft.equipment.values() if each.value.limits == name]
+        if not asked or not users:
+            continue
+        words = _phase_words(users, wiring)
+        for path, word in asked:
+            if words is not None and word not in words:
+                text = f"no equipment with this limit set has a phase {word!r}"
+                hint = did_you_mean(word, words) or _choice(words)
+                yield Finding(("limits", name, *path), f"{text}{hint}")
+
+
+def _phases(limits: LimitSet) -> Iterator[tuple[Path, str]]:
+    for channel, rules in limits.items():
+        for index, rule in enumerate(rules):
+            for variant, when in enumerate(rule.when if isinstance(rule, High | Low) else ()):
+                for position, word in enumerate(when.phases):
+                    yield (channel, index, "when", variant, "phases", position), word
+
+
+def _phase_words(users: Sequence[EquipmentSpec], wiring: Wiring) -> set[str] | None:
+    """What the phases of ``users`` are called; None where one may call them anything."""
+    words: set[str] = set()
+    for each in users:
+        entries = wiring.kinds.get(each.kind, {})
+        specs = _specs(each, wiring)
+        phase = phase_of(each, entries, specs)
+        if phase in specs and phase in entries:
+            names = entries[phase].names or specs[phase].names
+            if not names:
+                return None
+            words |= set(names.values())
+    return words
+
+
+def _choice(words: set[str]) -> str:
+    return f"; there are {', '.join(sorted(words))}" if words else ""
+
+
 def _composition(equipment: EquipmentSpec) -> tuple[object, ...] | None:
     """What an equipment's channels and rules follow from; None where it spells its own."""
     if any(source.channels for source in equipment.sources):
@@ -116,6 +160,12 @@ def _missing(
         if channel in anywhere and channel not in specs:
             text = f"limit set {equipment.limits!r} watches {channel!r}, which no source here gives"
             yield Finding(("limits",), f"{text}{did_you_mean(channel, specs)}")
+        others = {reference_of(rule) for rule in limits[channel]} - {None}
+        for other in sorted(str(each) for each in others):
+            if channel in specs and other in anywhere and other not in specs:
+                text = f"limit set {equipment.limits!r} holds {channel!r} against {other!r}"
+                hint = did_you_mean(other, specs)
+                yield Finding(("limits",), f"{text}, which no source here gives{hint}")
 
 
 def _rule_findings(
