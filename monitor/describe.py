@@ -42,7 +42,7 @@ class Describer:
     def event(self, watched: Watched, event: AlarmEvent, told: Told) -> AlarmEventMessage:
         """Return the message of one transition."""
         standing = self._standing(watched, event.name, event.alarm, told.seq, event.now)
-        standing["state"] = event.after
+        standing |= {"state": event.after, "annunciated": event.annunciated}
         return AlarmEventMessage.model_validate(
             standing
             | {
@@ -92,7 +92,6 @@ class Describer:
             "out_of_service_state": alarm.out_of_service_until is not None,
             "suppressed_or_shelved": suppressed or alarm.silenced,
             "retain": state not in {State.NORMAL, State.ENDED},
-            "annunciated": alarm.annunciated,
             "suppressed_by": alarm.suppressed_by,
             "superseded_by": alarm.superseded_by,
             "shelved_until": _until(alarm.shelved_until, now),

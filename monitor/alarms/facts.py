@@ -294,6 +294,12 @@ class AlarmEvent(NamedTuple):
     alarm: Alarm
     """The facts after it."""
 
+    @property
+    def annunciated(self) -> bool:
+        """Whether people are to be told; what becomes normal while suppressed is not news."""
+        unsaid = self.before is State.SUPPRESSED and self.after is State.NORMAL
+        return self.alarm.annunciated and not unsaid
+
 
 class Refusal(NamedTuple):
     """Why an act was not done: a word for programs and a sentence for people."""
