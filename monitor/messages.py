@@ -82,6 +82,10 @@ class AlarmMessage(Message):
     value: float | int | bool | str | None
     unit: str
     limit: float | None
+    """What ``peak`` is compared with: a value, or of some rules a difference or a rate, which is
+    negative where it lies below or goes down."""
+    reference: float | None = None
+    """What the value was compared with: the set-point, or what a second probe said."""
     peak: float | None
     peak_time: str | None
     condition_start: str | None

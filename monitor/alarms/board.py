@@ -22,7 +22,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
-from config.plant import ChannelType, Plant, Source
+from config.plant import ChannelType, Place, Plant, Source
 from config.rules import Flatline, OffNormal, Rule, Stale
 from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
 from monitor.alarms import engine
@@ -50,7 +50,7 @@ from monitor.alarms.facts import (
     State,
     Stimulus,
 )
-from monitor.alarms.inputs import STILL, Unchanged, patience
+from monitor.alarms.inputs import STILL, Reference, Unchanged, patience
 from monitor.alarms.variants import place
 from monitor.alarms.watch import (
     Watched,
@@ -100,8 +100,8 @@ class _Source:
 
     __slots__ = (
         "awake", "channels", "gate", "highest", "index", "levels", "line", "looked_at", "lowest",
-        "of_file", "patience", "pick", "places", "remembers", "restless", "silent", "still",
-        "timed", "times", "unchanged", "words",
+        "of_file", "patience", "pick", "places", "references", "remembers", "restless", "silent",
+        "still", "timed", "times", "unchanged", "words",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -133,6 +133,8 @@ class _Source:
         """How long (ns) it may do so before a rule is asked."""
         self.unchanged = _unchanged(source)
         """By channel: what has to change, where a rule asks for it."""
+        self.references: list[Reference] = []
+        """What others compare themselves with."""
         self.remembers = bool(self.timed or self.unchanged)
         """Whether a scan has to be held against those before it."""
         self.restless: set[int] = set()
@@ -172,6 +174,8 @@ class Board:
                 self._sources[one.source].of_file[one.channel_index] += (one,)
             elif one.source is not None:
                 self._own[one.equipment].append(one)
+        self._references = self._find_references(plant)
+        """What alarms compare themselves with, by the place of the channel."""
         for equipment in plant.by_name:
             self._arrange(equipment, circumstances.get(equipment, Circumstances()))
         for source in self._sources:
@@ -189,6 +193,7 @@ class Board:
             and not (source.remembers and _any_stands_still(source, scan))
         ):
             if source.remembers and scan.origin is not Origin.LATE:
+                _remember_references(source, scan)
                 _remember(source, scan)
             return NOTHING
         return self._judge(source, scan)
@@ -303,6 +308,7 @@ class Board:
             return NOTHING  # It is history: it may not speak against what was read since.
         source.looked_at = True
         self.attentive.add(source.index)
+        _remember_references(source, scan)
         turn = _Turn(scan.moment)
         if scan.cause is not Cause.NONE or not source.restless.isdisjoint(_CAUSES):
             self._judge_causes(source, scan.cause, turn)
@@ -348,10 +354,17 @@ class Board:
         """Let each rule of a channel see ``stimulus``; None: only look who speaks for whom."""
         stirred = False
         for watched in source.channels[channel]:
-            if self._advance(watched, stimulus, turn, self._gates(watched, source.gate)):
+            said = self._beside(watched, stimulus, turn.now)
+            if self._advance(watched, said, turn, self._gates(watched, source.gate)):
                 stirred = True
         if stirred:
             self._settle(source, channel)
+
+    def _beside(self, watched: Watched, stimulus: Stimulus | None, now: Moment) -> Stimulus | None:
+        """Put what an alarm compares itself with beside the reading."""
+        if watched.compared is None or not isinstance(stimulus, Observation):
+            return stimulus
+        return self._references[watched.compared].beside(stimulus, now)
 
     def _gates(self, watched: Watched, cause: str) -> _Gates:
         by, worse = cause or watched.by_design, self._worse_now(watched)
@@ -437,6 +450,16 @@ class Board:
                     self.watched |= {one.name: one for one in new}
                     arranged.append((source, channel))
         return arranged
+
+    def _find_references(self, plant: Plant) -> dict[Place, Reference]:
+        places = {one.compared for one in self.watched.values() if one.compared is not None}
+        references = {}
+        for index, channel in places:
+            reference = Reference(channel, plant.sources[index].period)
+            references[index, channel] = reference
+            self._sources[index].references.append(reference)
+            self._sources[index].remembers = True
+        return references
 
     def _keep(self, name: str, alarm: Alarm, rest: Alarm) -> None:
         if alarm.at_rest:
@@ -633,6 +656,12 @@ def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
         return False
     since = source.still[channel]
     return scan.boot - (scan.boot if since is None else since.boot) >= source.patience[channel]
+
+
+def _remember_references(source: _Source, scan: Scan) -> None:
+    """Keep what readings are held against: also of those in the same scan."""
+    for one in source.references:
+        one.remember(scan)
 
 
 def _remember(source: _Source, scan: Scan) -> None:

@@ -15,7 +15,18 @@ and one that was raised underneath the worse level never was acknowledged.
 from typing import assert_never
 
 from config.model import spell
-from config.rules import Flatline, High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
+from config.rules import (
+    Deviation,
+    Flatline,
+    High,
+    Low,
+    OffNormal,
+    Rule,
+    Silent,
+    Stale,
+    StatusBits,
+    Unreadable,
+)
 from drivers.reading import Moment, Value
 from monitor.alarms.facts import (
     Acknowledge,
@@ -37,7 +48,7 @@ from monitor.alarms.facts import (
     Stimulus,
     Unshelve,
 )
-from monitor.alarms.verdict import Verdict, usable, verdict
+from monitor.alarms.verdict import Measured, Verdict, figure, usable, verdict, worse
 
 LONGEST_REMOVAL = 30 * 86_400 * 10**9
 """Out of service for a month at most (ns of elapsed time): whoever keeps an alarm out for longer
@@ -196,36 +207,39 @@ def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
 
 
 def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
-    """Keep what a reading beyond leaves: the peak, the state, or the time that stands still."""
+    """Keep what a reading beyond leaves: the peak, the state, or what stands still."""
     match rule:
-        case High() | Low():
-            return _peaked(rule, alarm, observation.value, now)
+        case High() | Low() | Deviation():
+            after = _peaked(rule, alarm, observation, now)
         case OffNormal() | StatusBits():
-            return _named(alarm, observation.value)
+            after = _named(alarm, observation.value)
         case Flatline():
-            named = _named(alarm, observation.value)
-            same = named.standing == observation.value
-            return named if same else named._replace(standing=observation.value)
+            after = _named(alarm, observation.value)
+            if after.standing != observation.value:
+                after = after._replace(standing=observation.value)
         case Stale():
-            if alarm.source_time == observation.source_time:
-                return alarm
-            return alarm._replace(source_time=observation.source_time)
+            after = alarm
+            if alarm.source_time != observation.source_time:
+                after = alarm._replace(source_time=observation.source_time)
         case Unreadable() | Silent():
-            return alarm
+            after = alarm
         case _:
             assert_never(rule)
+    return after
 
 
-def _peaked(rule: High | Low, alarm: Alarm, value: Value | None, now: Moment) -> Alarm:
-    if value is None or isinstance(value, str):
-        return alarm
+def _peaked(rule: Measured, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
+    """Keep the worst figure, and where that is not the value itself, what it was found of."""
+    peak = figure(rule, observation)
     pending = alarm.pending
     last = alarm.peak if pending is None else pending.peak
-    if last is not None and not (value > last if isinstance(rule, High) else value < last):
+    if peak is None or (last is not None and not worse(rule, peak, last)):
         return alarm
     if pending is None:
-        return alarm._replace(peak=float(value), peak_at=now.at)
-    return alarm._replace(pending=pending._replace(peak=float(value), peak_at=now.at))
+        return alarm._replace(peak=peak, peak_at=now.at, other=observation.other)
+    state = None if isinstance(rule, High | Low) else observation.value
+    pending = pending._replace(peak=peak, peak_at=now.at, state=state)
+    return alarm._replace(pending=pending, other=observation.other)
 
 
 def _named(alarm: Alarm, state: Value | None) -> Alarm:
@@ -296,7 +310,7 @@ def _heard(rule: Rule, before: Alarm, after: Alarm) -> Alarm:
 
 def _valued(alarm: Alarm, stimulus: Observation | Condition) -> Alarm:
     if isinstance(stimulus, Observation) and usable(stimulus):
-        return alarm._replace(value=stimulus.value)
+        return alarm._replace(value=stimulus.value, other=stimulus.other)
     return alarm
 
 

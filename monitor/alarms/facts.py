@@ -72,7 +72,7 @@ class Pending(NamedTuple):
     since: Moment
     """The first scan at which the condition held."""
     peak: float | None = None
-    """The worst value so far; None for what has no levels."""
+    """The worst value, difference or rate so far; None for what has no levels."""
     peak_at: int | None = None
     """Record time of the peak (ns, UTC)."""
     doubtful: bool = False
@@ -118,11 +118,13 @@ class Alarm(NamedTuple):
     occurrence: int = 0
     """Counts occurrences of this alarm; the number of the current or last one."""
     peak: float | None = None
-    """The worst value of the current occurrence."""
+    """The worst value, difference or rate of the current occurrence."""
     peak_at: int | None = None
     """Record time of the peak (ns, UTC)."""
     value: Value | None = None
     """The last usable value when the alarm last changed state."""
+    other: float | None = None
+    """What ``value``, or the peak if that came later, was compared with."""
     version: int = 0
     """Counts the events of this alarm; an act that names an older version is stale."""
     source_time: int | None = None

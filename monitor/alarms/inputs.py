@@ -55,3 +55,35 @@ def patience(period: int, rule: Rule) -> int:
 
 def _observed(value: Value, fault: Fault | None) -> Observation:
     return Observation(value, *(fault or (Quality.GOOD, None)))
+
+
+class Reference:
+    """What a channel that others are compared with said last, for as long as that is of now."""
+
+    __slots__ = ("boot", "channel", "lasts", "quality", "value")
+
+    def __init__(self, channel: int, period: int) -> None:
+        self.channel = channel
+        self.lasts = STILL * period
+        """For how long (ns) it stands for what the channel would say."""
+        self.value: float | None = None
+        self.quality = Quality.GOOD
+        self.boot = 0
+
+    def remember(self, scan: Scan) -> None:
+        """Take note of what ``scan`` says, before it is judged: a reading may stand beside it."""
+        if scan.spoke is not None and self.channel not in scan.spoke:
+            return
+        value, fault = scan.values[self.channel], scan.faults.get(self.channel)
+        if value is None or isinstance(value, str) or not usable(_observed(value, fault)):
+            self.value = None
+        else:
+            self.value, self.boot = float(value), scan.boot
+            self.quality = fault.quality if fault else Quality.GOOD
+
+    def beside(self, observation: Observation, now: Moment) -> Observation:
+        """Return ``observation`` with what it is compared with: no surer than either of the two."""
+        if self.value is None or now.boot - self.boot > self.lasts:
+            return observation
+        quality = max(observation.quality, self.quality)
+        return observation._replace(other=self.value, quality=quality)

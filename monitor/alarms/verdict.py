@@ -1,15 +1,29 @@
 """What one reading says to one rule, before any delay. Pure."""
 
 from enum import Enum
-from math import isnan
+from math import inf, isnan
 from typing import assert_never
 
-from config.rules import Flatline, High, Low, OffNormal, Rule, Silent, Stale, StatusBits, Unreadable
+from config.rules import (
+    Deviation,
+    Flatline,
+    High,
+    Low,
+    OffNormal,
+    Rule,
+    Silent,
+    Stale,
+    StatusBits,
+    Unreadable,
+)
 from drivers.reading import Quality, Reason, Value
 from monitor.alarms.facts import Alarm, Condition, Observation
 
 _OLD = (Reason.LAST_USABLE, Reason.NOT_PROVEN)
 """Values that are not of now: they count as bad whatever quality they come with."""
+
+Measured = High | Low | Deviation
+"""Rules that have a limit to go beyond, further or less far."""
 
 
 class Verdict(Enum):
@@ -55,6 +69,8 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
     match rule:
         case High() | Low():
             said = _level(rule, value)
+        case Deviation():
+            said = _apart(rule, value, observation.other, rule.above, rule.below)
         case OffNormal():
             said = _so(rule.is_off(value))
         case StatusBits():
@@ -89,6 +105,46 @@ def _level(rule: High | Low, value: Value) -> Verdict:
         return Verdict.BEYOND
     threshold = clear_of(rule)
     back = value < threshold if isinstance(rule, High) else value > threshold
+    return Verdict.CLEAR if back else Verdict.WITHIN
+
+
+def figure(rule: Measured, observation: Observation) -> float | None:
+    """Return what the limit of ``rule`` is held against: the value, or how far off it is."""
+    value, other = observation.value, observation.other
+    if value is None or isinstance(value, str):
+        return None
+    match rule:
+        case High() | Low():
+            return float(value)
+        case Deviation():
+            return None if other is None else value - other
+        case _:
+            assert_never(rule)
+
+
+def worse(rule: Measured, one: float, other: float) -> bool:
+    """Whether a figure is further beyond than another."""
+    match rule:
+        case High():
+            return one > other
+        case Low():
+            return one < other
+        case Deviation():
+            return abs(one) > abs(other)
+        case _:
+            assert_never(rule)
+
+
+def _apart(
+    rule: Deviation, value: Value, other: float | None, above: float | None, below: float | None
+) -> Verdict:
+    if other is None or isinstance(value, str):
+        return Verdict.UNKNOWN
+    highest = inf if above is None else other + above
+    lowest = -inf if below is None else other - below
+    if not lowest <= value <= highest:
+        return Verdict.BEYOND
+    back = lowest + rule.deadband < value < highest - rule.deadband
     return Verdict.CLEAR if back else Verdict.WITHIN
 
 

@@ -10,13 +10,15 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from config.plant import ChannelType, Equipment, Plant, Source
-from config.rules import ChannelRule, High, Low, Priority, Rule, Silent
+from config.plant import ChannelType, Equipment, Place, Plant, Source
+from config.rules import ChannelRule, Deviation, High, Low, Priority, Rule, Silent
 from drivers.reading import Value
 from monitor.alarms.facts import Alarm
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
 
+Sides = tuple[float | None, float | None]
+"""How far out a level lies, upwards and downwards; None where it has none on that side."""
 _NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
@@ -42,6 +44,8 @@ class Watched(NamedTuple):
     """Index into ``Plant.sources``; None where no single source is watched."""
     channel_index: int | None = None
     """Index into ``Source.channels``."""
+    compared: Place | None = None
+    """The channel that it is compared with; None where there is none on this gateway."""
     worse: tuple[str, ...] = ()
     """Names of the worse levels of the same side, nearest first."""
     by_design: str = ""
@@ -62,8 +66,24 @@ class Watched(NamedTuple):
 
     @property
     def limit(self) -> float | None:
-        """The limit in the channel's unit; None for what has no level."""
-        return self.rule.limit if isinstance(self.rule, High | Low) else None
+        """What the peak is compared with, in the channel's unit; None for what has no level."""
+        return self.limit_at(None)
+
+    def limit_at(self, peak: float | None) -> float | None:
+        """Return ``limit`` on the side of ``peak``, where there are two; signed as it is."""
+        match self.rule:
+            case High() | Low():
+                return self.rule.limit
+            case Deviation():
+                return _on_side(peak, self.rule.above, self.rule.below)
+            case _:
+                return None
+
+
+def _on_side(peak: float | None, above: float | None, below: float | None) -> float | None:
+    if below is not None and (above is None or (peak is not None and peak < 0)):
+        return -below
+    return above
 
 
 def rule_text(rule: Rule) -> str:
@@ -141,11 +161,11 @@ def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
         source=source.index,
     )
     for index, channel in enumerate(source.channels):
-        yield from ranked([_of_channel(equipment, source, index, rule) for rule in channel.rules])
+        yield from ranked([_of_channel(plant, source, index, rule) for rule in channel.rules])
 
 
-def _of_channel(equipment: Equipment, source: Source, index: int, rule: ChannelRule) -> Watched:
-    channel = source.channels[index]
+def _of_channel(plant: Plant, source: Source, index: int, rule: ChannelRule) -> Watched:
+    equipment, channel = plant.by_name[source.equipment], source.channels[index]
     return Watched(
         name=f"{equipment.name}/{channel.name}/{rule.name}",
         rule=rule,
@@ -159,8 +179,19 @@ def _of_channel(equipment: Equipment, source: Source, index: int, rule: ChannelR
         line=source.line,
         source=source.index,
         channel_index=index,
+        compared=_compared(plant, equipment, rule),
         states=channel.names if channel.type is ChannelType.STATE else _NO_NAMES,
     )
+
+
+def _compared(plant: Plant, equipment: Equipment, rule: ChannelRule) -> Place | None:
+    if not isinstance(rule, Deviation):
+        return None
+    for index in equipment.sources:
+        for place, channel in enumerate(plant.sources[index].channels):
+            if channel.name == rule.setpoint:
+                return index, place
+    return None
 
 
 def ranked(of_channel: Sequence[Watched]) -> list[Watched]:
@@ -168,23 +199,56 @@ def ranked(of_channel: Sequence[Watched]) -> list[Watched]:
 
     In this order they are judged, so that the milder one knows whether it is spoken for.
     """
-    levels = sorted(of_channel, key=lambda one: _rank(one.rule))
-    return [one._replace(worse=tuple(_worse(one, levels))) for one in levels]
+    alike: dict[object, list[Watched]] = {}
+    for one in of_channel:
+        alike.setdefault(_measure(one.rule), []).append(one)
+    apart = [alike.pop(measure, []) for measure in ("high", "low")]
+    rest = alike.pop(None, [])
+    return [one for group in (*apart, *alike.values()) for one in _levelled(group)] + rest
 
 
-def _rank(rule: Rule) -> tuple[int, float]:
-    """The side of a level (0, 1), and how far out it is (the smaller, the further)."""
+def _measure(rule: Rule) -> object:
+    """What levels have in common of which a worse one speaks for a milder; None: no level."""
+    match rule:
+        case High() | Low():
+            return rule.kind
+        case Deviation():
+            return rule.kind, rule.setpoint
+        case _:
+            return None
+
+
+def _sides(rule: Rule) -> Sides:
     match rule:
         case High():
-            return 0, -rule.limit
+            return rule.limit, None
         case Low():
-            return 1, rule.limit
+            return None, -rule.limit
+        case Deviation():
+            return rule.above, rule.below
         case _:
-            return 2, 0.0
+            return None, None
 
 
-def _worse(one: Watched, levels: Sequence[Watched]) -> Iterator[str]:
-    side, depth = _rank(one.rule)
-    for other in reversed(levels):
-        if _rank(other.rule)[0] == side and _rank(other.rule)[1] < depth:
-            yield other.name
+def _levelled(alike: Sequence[Watched]) -> list[Watched]:
+    left, levels = [(one, _sides(one.rule)) for one in alike], []
+    while left:
+        # In a ring of which each is worse than the next on another side, none is the worst.
+        worst = (one for one in left if not any(_is_worse(w, one[1]) for _, w in left))
+        levels.append(next(worst, left[0]))
+        left.remove(levels[-1])
+    return [one._replace(worse=tuple(_worse(sides, levels))) for one, sides in levels]
+
+
+def _worse(sides: Sides, levels: Sequence[tuple[Watched, Sides]]) -> Iterator[str]:
+    return (one.name for one, others in reversed(levels) if _is_worse(others, sides))
+
+
+def _is_worse(one: Sides, other: Sides) -> bool:
+    """Whether ``one`` is further out on each side that both of them have."""
+    shared = [
+        far > near
+        for far, near in zip(one, other, strict=True)
+        if far is not None and near is not None
+    ]
+    return bool(shared) and all(shared)

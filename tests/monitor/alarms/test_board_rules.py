@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import Flatline, StatusBits
-from drivers.reading import Cause, Fault, Quality, Reason, Scan
+from config.rules import Deviation, Flatline, StatusBits
+from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
 from monitor.alarms.facts import AlarmEvent
@@ -205,3 +205,127 @@ def test_the_delay_of_a_flatline_is_added_to_it() -> None:
     slow = Flatline(flatline=5 * SECOND, on_delay=5 * SECOND)
     watched = plant(source(0, "inc", "probe", "bus", [channel("t", slow)]))
     play(watched, [*same(0, 9), (scan(10, 37.0), RAISED)])
+
+
+# --- deviation
+
+
+DEVIATION = Deviation(setpoint="sp", above=0.5, below=1.0, deadband=0.25, on_delay=2 * SECOND)
+WIDE = Deviation(name="far-off", setpoint="sp", above=2.0, below=2.0)
+CONTROLLER = plant(
+    source(0, "inc", "controller", "bus", [channel("t", DEVIATION, WIDE), channel("sp")])
+)
+APART = plant(
+    source(0, "inc", "probe", "bus", [channel("t", DEVIATION, WIDE)]),
+    source(1, "inc", "controller", "bus", [channel("sp")]),
+)
+D, FAR = "deviation", "far-off"
+SETPOINT: dict[str, Story] = {
+    "beyond, back past the deadband": [
+        (scan(0, 37.5, 37.0), []),
+        (scan(1, 37.75, 37.0), []),
+        (scan(3, 37.75, 37.0), [f"{D} raised -> unacknowledged"]),
+        (scan(4, 37.25, 37.0), []),
+        (scan(5, 37.0, 37.0), [f"{D} returned -> returned"]),
+    ],
+    "a set-point that moves": [
+        (scan(0, 37.0, 37.0), []),
+        (scan(1, 37.0, 35.5), []),
+        (scan(3, 37.0, 35.5), [f"{D} raised -> unacknowledged"]),
+        (scan(4, 37.0, 37.0), [f"{D} returned -> returned"]),
+    ],
+    "the wider one speaks for the narrower": [
+        (scan(0, 37.75, 37.0), []),
+        (scan(2, 37.75, 37.0), [f"{D} raised -> unacknowledged"]),
+        (
+            scan(3, 40.0, 37.0),
+            [f"{FAR} raised -> unacknowledged", f"{D} suppressed -> suppressed"],
+        ),
+        (
+            scan(4, 37.75, 37.0),
+            [f"{FAR} returned -> returned", f"{D} unsuppressed -> unacknowledged"],
+        ),
+    ],
+    "without a set-point nothing can be said": [
+        (scan(0, 40.0, None), []),
+        (scan(1, 40.0, 37.0), [f"{FAR} raised -> unacknowledged"]),
+        (scan(2, 37.0, None), []),
+        (scan(3, 40.0, None), []),
+        (scan(9, 40.0, 37.0), [f"{D} raised -> suppressed"]),
+        (scan(10, 37.0, None), []),
+        (
+            scan(11, 37.0, 37.0),
+            [
+                f"{FAR} returned -> returned",
+                f"{D} returned -> suppressed",
+                f"{D} unsuppressed -> returned",
+            ],
+        ),
+    ],
+    "a doubtful set-point may raise and does not clear": [
+        (scan(0, 40.0, 37.0, faults={1: DOUBTFUL}), [f"{FAR} raised -> unacknowledged"]),
+        (scan(1, 37.0, 37.0, faults={1: DOUBTFUL}), []),
+        (scan(2, 37.0, 37.0), [f"{FAR} returned -> returned"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", SETPOINT.values(), ids=SETPOINT)
+def test_a_set_point_in_the_same_scan(story: Story) -> None:
+    play(CONTROLLER, story)
+    play_restarted(CONTROLLER, story)
+
+
+@pytest.mark.parametrize("story", SETPOINT.values(), ids=SETPOINT)
+def test_a_set_point_from_another_source(story: Story) -> None:
+    board = Board(APART, {})
+    for step, expected in story:
+        value, setpoint = step.values
+        fault = step.faults.get(1)
+        spoken = scan(0, setpoint, source=1, faults={0: fault} if fault else None)
+        assert board.observe(spoken._replace(at=step.at, boot=step.boot)) == ()
+        own = scan(0, value)._replace(at=step.at, boot=step.boot)
+        assert told(board.observe(own)) == list(expected)
+
+
+def test_a_set_point_is_of_now_for_three_periods() -> None:
+    board = Board(APART, {})
+    board.observe(scan(0, 37.0, source=1))
+    assert told(board.observe(scan(3, 40.0))) == [f"{FAR} raised -> unacknowledged"]
+    assert board.observe(scan(3.5, 37.0)) == ()
+    assert board.observe(scan(4, 37.0, source=1)) == ()
+    assert len(board.observe(scan(4, 37.0))) == 1
+
+
+def test_a_source_that_is_lost_takes_its_set_point_with_it() -> None:
+    board = Board(APART, {})
+    board.observe(scan(0, 37.0, source=1))
+    board.observe(lost(1, Cause.SOURCE, 1, source=1))
+    assert board.observe(scan(1, 40.0)) == ()
+
+
+def test_history_is_no_set_point() -> None:
+    board = Board(APART, {})
+    board.observe(scan(0, 37.0, source=1)._replace(origin=Origin.LATE))
+    assert board.observe(scan(0, 40.0)) == ()
+
+
+def test_a_set_point_that_was_said_once_holds_while_only_the_value_is_heard() -> None:
+    board = Board(CONTROLLER, {})
+    board.observe(scan(0, 37.0, 37.0))
+    assert len(board.observe(scan(1, 40.0, None, spoke=frozenset({0})))) == 1
+    board = Board(CONTROLLER, {})
+    board.observe(scan(0, 37.0, 37.0))
+    assert board.observe(scan(1, None, 30.0, spoke=frozenset({1}))) == ()
+    assert len(board.observe(scan(1, 37.0, None, spoke=frozenset({0})))) == 1
+
+
+def test_a_deviation_is_told_with_the_worst_difference_and_both_values() -> None:
+    board = Board(CONTROLLER, {})
+    board.observe(scan(0, 37.75, 37.0))
+    board.observe(scan(1, 38.0, 37.0))
+    (raised,) = board.observe(scan(2, None, 37.0, spoke=frozenset({1})))
+    assert (raised.alarm.value, raised.alarm.peak, raised.alarm.other) == (38.0, 1.0, 37.0)
+    assert raised.alarm.condition_start == moment(0)
+    board.observe(scan(3, 35.5, 37.0))
+    assert board.alarm("inc/t/deviation").peak == -1.5

@@ -42,6 +42,7 @@ ALARMS = st.builds(
     peak=st.none() | REALS,
     peak_at=st.none() | st.integers(),
     value=st.none() | REALS | st.booleans() | st.text() | st.integers(),
+    other=st.none() | REALS,
     version=st.integers(0),
     source_time=st.none() | st.integers(),
     standing=st.none() | REALS | st.integers() | st.text(),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.rules import Flatline, Rule, StatusBits
+from config.rules import Deviation, Flatline, Rule, StatusBits
 from drivers.reading import Quality, Reason
 from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation
 from monitor.alarms.verdict import Verdict, verdict
@@ -14,6 +14,8 @@ BEYOND, WITHIN, CLEAR, UNKNOWN = Verdict.BEYOND, Verdict.WITHIN, Verdict.CLEAR, 
 
 FAULTY = StatusBits(bits=(3, 7))
 FROZEN = Flatline(flatline=600)
+OFF = Deviation(setpoint="sp", above=0.5, below=1.0, deadband=0.125)
+HOT, COLD = Deviation(setpoint="sp", above=0.5), Deviation(setpoint="sp", below=0.5)
 STANDS = Alarm(standing=37.0)
 
 
@@ -30,6 +32,22 @@ STANDS = Alarm(standing=37.0)
         (FAULTY, NORMAL, Observation(0b0000_1000, UNSURE, Reason.LAST_USABLE), UNKNOWN),
         (FAULTY, NORMAL, Observation(None, BAD, Reason.REFUSED), UNKNOWN),
         (FAULTY, NORMAL, Observation(8.0, GOOD), UNKNOWN),
+        (OFF, NORMAL, Observation(37.5, GOOD, other=37.0), WITHIN),
+        (OFF, NORMAL, Observation(37.51, GOOD, other=37.0), BEYOND),
+        (OFF, NORMAL, Observation(37.375, GOOD, other=37.0), WITHIN),
+        (OFF, NORMAL, Observation(37.374, GOOD, other=37.0), CLEAR),
+        (OFF, NORMAL, Observation(36.0, GOOD, other=37.0), WITHIN),
+        (OFF, NORMAL, Observation(35.99, GOOD, other=37.0), BEYOND),
+        (OFF, NORMAL, Observation(36.125, GOOD, other=37.0), WITHIN),
+        (OFF, NORMAL, Observation(36.126, GOOD, other=37.0), CLEAR),
+        (OFF, NORMAL, Observation(39.0, GOOD), UNKNOWN),
+        (OFF, NORMAL, Observation(39.0, UNSURE, other=37.0), BEYOND),
+        (OFF, NORMAL, Observation(37.0, UNSURE, other=37.0), UNKNOWN),
+        (OFF, NORMAL, Observation(None, BAD, Reason.REFUSED, other=37.0), UNKNOWN),
+        (HOT, NORMAL, Observation(0.0, GOOD, other=37.0), CLEAR),
+        (HOT, NORMAL, Observation(38.0, GOOD, other=37.0), BEYOND),
+        (COLD, NORMAL, Observation(99.0, GOOD, other=37.0), CLEAR),
+        (COLD, NORMAL, Observation(36.0, GOOD, other=37.0), BEYOND),
         (FROZEN, NORMAL, Observation(37.0, GOOD), CLEAR),
         (FROZEN, NORMAL, Observation(37.0, GOOD, unchanged_since=NOW), BEYOND),
         (FROZEN, NORMAL, Observation(37.0, UNSURE, unchanged_since=NOW), BEYOND),

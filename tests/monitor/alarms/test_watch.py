@@ -3,6 +3,8 @@
 import pytest
 
 from config.rules import (
+    ChannelRule,
+    Deviation,
     Flatline,
     High,
     Low,
@@ -40,6 +42,78 @@ def test_two_limits_at_one_height_do_not_supersede_each_other() -> None:
     assert [one.worse for one in watched.values() if one.channel == "t"] == [(), ()]
 
 
+def off(name: str, above: float | None, below: float | None, setpoint: str = "sp") -> Deviation:
+    return Deviation(name=name, setpoint=setpoint, above=above, below=below)
+
+
+@pytest.mark.parametrize(
+    ("rules", "worse"),
+    [
+        ([off("near", 1, 1), off("far", 2, 2)], {"far": [], "near": ["far"]}),
+        ([off("near", 1, 1), off("far", 2, None)], {"far": [], "near": ["far"]}),
+        ([off("near", 1, None), off("far", 2, 0.5)], {"far": [], "near": ["far"]}),
+        ([off("one", 1, 2), off("two", 2, 1)], {"one": [], "two": []}),
+        ([off("up", 1, None), off("down", None, 2)], {"up": [], "down": []}),
+        ([off("near", 1, 1), off("other", 2, 2, "sp2")], {"near": [], "other": []}),
+        ([off("a", 1, 1), off("b", 1, 2)], {"a": [], "b": []}),
+        (
+            [off("a", 1, 1), off("b", 2, 2), off("c", 3, None)],
+            {"c": [], "b": ["c"], "a": ["b", "c"]},
+        ),
+    ],
+)
+def test_the_wider_deviation_speaks_for_the_narrower_on_each_side_they_share(
+    rules: list[Deviation], worse: dict[str, list[str]]
+) -> None:
+    watched = watch(plant(source(0, "inc", "probe", "bus", [channel("t", *rules)])), {})
+    found = {one.rule_name: one for one in watched.values() if one.channel == "t"}
+    assert {n: [w.rpartition("/")[2] for w in one.worse] for n, one in found.items()} == worse
+    assert list(found) == list(worse)
+
+
+def test_a_ring_of_deviations_is_judged_in_some_order() -> None:
+    ring = [off("a", 5, None), off("b", 4, 10), off("c", None, 8), off("d", 6, 7)]
+    watched = watch(plant(source(0, "inc", "probe", "bus", [channel("t", *ring)])), {})
+    worse = {one.rule_name: one.worse for one in watched.values() if one.channel == "t"}
+    assert worse == {
+        "a": ("inc/t/d",),
+        "b": ("inc/t/a",),
+        "c": ("inc/t/b",),
+        "d": ("inc/t/c",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "peak", "limit"),
+    [
+        (HIGHS[0], 39.0, 38.0),
+        (LOWS[0], 29.0, 30.0),
+        (off("both", 1, 2), 1.5, 1.0),
+        (off("both", 1, 2), -2.5, -2.0),
+        (off("both", 1, 2), None, 1.0),
+        (off("below", None, 2), None, -2.0),
+        (off("above", 1, None), -9.0, 1.0),
+        (Unreadable(), None, None),
+    ],
+)
+def test_the_limit_is_told_of_the_side_on_which_the_peak_lies(
+    rule: ChannelRule, peak: float | None, limit: float | None
+) -> None:
+    watched = watch(plant(source(0, "inc", "probe", "bus", [channel("t", rule)])), {})
+    assert watched[f"inc/t/{rule.name}"].limit_at(peak) == limit
+
+
+def test_what_is_compared_with_may_come_from_another_source_of_the_equipment() -> None:
+    sources = [
+        source(0, "inc", "probe", "bus", [channel("t", off("a", 1, 1), off("b", 1, 1, "nowhere"))]),
+        source(1, "rea", "controller", "bus", [channel("sp")]),
+        source(2, "inc", "controller", "bus", [channel("x"), channel("sp")]),
+    ]
+    watched = watch(plant(*sources), {})
+    assert watched["inc/t/a"].compared == (2, 1)
+    assert watched["inc/t/b"].compared is None
+
+
 def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
     two = [channel("a", HIGHS[0]), channel("b", HIGHS[0])]
     watched = watch(plant(source(0, "inc", "probe", "bus", two)), {})
@@ -53,6 +127,7 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
         Low(name="low", limit=-80.0, latching=True, response="Fill up the nitrogen"),
         OffNormal(name="open", off_normal=(True,)),
         OffNormal(normal=("running", "true"), on_delay=SECOND),
+        Deviation(setpoint="sp", above=0.5, deadband=0.1),
         StatusBits(bits=(3, 7)),
         Flatline(flatline=1800 * SECOND),
         Unreadable(on_delay=60 * SECOND),
