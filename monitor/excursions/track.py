@@ -161,8 +161,8 @@ def before(track: Track, now: Moment, longest: int) -> Seen | None:
 
 
 def over(track: Track, boot: int, rejoin: int) -> bool:
-    """Whether it has been inside for longer than ``rejoin`` (ns)."""
-    return track.back is not None and boot - track.back.end.boot > rejoin
+    """Whether it has been inside for longer than ``rejoin`` (ns); for 0, whether it is inside."""
+    return track.back is not None and (not rejoin or boot - track.back.end.boot > rejoin)
 
 
 def door(track: Track, boot: int, *, opened: bool) -> Track:
