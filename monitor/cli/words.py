@@ -159,7 +159,7 @@ def _who(told: AlarmEventMessage) -> str:
 def _note(event: EventMessage) -> str:
     subject = event.subject[:8] if event.kind == "config" else event.subject
     kind = f"{event.kind.upper():<12}"
-    parts = (event.time, "- -       ", kind, subject, _body(event))
+    parts = (event.time, "- -       ", kind, subject, _used(event) or _body(event))
     return "  ".join(part for part in parts if part)
 
 
@@ -179,6 +179,44 @@ def _body(event: EventMessage) -> str:
         case _:
             facts = {key: value for key, value in event.body.items() if value not in (None, "")}
             return " ".join(f"{key}={_short(value)}" for key, value in facts.items())
+
+
+def _used(event: EventMessage) -> str:
+    """Return what became of the use of an equipment; empty for what is about something else."""
+    match event.kind, event.body:
+        case "equipment_state", {"change": "phase", "phase": phase, "phase_before": before}:
+            return f"phase {phase or '-'} (was {before or '-'})"
+        case "equipment_state", {"change": "suppression_ended", "state": state}:
+            return f"{state} for as long as it may suppress: its alarms are told again"
+        case "equipment_state", {"state": state, "before": before, "suppressing_until": until}:
+            silent = f", suppresses until {until}" if until else ""
+            return f"{state} (was {before}){_source(event.body)}{silent}"
+        case "occupancy", {"act": act, "batch": batch, "position": position}:
+            done = "loaded" if act == "load" else "unloaded"
+            return f"{batch} {done}{f' at {position}' if position else ''}{_by(event.body)}"
+        case _:
+            return ""
+
+
+def _source(said: Mapping[str, JsonValue]) -> str:
+    """Return who says in what state an equipment is."""
+    match said.get("cause"):
+        case "channel":
+            return f" as told by {said.get('told')}"
+        case "unknown":
+            return f" since {said.get('told')} cannot be read"
+        case "act":
+            until = f" until {said['until']}" if said.get("until") else ""
+            return f"{until}{_by(said)}"
+        case _:
+            return _by(said)
+
+
+def _by(said: Mapping[str, JsonValue]) -> str:
+    """Return who did it, and why, as the end of a sentence."""
+    user, claimed, reason = (said.get(name) for name in ("user", "claimed", "reason"))
+    name = f"{user} (as {claimed})" if claimed else user
+    return (f" by {name}" if user else "") + (f": {reason}" if reason else "")
 
 
 def _short(value: JsonValue) -> str:

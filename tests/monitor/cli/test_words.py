@@ -150,6 +150,67 @@ def test_an_event_is_one_stable_line(event: EventMessage, line: str) -> None:
     assert click.unstyle(event_line(event)) == line
 
 
+STATE = {
+    "change": "state",
+    "state": "cleaning",
+    "before": "in_use",
+    "phase": "harvest",
+    "phase_before": "",
+    "cause": "channel",
+    "told": "decontamination: running",
+    "until": None,
+    "suppresses": True,
+    "suppressing_until": None,
+    "user": "",
+    "reason": "",
+}
+BATCH = {"act": "load", "batch": "B-1", "position": "", "user": "kim", "claimed": "", "reason": ""}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        (
+            "equipment_state",
+            {**STATE, "suppressing_until": "T1"},
+            "cleaning (was in_use) as told by decontamination: running, suppresses until T1",
+        ),
+        (
+            "equipment_state",
+            {**STATE, "state": "in_use", "cause": "unknown", "told": "mode"},
+            "in_use (was in_use) since mode cannot be read",
+        ),
+        (
+            "equipment_state",
+            {**STATE, "cause": "act", "user": "kim", "reason": "a spill", "until": "T1"},
+            "cleaning (was in_use) until T1 by kim: a spill",
+        ),
+        (
+            "equipment_state",
+            {**STATE, "cause": "default", "user": "kim", "claimed": "Kim", "reason": "done"},
+            "cleaning (was in_use) by kim (as Kim): done",
+        ),
+        ("equipment_state", {**STATE, "cause": "default"}, "cleaning (was in_use)"),
+        ("equipment_state", {**STATE, "change": "phase"}, "phase harvest (was -)"),
+        (
+            "equipment_state",
+            {**STATE, "change": "suppression_ended"},
+            "cleaning for as long as it may suppress: its alarms are told again",
+        ),
+        ("occupancy", BATCH, "B-1 loaded by kim"),
+        (
+            "occupancy",
+            {**BATCH, "act": "unload", "position": "shelf 2", "reason": "harvest"},
+            "B-1 unloaded at shelf 2 by kim: harvest",
+        ),
+        ("occupancy", {"new": 1}, "new=1"),
+    ],
+)
+def test_the_use_of_an_equipment_in_words(kind: str, body: dict[str, object], words: str) -> None:
+    line = click.unstyle(event_line(note(kind, "incubator-07", **body)))
+    assert line.endswith(f"incubator-07  {words}")
+
+
 def test_an_event_of_another_release_is_still_shown() -> None:
     assert "ALARM" in event_line(note("alarm", "a/b/c", word="new"))
 
