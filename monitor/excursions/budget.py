@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from monitor.excursions.record import Budget, ExcursionRecord
 
 DAY = 86_400 * 10**9
@@ -45,6 +47,14 @@ def spent(record: ExcursionRecord, now: int) -> Spent:
         record.unit_minutes,
         record.extreme,
     )
+
+
+def spent_by(body: str, now: int) -> Spent | None:
+    """Return what a record on the record adds; None where this release cannot read it."""
+    try:
+        return spent(ExcursionRecord.model_validate_json(body), now)
+    except ValidationError:
+        return None
 
 
 def of_day(every: Iterable[Spent], now: int) -> list[Budget]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from config.plant import Plant
+from config.plant import Place, Plant
 from config.rules import High, Low
 from drivers.reading import Moment, Origin, Quality, Scan
 from monitor.alarms.facts import Observation
@@ -40,8 +40,8 @@ MOST_ACTS = 200
 """Acts that an excursion names; all stand on the record by themselves."""
 NOTHING: tuple[ExcursionRecord, ...] = ()
 
-Around = Callable[[str, str], Setting]
-"""Says how things stand around a channel (equipment, channel) just now."""
+Around = Callable[[Place], Setting]
+"""Says how things stand around a channel just now."""
 
 
 class _Look(NamedTuple):
@@ -84,7 +84,7 @@ class Ledger:
         """
         self._past = list(past)
         self.cases = dict(cases)
-        self._changed.update(cases)  # Saved anew, so that a reboot is bridged only once.
+        self.retake()  # So that a reboot is bridged only once.
         gone = [name for name in sorted(cases) if not _is_limit(self._watched.get(name))]
         ended = [self._close(name, "rule_removed", now.at) for name in gone]
         self._retrack()
@@ -114,9 +114,8 @@ class Ledger:
 
     def missed(self, equipment: str) -> None:
         """Say that ``equipment`` was not watched for a while: a gap, however short."""
-        for name, case in self.cases.items():
-            if name.startswith(f"{equipment}/"):
-                self._keep(name, replace(case, track=replace(case.track, broken=True)))
+        for name, case in self._of(equipment):
+            self._keep(name, replace(case, track=replace(case.track, broken=True)))
 
     def stepped(self) -> None:
         """Say that the wall clock stepped."""
@@ -132,22 +131,25 @@ class Ledger:
                 self._keep(name, replace(case, setting=setting._replace(alarms=alarms)))
 
     def acted(self, act: ExcursionAct) -> None:
-        """Say what somebody did about an alarm, or said of it."""
-        for name, case in self._of_channel(act.alarm):
+        """Say what somebody did about an alarm or an equipment, or said of it."""
+        cases = self._of_channel(act.subject) if "/" in act.subject else self._of(act.subject)
+        for name, case in cases:
             if len(case.acts) < MOST_ACTS:
                 self._keep(name, replace(case, acts=(*case.acts, act)))
 
     def loaded(self, equipment: str, batches: Sequence[str]) -> None:
         """Say which batches are in ``equipment`` now."""
-        for name, case in self.cases.items():
-            if name.startswith(f"{equipment}/"):
-                known = case.setting.batches
-                setting = case.setting._replace(batches=tuple(dict.fromkeys((*known, *batches))))
-                self._keep(name, replace(case, setting=setting))
+        for name, case in self._of(equipment):
+            both = tuple(dict.fromkeys((*case.setting.batches, *batches)))
+            self._keep(name, replace(case, setting=case.setting._replace(batches=both)))
 
     def open_records(self, now: int) -> list[ExcursionRecord]:
         """Return those that go on, as they stand at ``now`` (ns, UTC)."""
         return [self._record(case, "", now) for _, case in sorted(self.cases.items())]
+
+    def retake(self) -> None:
+        """Have all saved anew: after a step of the clock by which a reboot is bridged."""
+        self._changed.update(self.cases)
 
     def take_changed(self) -> dict[str, Case | None]:
         """Return what changed since the last call, by name; None for one that is over."""
@@ -205,17 +207,18 @@ class Ledger:
             track=begun,
             worse=self._watched[name].worse,
             config=self._plant.digest,
-            setting=self._around(source.equipment, source.channels[channel].name),
+            setting=self._around((scan.source, channel)),
         )
         self._keep(name, case)
         self._retrack()
 
     def _close(self, name: str, why: Ending, now: int) -> ExcursionRecord:
         case = self.cases[name]
-        synchronised = case.setting.synchronised
-        if synchronised:  # What was unsure at its start is unsure for all of it.
-            synchronised = self._around(case.place.equipment, case.place.channel).synchronised
-            case = replace(case, setting=case.setting._replace(synchronised=synchronised))
+        watched = self._watched.get(name)
+        if case.setting.synchronised and watched and watched.source is not None:
+            # What was unsure at its start is unsure for all of it.
+            now_so = self._around((watched.source, watched.channel_index or 0)).synchronised
+            case = replace(case, setting=case.setting._replace(synchronised=now_so))
         record = self._record(case, why, now)
         self._past = [one for one in self._past if one.until > now - budget.KEPT]
         self._past.append(_spent(case, case.track.end.at))
@@ -259,15 +262,17 @@ class Ledger:
         if scan.source not in {s for s, _ in self._plant.by_name[equipment].doors}:
             return
         opened = _any_open(self._plant, equipment, latest)
-        for name, case in self.cases.items():
-            if name.startswith(f"{equipment}/"):
-                seen = track.door(case.track, scan.boot, opened=opened)
-                if seen is not case.track:
-                    self._keep(name, replace(case, track=seen))
+        for name, case in self._of(equipment):
+            seen = track.door(case.track, scan.boot, opened=opened)
+            if seen is not case.track:
+                self._keep(name, replace(case, track=seen))
 
     def _of_channel(self, alarm: str) -> list[tuple[str, Case]]:
-        channel = alarm.rpartition("/")[0] + "/"
-        return [(n, case) for n, case in self.cases.items() if n.startswith(channel)]
+        return self._of(alarm.rpartition("/")[0])
+
+    def _of(self, place: str) -> list[tuple[str, Case]]:
+        """Return those of an equipment, or of a channel."""
+        return [(name, case) for name, case in self.cases.items() if name.startswith(f"{place}/")]
 
     def _keep(self, name: str, case: Case) -> None:
         self.cases[name] = case

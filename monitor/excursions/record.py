@@ -28,10 +28,11 @@ class ExcursionAlarm(Message):
 
 
 class ExcursionAct(Message):
-    """What somebody did about an alarm of the channel, or said of it, during it."""
+    """What somebody did about an alarm of the channel or its equipment, or said of it, then."""
 
     time: str
-    alarm: str
+    subject: str
+    """The alarm, or the equipment."""
     act: str
     user: str
     claimed: str = ""

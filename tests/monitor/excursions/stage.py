@@ -111,7 +111,7 @@ class Stage:
         self.watched[name] = self.watched[name]._replace(off=off)
 
     def _new(self) -> Ledger:
-        return Ledger(self.plant, self.watched, "s1", lambda *_: self.setting)
+        return Ledger(self.plant, self.watched, "s1", lambda _: self.setting)
 
 
 def tell(plant: Plant, scans: Iterable[Scan]) -> Sequence[ExcursionRecord]:

@@ -213,13 +213,15 @@ def test_alarms_acts_and_batches_of_the_time() -> None:
     stage.ledger.sounded(alarm)
     stage.ledger.sounded(alarm)
     stage.ledger.sounded(ExcursionAlarm(alarm="incubator-8/co2/high", occurrence="x", raised=None))
-    act = ExcursionAct(time=at(2), alarm=HIGH, act="acknowledge", user="anna", reason="seen")
+    act = ExcursionAct(time=at(2), subject=HIGH, act="acknowledge", user="anna", reason="seen")
     stage.ledger.acted(act)
-    stage.ledger.acted(act.model_copy(update={"alarm": "incubator-7/humidity/high"}))
+    stage.ledger.acted(act.model_copy(update={"subject": "incubator-7/humidity/high"}))
+    remark = act.model_copy(update={"act": "comment", "subject": "incubator-7"})
+    stage.ledger.acted(remark)
     stage.ledger.loaded("incubator-7", ["B-1", "B-2"])
     stage.ledger.loaded("incubator-8", ["B-3"])
     [record] = stage(says(2, 5.0)).records
-    assert (record.alarms, record.acts, record.minor) == ((alarm,), (act,), False)
+    assert (record.alarms, record.acts, record.minor) == ((alarm,), (act, remark), False)
     assert (record.batches, record.phase, record.equipment_state) == (
         ("B-1", "B-2"), "expansion", "in_use",
     )  # fmt: skip
@@ -312,7 +314,7 @@ STORIES: dict[str, list[Step]] = {
     "told": [
         *series(0, 5.0, 7.0),
         lambda s: s.ledger.sounded(ExcursionAlarm(alarm=HIGH, occurrence="1", raised=at(1))),
-        lambda s: s.ledger.acted(ExcursionAct(time=at(1), alarm=HIGH, act="comment", user="anna")),
+        lambda s: s.ledger.acted(ExcursionAct(time=at(1), subject=HIGH, act="reset", user="kim")),
         lambda s: s.ledger.stepped(), lambda s: s.ledger.loaded("incubator-7", ["B-1"]),
         lambda s: s.ledger.missed("incubator-7"), *series(2, 7.0, 5.0), *series(4, *[5.0] * 6),
     ],
