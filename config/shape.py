@@ -67,6 +67,8 @@ def _words(model: type[BaseModel], error: ErrorDetails, path: Path) -> str:  # n
         case "string_pattern_mismatch":
             given = _shown(error, path)
             return f"a name is lower case letters, digits, - and _, at most 63{given}"
+        case "literal_error" if "the word all" in error["loc"]:
+            return "should be the word all, or a list of acts"
         case "literal_error" | "enum":
             expected = str(context["expected"])
             known = expected.replace(" or ", ", ").replace("'", "").split(", ")
@@ -95,6 +97,7 @@ def _plain(message: str) -> str:
     swaps = {
         "Input should": "should",
         "Tuple should": "should",
+        "Dictionary should": "should",
         "String should": "should",
         "a valid tuple": "a list",
         "a valid string": "text (in quotes, if it looks like a number)",

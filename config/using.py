@@ -1,6 +1,7 @@
 """Whether what the file says of how an equipment is used can hold: state, phase, doors, storage."""
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 
 from config.catalogue import Entry
 from config.channels import ChannelSpec
@@ -141,8 +142,10 @@ def _state_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
     alarms = list(dict.fromkeys(_alarms(draft, wiring)))
     channels = {channel for channel, _ in alarms}
     for path, pattern in patterns.items():
+        channel = pattern.partition("/")[0]
+        if channel == pattern and any(fnmatchcase(each, pattern) for each in channels):
+            continue  # it has no limit yet, and would be meant if it had
         if not any(covered(pattern, channel, rule) for channel, rule in alarms):
-            channel = pattern.partition("/")[0]
             hint = "" if channel in channels else did_you_mean(channel, channels)
             yield Finding(path, f"means no alarm of any equipment{hint}")
 
