@@ -75,7 +75,8 @@ async def test_it_watches_records_and_answers_until_it_is_left(
         points = list(reader.readings(0, 2**63 - 1))
         kinds = [event.kind for event in reader.events(0, 2**63 - 1)]
     assert len(points) == accepted.scans, "the last tick too"
-    assert kinds == ["start", "config", "stop"]
+    # A machine that is too busy to look at every point of the grid makes it say so.
+    assert [kind for kind in kinds if kind != "unmonitored"] == ["start", "config", "stop"]
 
 
 async def test_an_outage_of_a_line_is_told_when_it_begins_and_when_it_ends(
