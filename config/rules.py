@@ -265,7 +265,9 @@ class Silent(_Rule):
     priority: Priority = Priority.HIGH
 
 
-ChannelRule = High | Low | OffNormal | Deviation | StatusBits | Flatline | Unreadable | Stale
+ChannelRule = (
+    High | Low | OffNormal | Deviation | Discrepancy | StatusBits | Flatline | Unreadable | Stale
+)
 Rule = ChannelRule | Silent
 
 

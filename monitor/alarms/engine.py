@@ -17,6 +17,7 @@ from typing import assert_never
 from config.model import spell
 from config.rules import (
     Deviation,
+    Discrepancy,
     Flatline,
     High,
     Low,
@@ -209,7 +210,7 @@ def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
 def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
     """Keep what a reading beyond leaves: the peak, the state, or what stands still."""
     match rule:
-        case High() | Low() | Deviation():
+        case High() | Low() | Deviation() | Discrepancy():
             after = _peaked(rule, alarm, observation, now)
         case OffNormal() | StatusBits():
             after = _named(alarm, observation.value)

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from config.rules import (
     Deviation,
+    Discrepancy,
     Flatline,
     High,
     Low,
@@ -22,7 +23,9 @@ from monitor.alarms.facts import Alarm, Condition, Observation
 _OLD = (Reason.LAST_USABLE, Reason.NOT_PROVEN)
 """Values that are not of now: they count as bad whatever quality they come with."""
 
-Measured = High | Low | Deviation
+Compared = Deviation | Discrepancy
+"""Rules that hold a channel against another one."""
+Measured = High | Low | Compared
 """Rules that have a limit to go beyond, further or less far."""
 
 
@@ -70,7 +73,9 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
         case High() | Low():
             said = _level(rule, value)
         case Deviation():
-            said = _apart(rule, value, observation.other, rule.above, rule.below)
+            said = _apart(rule, (rule.above, rule.below), value, observation.other)
+        case Discrepancy():
+            said = _apart(rule, (rule.tolerance, rule.tolerance), value, observation.other)
         case OffNormal():
             said = _so(rule.is_off(value))
         case StatusBits():
@@ -118,6 +123,8 @@ def figure(rule: Measured, observation: Observation) -> float | None:
             return float(value)
         case Deviation():
             return None if other is None else value - other
+        case Discrepancy():
+            return None if other is None else abs(value - other)
         case _:
             assert_never(rule)
 
@@ -129,15 +136,16 @@ def worse(rule: Measured, one: float, other: float) -> bool:
             return one > other
         case Low():
             return one < other
-        case Deviation():
+        case Deviation() | Discrepancy():
             return abs(one) > abs(other)
         case _:
             assert_never(rule)
 
 
 def _apart(
-    rule: Deviation, value: Value, other: float | None, above: float | None, below: float | None
+    rule: Compared, sides: tuple[float | None, float | None], value: Value, other: float | None
 ) -> Verdict:
+    above, below = sides
     if other is None or isinstance(value, str):
         return Verdict.UNKNOWN
     highest = inf if above is None else other + above

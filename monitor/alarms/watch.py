@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError
 
 from config.plant import ChannelType, Equipment, Place, Plant, Source
-from config.rules import ChannelRule, Deviation, High, Low, Priority, Rule, Silent
+from config.rules import ChannelRule, Deviation, Discrepancy, High, Low, Priority, Rule, Silent
 from drivers.reading import Value
 from monitor.alarms.facts import Alarm
 
@@ -76,6 +76,8 @@ class Watched(NamedTuple):
                 return self.rule.limit
             case Deviation():
                 return _on_side(peak, self.rule.above, self.rule.below)
+            case Discrepancy():
+                return self.rule.tolerance
             case _:
                 return None
 
@@ -185,13 +187,22 @@ def _of_channel(plant: Plant, source: Source, index: int, rule: ChannelRule) -> 
 
 
 def _compared(plant: Plant, equipment: Equipment, rule: ChannelRule) -> Place | None:
-    if not isinstance(rule, Deviation):
-        return None
-    for index in equipment.sources:
+    name = _other_channel(rule)
+    for index in equipment.sources if name else ():
         for place, channel in enumerate(plant.sources[index].channels):
-            if channel.name == rule.setpoint:
+            if channel.name == name:
                 return index, place
     return None
+
+
+def _other_channel(rule: Rule) -> str | None:
+    match rule:
+        case Deviation():
+            return rule.setpoint
+        case Discrepancy():
+            return rule.against
+        case _:
+            return None
 
 
 def ranked(of_channel: Sequence[Watched]) -> list[Watched]:
@@ -214,6 +225,8 @@ def _measure(rule: Rule) -> object:
             return rule.kind
         case Deviation():
             return rule.kind, rule.setpoint
+        case Discrepancy():
+            return rule.kind, rule.against
         case _:
             return None
 
@@ -226,6 +239,8 @@ def _sides(rule: Rule) -> Sides:
             return None, -rule.limit
         case Deviation():
             return rule.above, rule.below
+        case Discrepancy():
+            return rule.tolerance, rule.tolerance
         case _:
             return None, None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import Deviation, High, Low, OffNormal, Rule, StatusBits, Unreadable
+from config.rules import Deviation, Discrepancy, High, Low, OffNormal, Rule, StatusBits, Unreadable
 from drivers.reading import Quality
 from monitor.alarms import engine
 from monitor.alarms.bands import (
@@ -51,6 +51,7 @@ def read(rule: Rule, *values: float | str) -> Alarm:
         (SHUT, read(SHUT, False), (False, False)),
         (OffNormal(off_normal=(True, False)), NORMAL, NOWHERE),
         (Deviation(setpoint="sp", above=0.5), NORMAL, NOWHERE),
+        (Discrepancy(against="t2", tolerance=0.5), NORMAL, NOWHERE),
         (StatusBits(bits=(7, 3)), NORMAL, (0, 7)),
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import Deviation, Flatline, StatusBits
+from config.rules import Deviation, Discrepancy, Flatline, StatusBits
 from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
@@ -329,3 +329,36 @@ def test_a_deviation_is_told_with_the_worst_difference_and_both_values() -> None
     assert raised.alarm.condition_start == moment(0)
     board.observe(scan(3, 35.5, 37.0))
     assert board.alarm("inc/t/deviation").peak == -1.5
+
+
+# --- discrepancy
+
+
+PROBES = plant(
+    source(
+        0,
+        "inc",
+        "probe",
+        "bus",
+        [
+            channel("t", Discrepancy(name="differ", against="t2", tolerance=0.5, deadband=0.125)),
+            channel("t2"),
+        ],
+    )
+)
+DIFFER: Story = [
+    (scan(0, 37.5, 37.0), []),
+    (scan(1, 37.0, 37.75), ["differ raised -> unacknowledged"]),
+    (scan(2, None, 37.0), []),
+    (scan(3, 37.0, None), []),
+    (scan(4, 37.0, 36.5), []),
+    (scan(5, 37.0, 36.75), ["differ returned -> returned"]),
+    (scan(6, 37.0, 36.0), ["differ raised_again -> unacknowledged"]),
+]
+
+
+def test_two_probes_that_differ() -> None:
+    board = play(PROBES, DIFFER)
+    play_restarted(PROBES, DIFFER)
+    alarm = board.alarm("inc/t/differ")
+    assert (alarm.value, alarm.other, alarm.peak) == (37.0, 36.0, 1.0)

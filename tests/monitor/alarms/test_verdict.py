@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.rules import Deviation, Flatline, Rule, StatusBits
+from config.rules import Deviation, Discrepancy, Flatline, Rule, StatusBits
 from drivers.reading import Quality, Reason
 from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation
 from monitor.alarms.verdict import Verdict, verdict
@@ -15,6 +15,7 @@ BEYOND, WITHIN, CLEAR, UNKNOWN = Verdict.BEYOND, Verdict.WITHIN, Verdict.CLEAR, 
 FAULTY = StatusBits(bits=(3, 7))
 FROZEN = Flatline(flatline=600)
 OFF = Deviation(setpoint="sp", above=0.5, below=1.0, deadband=0.125)
+TWO = Discrepancy(against="t2", tolerance=0.5, deadband=0.125)
 HOT, COLD = Deviation(setpoint="sp", above=0.5), Deviation(setpoint="sp", below=0.5)
 STANDS = Alarm(standing=37.0)
 
@@ -44,6 +45,12 @@ STANDS = Alarm(standing=37.0)
         (OFF, NORMAL, Observation(39.0, UNSURE, other=37.0), BEYOND),
         (OFF, NORMAL, Observation(37.0, UNSURE, other=37.0), UNKNOWN),
         (OFF, NORMAL, Observation(None, BAD, Reason.REFUSED, other=37.0), UNKNOWN),
+        (TWO, NORMAL, Observation(37.5, GOOD, other=37.0), WITHIN),
+        (TWO, NORMAL, Observation(37.51, GOOD, other=37.0), BEYOND),
+        (TWO, NORMAL, Observation(36.49, GOOD, other=37.0), BEYOND),
+        (TWO, NORMAL, Observation(36.625, GOOD, other=37.0), WITHIN),
+        (TWO, NORMAL, Observation(36.626, GOOD, other=37.0), CLEAR),
+        (TWO, NORMAL, Observation(37.0, GOOD), UNKNOWN),
         (HOT, NORMAL, Observation(0.0, GOOD, other=37.0), CLEAR),
         (HOT, NORMAL, Observation(38.0, GOOD, other=37.0), BEYOND),
         (COLD, NORMAL, Observation(99.0, GOOD, other=37.0), CLEAR),

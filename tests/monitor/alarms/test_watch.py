@@ -5,6 +5,7 @@ import pytest
 from config.rules import (
     ChannelRule,
     Deviation,
+    Discrepancy,
     Flatline,
     High,
     Low,
@@ -46,6 +47,10 @@ def off(name: str, above: float | None, below: float | None, setpoint: str = "sp
     return Deviation(name=name, setpoint=setpoint, above=above, below=below)
 
 
+def apart(name: str, tolerance: float, against: str = "t2") -> Discrepancy:
+    return Discrepancy(name=name, against=against, tolerance=tolerance)
+
+
 @pytest.mark.parametrize(
     ("rules", "worse"),
     [
@@ -57,13 +62,17 @@ def off(name: str, above: float | None, below: float | None, setpoint: str = "sp
         ([off("near", 1, 1), off("other", 2, 2, "sp2")], {"near": [], "other": []}),
         ([off("a", 1, 1), off("b", 1, 2)], {"a": [], "b": []}),
         (
+            [apart("soon", 1), apart("far", 2), off("off", 1, 1, "t2"), apart("else", 3, "t3")],
+            {"far": [], "soon": ["far"], "off": [], "else": []},
+        ),
+        (
             [off("a", 1, 1), off("b", 2, 2), off("c", 3, None)],
             {"c": [], "b": ["c"], "a": ["b", "c"]},
         ),
     ],
 )
 def test_the_wider_deviation_speaks_for_the_narrower_on_each_side_they_share(
-    rules: list[Deviation], worse: dict[str, list[str]]
+    rules: list[ChannelRule], worse: dict[str, list[str]]
 ) -> None:
     watched = watch(plant(source(0, "inc", "probe", "bus", [channel("t", *rules)])), {})
     found = {one.rule_name: one for one in watched.values() if one.channel == "t"}
@@ -93,6 +102,7 @@ def test_a_ring_of_deviations_is_judged_in_some_order() -> None:
         (off("both", 1, 2), None, 1.0),
         (off("below", None, 2), None, -2.0),
         (off("above", 1, None), -9.0, 1.0),
+        (Discrepancy(against="t2", tolerance=0.5), 0.7, 0.5),
         (Unreadable(), None, None),
     ],
 )
@@ -128,6 +138,7 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
         OffNormal(name="open", off_normal=(True,)),
         OffNormal(normal=("running", "true"), on_delay=SECOND),
         Deviation(setpoint="sp", above=0.5, deadband=0.1),
+        Discrepancy(against="t2", tolerance=0.5),
         StatusBits(bits=(3, 7)),
         Flatline(flatline=1800 * SECOND),
         Unreadable(on_delay=60 * SECOND),
