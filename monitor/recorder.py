@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar, assert_never
 
-from config.plant import Plant
+from config.plant import Place, Plant
 from drivers.reading import Moment, Quality, Scan
 from monitor import VERSION
 from monitor.alarms import snapshot, usage_snapshot
@@ -28,8 +28,13 @@ from monitor.alarms.unmonitored import unmonitored
 from monitor.alarms.usage import UNUSED, Load, Occupancy, SetState, Unload, Usage, UsageEvent
 from monitor.alarms.usages import Event as UseEvent
 from monitor.alarms.usages import Usages
-from monitor.clock import ClockStep, RecordClock
+from monitor.clock import ClockStep, RecordClock, synchronised
 from monitor.describe import Describer, Told, equipment_state, occupancy, standing_part, used_now
+from monitor.excursions import budget
+from monitor.excursions import case as excursion
+from monitor.excursions.case import Case, Setting
+from monitor.excursions.ledger import Ledger
+from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, EquipmentRequest, rfc3339
 from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
 from monitor.troubles import gateway_rules
@@ -47,6 +52,10 @@ LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
 USAGE = "usage/"
 """Before the name of an equipment: where its use is kept among the facts."""
+
+
+EXCURSIONS = 500
+"""Records that are read at once at the start."""
 
 
 class Recorder:
@@ -69,6 +78,8 @@ class Recorder:
         self._readings: Counter[Quality] = Counter()
         self.changes: Counter[str] = Counter()
         """Alarm transitions since the start, by the word of the change."""
+        self.excursions = Ledger(plant, board.watched, store.store_id, self._around)
+        """What lies beyond a limit just now."""
         self._describer = Describer(plant, store.store_id)
         self._usages = usages
         self._tellers = usages.sources
@@ -130,13 +141,17 @@ class Recorder:
         self._tick.add(self._groups[source], line, self._scan, ms * MILLISECOND)
         if self._unseen or scan.missed:
             self._look_back(scan)
-        self.latest[source] = _over(self.latest[source], scan)
+        before = self.latest[source]
+        self.latest[source] = _over(before, scan)
         self._all_readings += len(scan.values) if scan.spoke is None else len(scan.spoke)
         for fault in scan.faults.values():
             self._readings[fault.quality] += 1
         events = self.board.observe(scan)
         if events:
             self.tell(events, scan=self._scan)
+        if source in self.board.attentive or source in self.excursions.tracked:
+            ended = self.excursions.observe(scan, self._scan, before, self.latest)
+            self._tell_excursions(ended, scan.moment)
         for watcher in self._watchers:
             watcher(scan)
 
@@ -160,12 +175,17 @@ class Recorder:
             self.changes[event.change.value] += 1
             self._untold.append(message)
             self._append("alarm", event.now, event.name, message.model_dump_json(by_alias=True))
+            if message.active_state:
+                self.excursions.sounded(_alarm_of(message))
         self._urgent.set()
         return self._untold[told_before:]
 
     def note(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
         """Put anything else on the record: it is committed with the tick."""
-        self._note(kind, self.clock(), subject, body)
+        now = self.clock()
+        self._note(kind, now, subject, body)
+        if kind == "act":
+            self.excursions.acted(_act_on(subject, body, now))
 
     def usage(self, equipment: str) -> Usage:
         """Return how ``equipment`` is used: its state, its phase and the batches in it."""
@@ -303,6 +323,8 @@ class Recorder:
             tick.facts[name] = self._saved(alarm, now)
         for name, usage in self._usages.take_changed().items():
             tick.facts[USAGE + name] = self._saved_use(usage, now)
+        for name, case in self.excursions.take_changed().items():
+            tick.facts[excursion.PREFIX + name] = self._saved_case(case, now)
         return tick, untold, waiting
 
     def _saved(self, alarm: Alarm, now: Moment) -> str:
@@ -310,6 +332,9 @@ class Recorder:
 
     def _saved_use(self, usage: Usage, now: Moment) -> str:
         return "" if usage == UNUSED else usage_snapshot.dump(usage, self.clock.boot_id, now)
+
+    def _saved_case(self, case: Case | None, now: Moment) -> str:
+        return "" if case is None else excursion.dump(case, self.clock.boot_id, now)
 
     def _stand(self, told: Sequence[AlarmEventMessage]) -> None:
         for message in told:
@@ -341,10 +366,46 @@ class Recorder:
                 kind, body = "equipment_state", equipment_state(event, until, actor, reason)
             case Occupancy():
                 kind, body = "occupancy", occupancy(event, actor, reason)
+                batches = self._usages[event.equipment].batches
+                self.excursions.loaded(event.equipment, batches)
             case _:
                 assert_never(event)
         self._note(kind, event.now, event.equipment, body)
         self._urgent.set()
+
+    def _around(self, place: Place) -> Setting:
+        """Say how things stand around a channel that passes a limit, or is back."""
+        source = self.plant.sources[place[0]]
+        channel, usage = source.channels[place[1]], self._usages[source.equipment]
+        names = [f"{source.equipment}/{channel.name}/{rule.name}" for rule in channel.rules]
+        active = [(name, alarm) for name in names if (alarm := self.board.alarm(name)).active]
+        alarms = [
+            ExcursionAlarm(
+                alarm=name,
+                occurrence=self._describer.occurrence(name, alarm.occurrence),
+                raised=rfc3339(alarm.alarm_time.at) if alarm.alarm_time else None,
+            )
+            for name, alarm in active
+        ]
+        return Setting(usage.state, usage.phase, usage.batches, synchronised(), tuple(alarms))
+
+    def _tell_excursions(self, ended: Sequence[ExcursionRecord], now: Moment) -> None:
+        """Put excursions that are over on the record."""
+        for record in ended:
+            subject = f"{record.equipment}/{record.channel}/{record.rule}"
+            self._append("excursion", now, subject, record.model_dump_json(by_alias=True))
+
+    async def _spent(self, now: Moment) -> list[budget.Spent]:
+        """Return what the excursions of late add to budgets, oldest first."""
+        found: list[budget.Spent] = []
+        below = self.store.last.event + 1
+        while events := await self.store.earlier("excursion", below, EXCURSIONS):
+            known = [e for e in events if e.at > now.at - budget.KEPT]
+            found += filter(None, (budget.spent_by(event.body, event.at) for event in known))
+            if len(known) < len(events):
+                break
+            below = events[-1].number
+        return found[::-1]
 
     def _write_state(self, equipment: str) -> None:
         """Have every point of an equipment say in what state it is."""
@@ -379,6 +440,7 @@ class Recorder:
                 "cause": cause,
             }
             self.note("unmonitored", name, body)
+            self.excursions.missed(name)
             if events := self.board.missed(name, scan.moment):
                 self.tell(events, scan=self._scan)
 
@@ -389,6 +451,7 @@ class Recorder:
         told = step.told()
         log.warning("the wall clock stepped: from %s to %s", told["before"], told["after"])
         self.note("clock_step", "", told)
+        self.excursions.stepped()
         self._retake()
         self._urgent.set()
 
@@ -402,6 +465,8 @@ class Recorder:
         self._away = before.why_away(self.clock.boot_id)
         self._standing = await self._stood()
         self._note_start(before)
+        cases = _cases(self.store, self.clock.boot_id, now)
+        self._tell_excursions(self.excursions.resume(cases, await self._spent(now), now), now)
         if step:
             self._step(step)
         if before.boot_id != self.clock.boot_id:
@@ -453,6 +518,23 @@ def _usages(store: Store, boot_id: str, now: Moment) -> dict[str, Usage]:
     """Return how each equipment is used by the record."""
     saved = _saved(store, 1, USAGE)
     return _loaded(store, saved, lambda text: usage_snapshot.load(text, boot_id, now))
+
+
+def _cases(store: Store, boot_id: str, now: Moment) -> dict[str, Case]:
+    """Return the excursions that go on by the record."""
+    saved = _saved(store, 3, excursion.PREFIX)
+    return _loaded(store, saved, lambda text: excursion.load(text, boot_id, now))
+
+
+def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
+    return ExcursionAlarm(
+        alarm=message.alarm, occurrence=message.occurrence, raised=message.alarm_time
+    )
+
+
+def _act_on(subject: str, body: Mapping[str, object], now: Moment) -> ExcursionAct:
+    said = {name: str(body.get(name) or "") for name in ("act", "user", "claimed", "reason")}
+    return ExcursionAct.model_validate({**said, "time": rfc3339(now.at), "subject": subject})
 
 
 def _saved(store: Store, slashes: int, owner: str = "") -> Mapping[str, str]:

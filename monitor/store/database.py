@@ -215,6 +215,11 @@ class Database:
         found = self._events(f"{where} ORDER BY number DESC LIMIT 1", asked)
         return found[0] if found else None
 
+    def earlier(self, kind: str, below: int, limit: int) -> list[Event]:
+        """Return at most ``limit`` events of a kind with lower numbers, the newest first."""
+        where = "WHERE kind = ? AND number < ? ORDER BY number DESC LIMIT ?"
+        return self._events(where, (kind, below, limit))
+
     def reply_to(self, request_id: str) -> str | None:
         """Return the answer that a request was given; None where it is new."""
         with self._telling():

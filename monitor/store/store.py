@@ -138,6 +138,10 @@ class Store:
         """Return the newest event of a kind (about ``subject``, where given); None if none is."""
         return await self._worker.call(partial(self._database.newest, kind, subject))
 
+    async def earlier(self, kind: str, below: int, limit: int) -> list[Event]:
+        """Return at most ``limit`` events of a kind numbered below ``below``, the newest first."""
+        return await self._worker.call(partial(self._database.earlier, kind, below, limit))
+
     async def reply_to(self, request_id: str) -> str | None:
         """Return the answer that a request was given; None where it is new."""
         return await self._worker.call(partial(self._database.reply_to, request_id))
