@@ -195,6 +195,9 @@ class Board:
             if source.remembers and scan.origin is not Origin.LATE:
                 _remember_references(source, scan)
                 _remember(source, scan)
+            if source.looked_at:
+                source.looked_at = False
+                _mark(self.attentive, source.index, on=bool(source.awake))
             return NOTHING
         return self._judge(source, scan)
 
@@ -390,14 +393,14 @@ class Board:
         before = self._facts.get(watched.name, watched.rest)
         if gates is _OPEN and before.annunciated and stimulus is not None:
             return self._step(watched, before, stimulus, turn)
-        gated = engine.gate(
-            watched.rule,
-            before,
-            gates.suppressed_by or before.suppressed_by,
-            gates.superseded_by or before.superseded_by,
-        )
-        judged = gated
+        gated = judged = before
         if stimulus is not None:
+            gated = engine.gate(
+                watched.rule,
+                before,
+                gates.suppressed_by or before.suppressed_by,
+                gates.superseded_by or before.superseded_by,
+            )
             judged = engine.step(watched.rule, gated, stimulus, turn.now)
         freed = engine.gate(watched.rule, judged, *gates)
         lapsed = over = freed
