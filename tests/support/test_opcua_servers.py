@@ -20,7 +20,7 @@ from tests.support.opcua_servers import (
     identity,
 )
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 PH = Node("s=R3.pH", 7.0, unit="pH")
 PHASE = Node("s=R3.Phase", 1, type="Int32", namespace=OTHER)

@@ -8,7 +8,7 @@ import pytest
 from tests.support.servers import HOST, InfluxDB, Mosquitto, SecureMosquitto, VictoriaMetrics
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 TIME = 1_780_000_000_123_456_789
 

@@ -36,7 +36,7 @@ from tests.support.waiting import eventually
 from tests.whole.daemon import GENEROUS, Daemon
 from tests.whole.devices import CHANNELS, Probe, SecondMake, single
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 Row = dict[str, Any]
 EVER = 2**63 - 1

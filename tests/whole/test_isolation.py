@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 from tests.whole.daemon import GENEROUS, Daemon
 from tests.whole.devices import CHANNELS, Probe, SecondMake
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 SCANS = 6
 """Of each source, of which the test wants to see that they came."""

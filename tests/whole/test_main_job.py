@@ -12,7 +12,7 @@ from tests.whole.daemon import GENEROUS
 from tests.whole.ears import SITE, Ask, Payload, envelope, operator, retained
 from tests.whole.rig import EQUIPMENT, MILLISECOND, Rig, Row, alarm, believable, once_connected, rig
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 HIGH = alarm("incubator-1")
 STATUS = f"cytowatch/v1/{SITE}/gateway/gw-1/status"

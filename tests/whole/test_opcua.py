@@ -19,7 +19,7 @@ from tests.support.servers import InfluxDB, SecureMosquitto
 from tests.whole.reactors import PH, TRIES, WEIGHT, Behind, Key, Reactor, Scene, scene
 from tests.whole.wire import Way
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 FROZEN = 30
 """Seconds."""

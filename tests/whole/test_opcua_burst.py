@@ -17,7 +17,7 @@ from tests.whole.daemon import GENEROUS, Daemon
 from tests.whole.ears import SITE
 from tests.whole.wire import wire
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 EVER = 2**63 - 1
 RACKS, PLACES = 30, 50

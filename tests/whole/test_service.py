@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 from tests.whole.daemon import GENEROUS, Daemon
 from tests.whole.stuck import HANGS
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
 WATCHDOG = 0.4
 """Seconds; the daemon looks four times as often."""

@@ -28,7 +28,7 @@ from tests.drivers.opcua.harness import (
 from tests.support.opcua_servers import OTHER, VENDOR, Change, Make, Manner, Node, OpcUaServer
 from tests.support.servers import HOST, free_port
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 GHOST = Node("s=Nobody")
 LOST = Node("s=Lost", namespace="http://nobody.example/")

@@ -11,7 +11,7 @@ from drivers.opcua.session import Session
 from tests.drivers.opcua.harness import GOOD, NODES, PH, Held, reactor, settings
 from tests.support.opcua_servers import Change, Identity, Make, Manner, OpcUaServer, identity
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 PASSWORD = "correct-horse"
 SECURITY = "Basic256Sha256/SignAndEncrypt"

@@ -21,7 +21,7 @@ from tests.monitor.sinks.scene import HIGH, Scene, hearing, holding, loss, opene
 from tests.support.servers import Mosquitto, SecureMosquitto, free_port
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 SITE = "cytowatch/v1/les-ulis"
 STATUS = f"{SITE}/gateway/gw-1/status"
