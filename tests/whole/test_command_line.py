@@ -18,7 +18,7 @@ from drivers.simulated.scenario import BottleEmpty, Scenario
 from monitor.store.reader import Reader
 from tests.whole.daemon import GENEROUS, Daemon, Ran
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 SECOND = 10**9
 EVER = 2**63 - 1
