@@ -31,6 +31,7 @@ TOLD: tuple[type[Message], ...] = (
     protocol.StoreStatusMessage,
     protocol.BackupMessage,
     protocol.AlarmReportMessage,
+    protocol.ReplayMessage,
 )
 """What is published over MQTT, or printed by a command with ``--json``."""
 ASKED: tuple[type[Message], ...] = (AlarmCommand, ShelveCommand, ResendCommand)

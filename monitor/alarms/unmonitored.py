@@ -33,10 +33,11 @@ def unmonitored(last_seen: Mapping[str, int], now: int, plant: Plant) -> list[Un
         for one in plant.equipment
         if one.name in last_seen
     ]
-    return [gap for gap in intervals if gap.end - gap.start > _unnoticed(plant, gap.equipment)]
+    return [gap for gap in intervals if gap.end - gap.start > unnoticed(plant, gap.equipment)]
 
 
-def _unnoticed(plant: Plant, name: str) -> int:
+def unnoticed(plant: Plant, name: str) -> int:
+    """Return for how long (ns) an equipment may go unread before that is a gap."""
     equipment: Equipment = plant.by_name[name]
     period = min(plant.sources[index].period for index in equipment.sources)
     return PERIODS * period + plant.store.tick

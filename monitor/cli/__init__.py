@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status", "Show how the gateway is."),
     "values": ("values", "Show what channels say now."),
     "export": ("export", "Write readings or events of a time span as CSV or JSON lines."),
+    "replay": ("replay", "Show what a site's file would have told of recorded readings."),
     "store": ("store", "Look after the store."),
     "schema": ("check", "Print the JSON Schema of the site's file, for editors."),
 }

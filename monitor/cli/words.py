@@ -62,6 +62,11 @@ def event_line(event: EventMessage) -> str:
     except ValidationError:
         # Recorded by another release; its words are still worth showing.
         return plain(_note(event))
+    return transition_line(told)
+
+
+def transition_line(told: AlarmEventMessage) -> str:
+    """Return a transition as one line, coloured by its priority."""
     return _coloured(plain(_transition(told)), told)
 
 

@@ -320,3 +320,40 @@ class AlarmReportMessage(Message):
     """The ten most frequent."""
     stale: tuple[str, ...]
     """What people saw as active for more than 24 hours."""
+
+
+class ReplayedRule(Message):
+    """What one rule would have told of recorded readings; durations are seconds."""
+
+    alarm: str
+    raised: int
+    annunciated: int
+    """How often people would have been told of it at once."""
+    standing: float
+    """Altogether."""
+    shortest: float | None
+    longest: float | None
+    stands: bool
+    """At the end."""
+    brief: int
+    """How often its condition held, but not for as long as its on-delay."""
+    longest_brief: float
+
+
+class ReplayMessage(Message):
+    """What a site's file would have told of recorded readings."""
+
+    schema_: Literal["cytowatch.replay.v1"] = Field("cytowatch.replay.v1", alias="schema")
+    site: str
+    gateway: str
+    config: str
+    """First eight characters of the file's hash."""
+    start: str | None
+    """Of the first and of the last scan; none where nothing was recorded."""
+    end: str | None
+    readings: int
+    scans: int
+    rules: tuple[ReplayedRule, ...]
+    """Of which anything was seen, the most frequent first."""
+    unknown: dict[str, int]
+    """Readings left out by ``equipment/source/channel``: the file has no such channel."""

@@ -1,0 +1,179 @@
+"""One site's file tried on recorded readings: what would have been told, and how often. Pure.
+
+The board, the states of equipment and the words are those of the daemon. Nobody acts: nothing is
+acknowledged, shelved or reset. A state that an operator had set is taken from the record, where the
+file has no channel that tells it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from config.plant import Plant
+from config.rules import EquipmentState
+from drivers.reading import Moment, Scan
+from monitor.alarms.board import Board
+from monitor.alarms.facts import NORMAL, Alarm, AlarmEvent, Change
+from monitor.alarms.unmonitored import unnoticed
+from monitor.alarms.usage import SetState
+from monitor.alarms.usages import Usages
+from monitor.describe import Describer, Told
+from monitor.messages import AlarmEventMessage
+from monitor.replay.rows import Recorded
+from monitor.replay.scans import Scans, Step
+
+SECOND = 10**9
+NAME = "replay"
+"""Stands where messages name their store."""
+_BEGIN = Moment(0, 0)
+_RAISES = frozenset({Change.RAISED, Change.RAISED_AGAIN})
+
+
+@dataclass
+class Tally:
+    """What one rule would have told. Durations are nanoseconds."""
+
+    raised: int = 0
+    annunciated: int = 0
+    """Of those: how many people would have been told of at once."""
+    standing: int = 0
+    """Altogether."""
+    shortest: int | None = None
+    longest: int | None = None
+    stands: bool = False
+    """At the end."""
+    brief: int = 0
+    """How often the condition held, but not for as long as the on-delay."""
+    longest_brief: int = 0
+
+
+@dataclass
+class Judged:
+    """How much was gone through."""
+
+    readings: int = 0
+    scans: int = 0
+    first: int | None = None
+    """Record time (ns, UTC)."""
+    last: int | None = None
+
+
+class Trial:
+    """Takes what was recorded, in its order, and tells what the file would have made of it."""
+
+    def __init__(self, plant: Plant, steps: Sequence[Step] = ()) -> None:
+        self.plant = plant
+        self.judged = Judged()
+        self.tallies: dict[str, Tally] = {}
+        """By alarm, of those of which anything was seen."""
+        self._scans = Scans(plant, steps)
+        self._usages = Usages(plant, {}, _BEGIN)
+        self._board = Board(plant, {}, circumstances=self._usages.circumstances())
+        self._describer = Describer(plant, NAME)
+        self._seq = 0
+        self._known: dict[str, Alarm] = {}
+        self._now = _BEGIN
+        self._looked = 0
+        self._last: dict[int, int] = {}
+        """Elapsed time of the last scan of each source."""
+        self._unnoticed = [unnoticed(plant, source.equipment) for source in plant.sources]
+        self._told_by_record = {e.name for e in plant.equipment if not e.state_from}
+        self._states: dict[str, str] = {}
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """Readings left out, by ``equipment/source/channel``: the file has no such channel."""
+        return self._scans.unknown
+
+    def take(self, recorded: Recorded) -> Sequence[AlarmEventMessage]:
+        """Judge what one source said at one time; return what would have been told."""
+        scan = self._scans.scan(recorded)
+        if scan is None:
+            return ()
+        self._count(scan)
+        self._now = scan.moment
+        events = [*self._use(recorded, scan), *self._look_back(scan)]
+        events += self._board.observe(scan)
+        if changed := self._board.take_changed():
+            self._follow(changed)
+        return [self._tell(event, recorded.scan) for event in events]
+
+    def close(self) -> Mapping[str, Tally]:
+        """Let it end: what stands has stood until the last scan."""
+        for name, alarm in self._known.items():
+            if alarm.active and alarm.alarm_time:
+                self._stood(self.tallies[name], alarm.alarm_time, self._now)
+                self.tallies[name].stands = True
+        return self.tallies
+
+    def _count(self, scan: Scan) -> None:
+        judged = self.judged
+        judged.scans += 1
+        judged.readings += len(scan.values) if scan.spoke is None else len(scan.spoke)
+        if judged.first is None:
+            judged.first = scan.at
+        judged.last = scan.at
+
+    def _use(self, recorded: Recorded, scan: Scan) -> Iterator[AlarmEvent]:
+        """Put into effect what equipment is used for, as channels or the record tell it."""
+        name, now = recorded.equipment, scan.moment
+        moved = set()
+        if scan.boot >= self._looked + SECOND:
+            self._looked = scan.boot
+            moved |= {event.equipment for event in self._usages.look(now)}
+        if recorded.state != self._states.get(name, "") and name in self._told_by_record:
+            self._states[name] = recorded.state
+            self._set_state(name, recorded.state, now)
+            moved.add(name)
+        moved |= {event.equipment for event in self._usages.observe(scan)}
+        for each in sorted(moved):
+            yield from self._board.place(each, self._usages[each].circumstances, now)
+
+    def _set_state(self, equipment: str, state: str, now: Moment) -> None:
+        known = EquipmentState(state) if state in set(EquipmentState) else None
+        self._usages.act(equipment, SetState(known, NAME, "as it was recorded"), now)
+
+    def _look_back(self, scan: Scan) -> Sequence[AlarmEvent]:
+        """Tell the board of a time in which nobody watched, as the daemon does after a gap."""
+        last = self._last.get(scan.source)
+        self._last[scan.source] = scan.boot
+        if last is None or scan.boot - last <= self._unnoticed[scan.source]:
+            return ()
+        return self._board.missed(self.plant.sources[scan.source].equipment, scan.moment)
+
+    def _tell(self, event: AlarmEvent, scan: int) -> AlarmEventMessage:
+        self._seq += 1
+        watched = self._board.watched[event.name]
+        message = self._describer.event(watched, event, Told(self._seq, scan))
+        if event.change in _RAISES:
+            self._tally(event.name).annunciated += message.annunciated
+        return message
+
+    def _follow(self, changed: Mapping[str, Alarm]) -> None:
+        """Count what the facts say that no event does: conditions that were over too soon."""
+        for name, after in changed.items():
+            before = self._known.get(name, NORMAL)
+            if after.at_rest:
+                self._known.pop(name, None)
+            else:
+                self._known[name] = after
+            self._compare(name, before, after)
+
+    def _compare(self, name: str, before: Alarm, after: Alarm) -> None:
+        if after.occurrence != before.occurrence:
+            self._tally(name).raised += 1
+        elif before.pending is not None and after.pending is None:
+            tally = self._tally(name)
+            tally.brief += 1
+            held = self._now.boot - before.pending.since.boot
+            tally.longest_brief = max(tally.longest_brief, held)
+        if before.active and not after.active and before.alarm_time:
+            self._stood(self._tally(name), before.alarm_time, self._now)
+
+    def _tally(self, name: str) -> Tally:
+        return self.tallies.setdefault(name, Tally())
+
+    def _stood(self, tally: Tally, since: Moment, until: Moment) -> None:
+        stood = until.boot - since.boot
+        tally.standing += stood
+        tally.shortest = stood if tally.shortest is None else min(tally.shortest, stood)
+        tally.longest = stood if tally.longest is None else max(tally.longest, stood)
