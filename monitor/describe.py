@@ -52,6 +52,7 @@ class Describer:
                 "scan": told.scan,
                 "actor": told.actor.user if told.actor else "",
                 "claimed": told.actor.claimed if told.actor else "",
+                "role": told.actor.role if told.actor else "",
                 "via": told.actor.via if told.actor else "",
                 "comment": told.comment,
                 **_used(told.usage),

@@ -73,7 +73,13 @@ class AlarmMessage(Message):
     suppressed_by: str
     superseded_by: str
     shelved_until: str | None
+    shelved_by: str = ""
+    """Who shelved it, and why: for as long as the shelf lasts."""
+    shelved_reason: str = ""
     out_of_service_until: str | None = None
+    out_of_service_by: str = ""
+    """Who removed it from service, and why: until it is back."""
+    out_of_service_reason: str = ""
     re_alarms: int = 0
     """How often this occurrence has asked anew for an acknowledgement."""
     priority: str
@@ -122,6 +128,8 @@ class AlarmEventMessage(AlarmMessage):
     """Who acted; empty where nobody did."""
     claimed: str
     """The name that the actor gave by hand, beside the proven one."""
+    role: str = ""
+    """In which the actor did it."""
     via: str
     """``socket``, ``mqtt`` or empty."""
     comment: str
@@ -133,7 +141,7 @@ class Actor(Message):
     user: str
     claimed: str = ""
     role: str = ""
-    """What the user says to be acting as."""
+    """What the user asks to be acting as; once it is done, the role in which it was allowed."""
     via: Literal["socket", "mqtt"]
     uid: int | None = None
 
@@ -164,12 +172,14 @@ class EquipmentRequest(Message):
     reason: str
     state: EquipmentState | None = None
     """For ``set_state``; None: as its channels tell."""
+    seen: EquipmentState | None = None
+    """For ``set_state``: refused as stale when it is in another by now; None: whatever it is."""
     duration: int | None = None
     """For ``set_state``: after this (ns) its channels tell again; None: until the next act."""
     batch: str = ""
     """For ``load`` and ``unload``: an opaque id, never a part of a topic nor a tag."""
     position: str = ""
-    """For ``load``: where in the equipment."""
+    """For ``load`` and ``unload``: where in the equipment; left out of the latter: wherever."""
     request_id: str
     """A repeated one is answered as before and does nothing."""
 
@@ -182,7 +192,7 @@ class ActRequest(Message):
     actor: Actor
     reason: str
     duration: int | None = None
-    """Nanoseconds; for ``shelve`` and ``remove_from_service``."""
+    """Nanoseconds; for ``shelve`` and ``remove_from_service``; a one-shot shelf may do without."""
     one_shot: bool = False
     """For ``shelve``: it ends with the return of the condition too."""
     occurrence: str | None = None

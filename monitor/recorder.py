@@ -28,6 +28,7 @@ from monitor.alarms.unmonitored import unmonitored
 from monitor.alarms.usage import UNUSED, Load, Occupancy, SetState, Unload, Usage, UsageEvent
 from monitor.alarms.usages import Event as UseEvent
 from monitor.alarms.usages import Usages
+from monitor.asides import Asides
 from monitor.clock import ClockStep, RecordClock, synchronised
 from monitor.describe import Describer, Told, equipment_state, occupancy, standing_part, used_now
 from monitor.excursions import budget
@@ -95,6 +96,7 @@ class Recorder:
         self._unseen = dict(store.last_seen)
         self._away = "unknown"
         self._standing: dict[str, AlarmEventMessage] = {}
+        self._asides = Asides()
         self._tick = Tick()
         self._untold: list[AlarmEventMessage] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -171,7 +173,7 @@ class Recorder:
             known = watched.equipment in self.plant.by_name
             usage = self._usages[watched.equipment] if known else None
             told = Told(self._seq, scan, actor, comment, usage)
-            message = self._describer.event(watched, event, told)
+            message = self._asides.signed(self._describer.event(watched, event, told))
             self.changes[event.change.value] += 1
             self._untold.append(message)
             self._append("alarm", event.now, event.name, message.model_dump_json(by_alias=True))
@@ -464,6 +466,7 @@ class Recorder:
         self._groups = await self._group_sources()
         self._away = before.why_away(self.clock.boot_id)
         self._standing = await self._stood()
+        self._asides = Asides(self._standing.values())
         self._note_start(before)
         cases = _cases(self.store, self.clock.boot_id, now)
         self._tell_excursions(self.excursions.resume(cases, await self._spent(now), now), now)

@@ -16,7 +16,15 @@ from monitor.messages import (
     StatusMessage,
 )
 from monitor.operators import protocol
-from monitor.operators.commands import AlarmCommand, ResendCommand, ShelveCommand
+from monitor.operators.envelopes import (
+    AlarmCommand,
+    BatchCommand,
+    CommentCommand,
+    OutOfServiceCommand,
+    ResendCommand,
+    ShelveCommand,
+    StateCommand,
+)
 
 TOLD: tuple[type[Message], ...] = (
     AlarmMessage,
@@ -30,11 +38,21 @@ TOLD: tuple[type[Message], ...] = (
     protocol.StatusMessage,
     protocol.StoreStatusMessage,
     protocol.BackupMessage,
+    protocol.NameMessage,
+    protocol.UsageMessage,
     protocol.AlarmReportMessage,
     protocol.ReplayMessage,
 )
 """What is published over MQTT, or printed by a command with ``--json``."""
-ASKED: tuple[type[Message], ...] = (AlarmCommand, ShelveCommand, ResendCommand)
+ASKED: tuple[type[Message], ...] = (
+    AlarmCommand,
+    ShelveCommand,
+    OutOfServiceCommand,
+    CommentCommand,
+    StateCommand,
+    BatchCommand,
+    ResendCommand,
+)
 """What operators may ask for over MQTT."""
 
 

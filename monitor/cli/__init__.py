@@ -22,9 +22,17 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "tail": ("tail", "Show events as they happen."),
     "alarms": ("alarms", "Show what stands now."),
     "ack": ("acts", "Acknowledge alarms."),
+    "confirm": ("acts", "Confirm that something was done about alarms."),
     "reset": ("acts", "Reset latched alarms."),
     "shelve": ("acts", "Silence an alarm for a time."),
     "unshelve": ("acts", "End a shelf early."),
+    "out-of-service": ("acts", "Remove alarms from service for a time."),
+    "in-service": ("acts", "Return alarms to service."),
+    "comment": ("acts", "Put a comment on the record."),
+    "equipment": ("equipment", "Show how equipment is used."),
+    "set-state": ("equipment", "Say what an equipment is doing."),
+    "load": ("equipment", "Say that a batch is in an equipment."),
+    "unload": ("equipment", "Say that it is there no longer."),
     "status": ("status", "Show how the gateway is."),
     "values": ("values", "Show what channels say now."),
     "export": ("export", "Write readings or events of a time span as CSV or JSON lines."),
@@ -32,7 +40,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "store": ("store", "Look after the store."),
     "schema": ("check", "Print the JSON Schema of the site's file, for editors."),
 }
-"""By name: the module in which the command is, under its own name, and one line on it."""
+"""By name: the module in which the command is, under its own name (``_`` for ``-``), and one line
+on it."""
 
 EPILOG = """\b
 Exit codes: 0 done, 1 what was looked for is so or refused, 2 usage, 69 no daemon answers,
@@ -58,7 +67,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"monitor.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,116 +1,171 @@
-"""``ack``, ``reset``, ``shelve``, ``unshelve``: what an operator does, bound to what was seen.
+"""``ack``, ``confirm``, ``reset``, ``shelve`` …: what an operator does, bound to what was seen.
 
 The daemon takes from the kernel who asks; ``--as`` adds a name by hand and is kept as claimed.
+An alarm is named whole, or several by a pattern: then the act is done on those that it concerns.
 """
 
 import uuid
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.exits import FOUND, leave
-from monitor.cli.options import SPAN, json_option, socket_option
+from monitor.cli.asking import Asking, asking, came, end, would
+from monitor.cli.options import SPAN
 
 if TYPE_CHECKING:
-    from monitor.messages import ActReply
+    from monitor.messages import AlarmAct, AlarmMessage
 
-Command = TypeVar("Command", bound=Callable[..., object])
-
-
-def _who_and_why(command: Command) -> Command:
-    why = click.option("--reason", "-r", required=True, help="Why; kept on the record.")
-    who = click.option("--as", "claimed", default="", help="Your name, beside your login.")
-    names = click.argument("names", metavar="ALARM...", nargs=-1, required=True)
-    return names(why(who(json_option(socket_option(command)))))
+alarms_argument = click.argument("alarms", metavar="ALARM...", nargs=-1, required=True)
 
 
 @click.command()
-@_who_and_why
-def ack(
-    names: tuple[str, ...], reason: str, claimed: str, as_json: bool, socket_path: Path
-) -> None:
-    """Acknowledge alarms, as equipment/channel/rule: I have seen them."""
-    _act(socket_path, "acknowledge", names, reason, claimed, as_json=as_json)
+@alarms_argument
+@asking
+def ack(who: Asking, alarms: tuple[str, ...]) -> None:
+    """Acknowledge alarms: I have seen them.
+
+    ALARM is equipment/channel/rule, or less of it (incubator-07), or a pattern ('*/co2/low').
+    """
+    _act(who, "acknowledge", alarms)
 
 
 @click.command()
-@_who_and_why
-def reset(
-    names: tuple[str, ...], reason: str, claimed: str, as_json: bool, socket_path: Path
-) -> None:
+@alarms_argument
+@asking
+def confirm(who: Asking, alarms: tuple[str, ...]) -> None:
+    """Confirm alarms: something was done about them; the reason says what."""
+    _act(who, "confirm", alarms)
+
+
+@click.command()
+@alarms_argument
+@asking
+def reset(who: Asking, alarms: tuple[str, ...]) -> None:
     """Reset latched alarms whose condition is gone."""
-    _act(socket_path, "reset", names, reason, claimed, as_json=as_json)
+    _act(who, "reset", alarms)
 
 
 @click.command()
-@click.option("--for", "duration", type=SPAN, required=True, help="How long, such as 30m or 8h.")
-@_who_and_why
-def shelve(
-    names: tuple[str, ...],
-    duration: int,
-    reason: str,
-    claimed: str,
-    as_json: bool,
-    socket_path: Path,
-) -> None:
+@click.option("--for", "duration", type=SPAN, help="How long, such as 30m or 8h.")
+@click.option("--one-shot", is_flag=True, help="End it with the return of the condition, too.")
+@alarms_argument
+@asking
+def shelve(who: Asking, alarms: tuple[str, ...], duration: int | None, one_shot: bool) -> None:
     """Silence alarms for a time; they go on being watched and recorded."""
-    _act(socket_path, "shelve", names, reason, claimed, as_json=as_json, duration=duration)
+    if duration is None and not one_shot:
+        raise click.UsageError("say for how long, with --for, or --one-shot")
+    _act(who, "shelve", alarms, duration=duration, one_shot=one_shot)
 
 
 @click.command()
-@_who_and_why
-def unshelve(
-    names: tuple[str, ...], reason: str, claimed: str, as_json: bool, socket_path: Path
-) -> None:
+@alarms_argument
+@asking
+def unshelve(who: Asking, alarms: tuple[str, ...]) -> None:
     """End a shelf before its time."""
-    _act(socket_path, "unshelve", names, reason, claimed, as_json=as_json)
+    _act(who, "unshelve", alarms)
+
+
+@click.command()
+@click.option("--for", "duration", type=SPAN, required=True, help="How long, such as 8h or 3d.")
+@alarms_argument
+@asking
+def out_of_service(who: Asking, alarms: tuple[str, ...], duration: int) -> None:
+    """Remove alarms from service, as for maintenance: also those that do not stand now."""
+    _act(who, "remove_from_service", alarms, duration=duration)
+
+
+@click.command()
+@alarms_argument
+@asking
+def in_service(who: Asking, alarms: tuple[str, ...]) -> None:
+    """Return alarms to service before their time."""
+    _act(who, "return_to_service", alarms)
+
+
+@click.command()
+@click.argument("subject")
+@click.argument("text")
+@asking
+def comment(who: Asking, subject: str, text: str) -> None:
+    """Put TEXT on the record, about an alarm or an equipment; it changes nothing.
+
+    SUBJECT is equipment/channel/rule, a pattern of such alarms that stand, or an equipment.
+    """
+    said = who._replace(reason=text)
+    if "/" in subject:
+        _act(said, "comment", (subject,))
+    else:
+        from monitor.cli.equipment import use
+
+        use(said, "comment", subject)
 
 
 def _act(
-    path: Path,
-    act: Literal["acknowledge", "reset", "shelve", "unshelve"],
-    names: tuple[str, ...],
-    reason: str,
-    claimed: str,
+    who: Asking,
+    act: "AlarmAct",
+    patterns: tuple[str, ...],
     *,
-    as_json: bool,
     duration: int | None = None,
+    one_shot: bool = False,
 ) -> None:
     from monitor.cli.client import ask_for
-    from monitor.messages import ActReply, AlarmMessage
-    from monitor.operators.protocol import AlarmsRequest, Ask
+    from monitor.messages import ActReply
+    from monitor.operators.protocol import Ask
 
-    seen = {a.alarm: a for a in ask_for(path, AlarmsRequest(names=names), AlarmMessage)}
+    names, seen = _concerned(who, act, patterns)
     refused = 0
     for name in names:
         alarm = seen.get(name)
+        if who.dry_run:
+            would(who, act, name, alarm.state if alarm else "normal")
+            continue
         asked = Ask(
             act=act,
             alarm=name,
-            claimed=claimed,
-            reason=reason,
+            claimed=who.claimed,
+            role=who.role,
+            reason=who.reason,
             duration=duration,
+            one_shot=one_shot,
             occurrence=alarm and alarm.occurrence,
             version=alarm and alarm.version,
             request_id=uuid.uuid4().hex,
         )
-        refused += sum(
-            _told(reply, act, as_json=as_json) for reply in ask_for(path, asked, ActReply)
-        )
-    leave(FOUND if refused else 0)
+        replies = ask_for(who.path, asked, ActReply)
+        refused += sum(came(who, act, reply) for reply in replies)
+    end(act, len(names), refused)
 
 
-def _told(reply: "ActReply", act: str, *, as_json: bool) -> bool:
-    """Say what came of an act; return whether it was refused."""
-    from config.problems import plain
+def _concerned(
+    who: Asking, act: "AlarmAct", patterns: tuple[str, ...]
+) -> tuple[Sequence[str], Mapping[str, "AlarmMessage"]]:
+    """Return the alarms that the act is for, and how those of them stand that do."""
+    from monitor.cli.client import ask_for
+    from monitor.messages import AlarmMessage
+    from monitor.operators.patterns import is_pattern
+    from monitor.operators.protocol import AlarmsRequest, NameMessage, NamesRequest
 
-    refused = reply.result == "refused"
-    if as_json:
-        click.echo(reply.model_dump_json(by_alias=True))
-    elif refused:
-        click.echo(plain(f"{reply.alarm}: refused ({reply.word}): {reply.text}"), err=True)
-    else:
-        click.echo(plain(f"{reply.alarm}: {act} done, now {reply.state}"))
-    return refused
+    names = [each.alarm for each in ask_for(who.path, NamesRequest(fit=patterns), NameMessage)]
+    standing = ask_for(who.path, AlarmsRequest(fit=patterns), AlarmMessage)
+    seen = {alarm.alarm: alarm for alarm in standing}
+    meant = {pattern for pattern in patterns if not is_pattern(pattern)}
+    return [name for name in names if name in meant or concerns(act, seen.get(name))], seen
+
+
+def concerns(act: "AlarmAct", alarm: "AlarmMessage | None") -> bool:
+    """Whether an act on many is for this one, as it stands (None: it is normal)."""
+    if alarm is None:
+        return act == "remove_from_service"
+    shelved = alarm.shelving_state != "Unshelved"
+    fits: Mapping[AlarmAct, bool] = {
+        "acknowledge": not alarm.acked_state,
+        "confirm": alarm.acked_state and not alarm.confirmed_state,
+        "reset": alarm.latched_state,
+        "shelve": not shelved,
+        "unshelve": shelved,
+        "remove_from_service": not alarm.out_of_service_state,
+        "return_to_service": alarm.out_of_service_state,
+        "comment": True,
+    }
+    return fits[act]

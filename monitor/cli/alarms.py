@@ -1,7 +1,7 @@
 """``alarms``: what stands now, also what is put aside; its subcommands look at alarms in bulk."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from monitor.cli.report import report
 
 if TYPE_CHECKING:
     from monitor.messages import AlarmMessage
+    from monitor.operators.protocol import UsageMessage
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[COMMAND]")
@@ -43,13 +44,25 @@ def alarms(
 
     found = ask_for(socket_path, AlarmsRequest(equipment=equipment), AlarmMessage)
     shown = [alarm for alarm in found if not (suppressed and alarm.annunciated)]
+    usages = {} if as_json else _usages(socket_path, shown)
     for alarm in sorted(shown, key=urgency):
-        click.echo(alarm.model_dump_json(by_alias=True) if as_json else alarm_line(alarm))
+        used = usages.get(alarm.equipment)
+        click.echo(alarm.model_dump_json(by_alias=True) if as_json else alarm_line(alarm, used))
     click.echo(summary(found), err=True)
     leave(FOUND if check and any(told(alarm, suppressed) for alarm in shown) else 0)
 
 
 alarms.add_command(report)
+
+
+def _usages(path: Path, shown: Sequence["AlarmMessage"]) -> Mapping[str, "UsageMessage"]:
+    """How those equipments are used of which a state suppresses an alarm."""
+    from monitor.cli.client import ask_for
+    from monitor.operators.protocol import UsageMessage, UsageRequest
+
+    if not any(alarm.suppressed_by.startswith("state:") for alarm in shown):
+        return {}
+    return {used.equipment: used for used in ask_for(path, UsageRequest(), UsageMessage)}
 
 
 def told(alarm: "AlarmMessage", suppressed: bool) -> bool:

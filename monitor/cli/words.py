@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 
 from config.problems import plain
 from monitor.messages import AlarmEventMessage, AlarmMessage
-from monitor.operators.protocol import EventMessage, ValueMessage
+from monitor.operators.protocol import EventMessage, UsageMessage, ValueMessage
 
 COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow", "low": "cyan"}
 GRADES = {"good": None, "uncertain": "yellow", "bad": "red"}
@@ -70,8 +70,11 @@ def transition_line(told: AlarmEventMessage) -> str:
     return _coloured(plain(_transition(told)), told)
 
 
-def alarm_line(alarm: AlarmMessage) -> str:
-    """Return an alarm that stands as one line, coloured by its priority."""
+def alarm_line(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:
+    """Return an alarm that stands as one line, coloured by its priority.
+
+    ``used`` says how its equipment is used, where it is a state of that which suppresses it.
+    """
     mark = " " if alarm.acked_state else "!"
     parts = [
         f"{mark} {letter(alarm.priority)}",
@@ -79,11 +82,49 @@ def alarm_line(alarm: AlarmMessage) -> str:
         alarm.alarm,
         _against(alarm),
         f"since {alarm.alarm_time}" if alarm.alarm_time else "",
-        f"until {alarm.shelved_until}" if alarm.shelved_until else "",
-        _because(alarm),
+        *_aside(alarm, used),
         alarm.response if alarm.active_state else "",
     ]
     return _coloured(plain("  ".join(part for part in parts if part)), alarm)
+
+
+def _aside(alarm: AlarmMessage, used: UsageMessage | None) -> list[str]:
+    """Each reason why nobody is told of an alarm: by whom, until when and why."""
+    out = alarm.out_of_service_by, alarm.out_of_service_until, alarm.out_of_service_reason
+    shelf = alarm.shelved_by, alarm.shelved_until, alarm.shelved_reason
+    once = " for once" if alarm.shelving_state == "OneShotShelved" else ""
+    return [
+        f"({_signed('out of service', *out)})" if alarm.out_of_service_until else "",
+        f"({_signed('shelved' + once, *shelf)})" if alarm.shelved_until else "",
+        _because(alarm, used),
+    ]
+
+
+def _signed(what: str, user: str, until: str | None, reason: str) -> str:
+    by = f" by {user}" if user else ""
+    end = f" until {until}" if until else ""
+    return f"{what}{by}{end}{': ' if reason else ''}{reason}"
+
+
+def usage_line(used: UsageMessage) -> str:
+    """Return how an equipment is used as one line."""
+    batches = ", ".join(f"{each.batch} @ {each.position or '-'}" for each in used.batches)
+    parts = [
+        f"{used.equipment:<24}",
+        f"{used.state:<14}",
+        f"since {used.since}" if used.since else "",
+        f"({told})" if (told := _who_says(used)) else "",
+        f"suppressing until {used.suppressing_until}" if used.suppressing_until else "",
+        f"phase {used.phase}" if used.phase else "",
+        f"batches {batches}" if batches else "",
+    ]
+    return plain("  ".join(part for part in parts if part)).rstrip()
+
+
+def _who_says(used: UsageMessage) -> str:
+    if used.user:
+        return _signed("set", used.user, used.until, used.reason)
+    return f"{used.told} cannot be read" if used.cause == "unknown" else used.told
 
 
 def value_line(value: ValueMessage) -> str:
@@ -149,9 +190,15 @@ def _against(alarm: AlarmMessage) -> str:
     return "" if alarm.value is None and alarm.limit is None else said + limit
 
 
-def _because(alarm: AlarmMessage) -> str:
+def _because(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:
     cause = alarm.suppressed_by or alarm.superseded_by
-    return f"(behind {cause})" if cause else ""
+    _, by_state, state = cause.partition("state:")
+    if not by_state:
+        return f"(behind {cause})" if cause else ""
+    words = f"suppressed while {state.replace('_', ' ')}"
+    if used is None:
+        return f"({words})"
+    return f"({_signed(words, used.user, used.suppressing_until, used.reason or used.told)})"
 
 
 def _who(told: AlarmEventMessage) -> str:

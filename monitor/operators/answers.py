@@ -25,21 +25,35 @@ from typing import TypeVar, assert_never
 from config.plant import ChannelType, Source
 from config.rules import Priority
 from drivers.reading import Quality, Reading, Scan
-from monitor.messages import Actor, ActRequest, AlarmMessage, Message, rfc3339
+from monitor.messages import (
+    Actor,
+    ActRequest,
+    AlarmMessage,
+    EquipmentRequest,
+    Message,
+    rfc3339,
+)
+from monitor.operators import used
 from monitor.operators.base import Desk, History
+from monitor.operators.patterns import fitting
 from monitor.operators.protocol import (
     AlarmsRequest,
     Ask,
+    AskUse,
     BackupMessage,
     BackupRequest,
     EventMessage,
     ExportRequest,
     Grade,
+    NameMessage,
+    NamesRequest,
     ReadingMessage,
     Request,
     StatusRequest,
     StoreStatusRequest,
     TailRequest,
+    UsageMessage,
+    UsageRequest,
     ValueMessage,
     ValuesRequest,
 )
@@ -68,7 +82,7 @@ def streams(request: Request) -> bool:
     return isinstance(request, TailRequest | ValuesRequest) and request.follow
 
 
-def answer(  # noqa: PLR0911 - one for each kind of request
+def answer(  # noqa: C901, PLR0911 - one for each kind of request
     request: Request, desk: Desk, actor: Actor, *, pause: float = 1.0
 ) -> AsyncGenerator[str, None]:
     """Give the answer to ``request`` line by line; raises ``Declined``, also while it is drawn.
@@ -81,9 +95,15 @@ def answer(  # noqa: PLR0911 - one for each kind of request
         case StoreStatusRequest():
             return _one(_store(desk))
         case AlarmsRequest():
-            return _in_order([line(alarm) for alarm in _alarms(request, desk)])
+            return _each(_alarms(request, desk))
+        case NamesRequest():
+            return _each(_names(request, desk))
+        case UsageRequest():
+            return _each(_usages(request, desk))
         case Ask():
             return _one(desk.act(_act(request, actor)))
+        case AskUse():
+            return _one(desk.act(_use(request, actor)))
         case BackupRequest():
             return _one(_backup(request, desk))
         case ValuesRequest():
@@ -98,6 +118,11 @@ def answer(  # noqa: PLR0911 - one for each kind of request
 
 async def _one(message: Awaitable[Message]) -> AsyncGenerator[str, None]:
     yield line(await message)
+
+
+async def _each(messages: Awaitable[Sequence[Message]]) -> AsyncGenerator[str, None]:
+    for message in await messages:
+        yield line(message)
 
 
 async def _store(desk: Desk) -> Message:
@@ -151,13 +176,18 @@ def as_reading(point: Point) -> ReadingMessage:
 
 def passes(event: Event, wanted: TailRequest) -> bool:
     """Whether the event is one that the filters let through."""
-    if event.kind in {"act", "refusal"} and not wanted.acts:
+    if event.kind in {"act", "refusal"} and not wanted.acts and not _is_comment(event):
         return False
     if wanted.equipment and event.subject.split("/")[0] not in wanted.equipment:
         return False
     if wanted.priority is None and not wanted.states:
         return True
     return event.kind == "alarm" and _alarm_passes(json.loads(event.body), wanted)
+
+
+def _is_comment(event: Event) -> bool:
+    """Whether it is an act that leads to nothing else that would be told."""
+    return event.kind == "act" and json.loads(event.body).get("act") == "comment"
 
 
 def _alarm_passes(body: dict[str, str], wanted: TailRequest) -> bool:
@@ -168,28 +198,51 @@ def _alarm_passes(body: dict[str, str], wanted: TailRequest) -> bool:
 
 
 def _act(asked: Ask, actor: Actor) -> ActRequest:
-    return ActRequest(
-        act=asked.act,
-        alarm=asked.alarm,
-        actor=actor.model_copy(update={"claimed": asked.claimed}),
-        reason=asked.reason,
-        duration=asked.duration,
-        occurrence=asked.occurrence,
-        version=asked.version,
-        # One person's id is not another's: nobody is answered what somebody else asked.
-        request_id=f"socket/{actor.user}/{asked.request_id}",
-    )
+    fields = asked.model_dump(exclude={"request", "claimed", "role"})
+    return ActRequest.model_validate({**fields, **_asker(asked, actor)})
 
 
-def _alarms(request: AlarmsRequest, desk: Desk) -> Sequence[AlarmMessage]:
+def _use(asked: AskUse, actor: Actor) -> EquipmentRequest:
+    fields = asked.model_dump(exclude={"request", "claimed", "role"})
+    return EquipmentRequest.model_validate({**fields, **_asker(asked, actor)})
+
+
+def _asker(asked: Ask | AskUse, actor: Actor) -> Mapping[str, object]:
+    said = {"claimed": asked.claimed, "role": asked.role}
+    # One person's id is not another's: nobody is answered what somebody else asked.
+    request_id = f"socket/{actor.user}/{asked.request_id}"
+    return {"actor": actor.model_copy(update=said), "request_id": request_id}
+
+
+async def _alarms(request: AlarmsRequest, desk: Desk) -> Sequence[AlarmMessage]:
     for name in request.names:
         _known(name, desk.watched, "alarm")
     for name in request.equipment:
         _known(name, _subjects(desk), "equipment")
-    if request.names:
-        return [alarm for name in request.names if (alarm := desk.standing(name))]
+    if request.names or request.fit:
+        names = [*request.names, *await _fitting(request.fit, desk.watched, "alarm")]
+        return [alarm for name in names if (alarm := desk.standing(name))]
     wanted = request.equipment
     return [alarm for alarm in desk.active() if not wanted or alarm.equipment in wanted]
+
+
+async def _names(request: NamesRequest, desk: Desk) -> Sequence[NameMessage]:
+    return [NameMessage(alarm=name) for name in await _fitting(request.fit, desk.watched, "alarm")]
+
+
+async def _usages(request: UsageRequest, desk: Desk) -> Sequence[UsageMessage]:
+    names = list(desk.plant.by_name)
+    wanted = await _fitting(request.fit, names, "equipment") if request.fit else names
+    return [used.usage(desk.plant, name, desk.usage(name), desk.now()) for name in wanted]
+
+
+async def _fitting(patterns: Sequence[str], names: Collection[str], what: str) -> Sequence[str]:
+    """The names that are meant; a pattern that means none is declined."""
+    # In a thread: a plant has tens of thousands of alarms.
+    found, idle = await asyncio.to_thread(fitting, list(names), patterns)
+    if idle is not None:
+        _known(idle, {*names, *(name.split("/")[0] for name in names)}, what)
+    return found
 
 
 def _subjects(desk: Desk) -> Collection[str]:

@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 from config.plant import Plant
 from drivers.reading import Moment, Scan
-from monitor.messages import ActReply, ActRequest, AlarmMessage
+from monitor.alarms.usage import Usage
+from monitor.messages import ActReply, ActRequest, AlarmMessage, EquipmentRequest
 from monitor.operators.protocol import StatusMessage
 from monitor.store.events import Event
 from monitor.store.points import Point
@@ -77,7 +78,10 @@ class Desk(Protocol):
     def active(self) -> Sequence[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""
 
-    async def act(self, request: ActRequest) -> ActReply:
+    def usage(self, equipment: str) -> Usage:
+        """Return how an equipment is used: its state, its phase and what is in it."""
+
+    async def act(self, request: ActRequest | EquipmentRequest) -> ActReply:
         """Do what an operator asks, or refuse; returns when either is on the record.
 
         A request id that was answered before is answered the same, and nothing is done.

@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, TypeAdapter
 
 from config.model import Id
-from config.rules import Priority
+from config.rules import EquipmentState, Priority
 from monitor.alarms.facts import State
-from monitor.messages import Message
+from monitor.messages import AlarmAct, EquipmentAct, Message
 
 Names = tuple[str, ...]
+Patterns = Annotated[tuple[str, ...], Field(max_length=100)]
+"""See ``operators.patterns``."""
 Grade = Literal["good", "uncertain", "bad"]
 
 
@@ -24,11 +26,27 @@ class StatusRequest(Message):
 
 
 class AlarmsRequest(Message):
-    """What is not normal now; with ``names`` just these of them."""
+    """What is not normal now; with ``names`` or ``fit`` just these of them."""
 
     request: Literal["alarms"] = "alarms"
     names: Names = ()
+    fit: Patterns = ()
+    """One that fits no alarm that can be is declined."""
     equipment: Names = ()
+
+
+class NamesRequest(Message):
+    """The names of the alarms that can be and fit one of the patterns ``fit``."""
+
+    request: Literal["names"] = "names"
+    fit: Patterns
+
+
+class UsageRequest(Message):
+    """How equipment is used; with ``fit`` just what fits one of these patterns."""
+
+    request: Literal["usage"] = "usage"
+    fit: Patterns = ()
 
 
 class ValuesRequest(Message):
@@ -61,19 +79,40 @@ class TailRequest(Message):
     """Also the acts and refusals themselves, beside the transitions that they led to."""
 
 
-class Ask(Message):
-    """An operator's act, as the command line asks for it: who asks is read off the socket."""
+class _Asking(Message):
+    """Who asks is read off the socket."""
+
+    claimed: Annotated[str, Field(max_length=200)] = ""
+    role: Annotated[str, Field(max_length=64)] = ""
+    """As what one acts; empty: as whichever of one's roles may do it."""
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    duration: Annotated[int, Field(gt=0)] | None = None
+    """Nanoseconds."""
+    request_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Ask(_Asking):
+    """An operator's act on an alarm, as the command line asks for it."""
 
     request: Literal["act"] = "act"
-    act: Literal["acknowledge", "reset", "shelve", "unshelve"]
+    act: AlarmAct
     alarm: str
-    claimed: Annotated[str, Field(max_length=200)] = ""
-    reason: Annotated[str, Field(max_length=1000)]
-    duration: Annotated[int, Field(gt=0)] | None = None
-    """Nanoseconds; for ``shelve``."""
+    one_shot: bool = False
     occurrence: str | None = None
     version: int | None = None
-    request_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class AskUse(_Asking):
+    """An operator's act on an equipment, as the command line asks for it."""
+
+    request: Literal["use"] = "use"
+    act: EquipmentAct
+    equipment: str
+    state: EquipmentState | None = None
+    """For ``set_state``; None: as its channels tell."""
+    seen: EquipmentState | None = None
+    batch: Annotated[str, Field(max_length=64)] = ""
+    position: Annotated[str, Field(max_length=64)] = ""
 
 
 class StoreStatusRequest(Message):
@@ -104,9 +143,12 @@ class ExportRequest(Message):
 Request = Annotated[
     StatusRequest
     | AlarmsRequest
+    | NamesRequest
+    | UsageRequest
     | ValuesRequest
     | TailRequest
     | Ask
+    | AskUse
     | StoreStatusRequest
     | BackupRequest
     | ExportRequest,
@@ -123,6 +165,48 @@ class End(Message):
     word: str
     """``done``, or what went wrong: invalid, too_large, too_many, too_slow, unknown_name, …"""
     text: str = ""
+
+
+class NameMessage(Message):
+    """The name of an alarm that can be."""
+
+    schema_: Literal["cytowatch.name.v1"] = Field("cytowatch.name.v1", alias="schema")
+    alarm: str
+
+
+class LoadedMessage(Message):
+    """A batch at a place."""
+
+    batch: str
+    """Opaque."""
+    position: str
+    """Empty where none was said."""
+    since: str
+
+
+class UsageMessage(Message):
+    """How one equipment is used just now."""
+
+    schema_: Literal["cytowatch.usage.v1"] = Field("cytowatch.usage.v1", alias="schema")
+    equipment: str
+    kind: str
+    area: str
+    state: EquipmentState
+    since: str | None
+    """None: it was never in another."""
+    cause: str
+    """Who says so: ``act``, ``channel``, ``default``, or ``unknown`` where a channel should."""
+    told: str
+    """Where a channel tells it: which, and what it says."""
+    user: str
+    """Where an act says it: whose, and why."""
+    reason: str
+    until: str | None
+    """When that act's word ends; None: with the next one."""
+    suppressing_until: str | None
+    """When its alarms are told again, whatever the state is then; None: it suppresses nothing."""
+    phase: str
+    batches: tuple[LoadedMessage, ...]
 
 
 class ValueMessage(Message):
@@ -177,8 +261,6 @@ class ReadingMessage(Message):
     source_time: str | None
     scan: int
     origin: str
-    state: str = ""
-    """Of the equipment; empty where an earlier release recorded it."""
     state: str = ""
     """Of the equipment; empty where an earlier release recorded it."""
 

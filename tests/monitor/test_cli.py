@@ -30,7 +30,8 @@ def test_help_lists_every_command() -> None:
     [
         (["--version"], 0),
         (["no-such-command"], 2),
-        (["ack", "a/b/c"], 2),
+        (["ack"], 2),
+        (["shelve", "a/b/c", "--reason", "x"], 2),
         (["shelve", "a/b/c", "--reason", "x", "--for", "soon"], 2),
         (["tail", "--since", "yesterday"], 2),
         (["store", "backup", "../x", "--socket", "/nowhere"], 2),

@@ -81,6 +81,7 @@ async def test_an_act_is_on_the_record_when_it_is_answered(tmp_path: Path, hand:
         "via": "socket",
         "reason": "the valve sticks",
         "duration_s": None,
+        "one_shot": False,
         "occurrence": None,
         "version": None,
         "request_id": "r-1",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from monitor.operators.commands import ResendCommand, ShelveCommand
+from monitor.operators.envelopes import ResendCommand, ShelveCommand
 from monitor.schemas import schemas, write_schemas
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas"
@@ -40,10 +40,13 @@ def test_editors_find_the_schema_that_the_example_names() -> None:
     assert (example.parent / named).resolve() == PUBLISHED / "site.json"
 
 
-def test_a_shelf_is_asked_for_in_words() -> None:
-    said = schemas()["cytowatch.shelve_command.v1"]
-    assert isinstance(said["properties"], dict)
-    assert said["properties"]["duration"]["type"] == "string"
+def test_a_duration_is_asked_for_in_words() -> None:
+    removal = schemas()["cytowatch.out_of_service_command.v1"]["properties"]
+    shelf = schemas()["cytowatch.shelve_command.v1"]["properties"]
+    assert isinstance(removal, dict)
+    assert isinstance(shelf, dict)
+    assert removal["duration"]["type"] == "string"
+    assert [each["type"] for each in shelf["duration"]["anyOf"]] == ["string", "null"]
 
 
 def test_a_request_may_name_its_schema_and_no_other() -> None:

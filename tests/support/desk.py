@@ -23,7 +23,15 @@ from config.rules import Silent
 from config.site import StoreSettings
 from drivers.reading import Moment, Scan
 from monitor.alarms.facts import Change, State
-from monitor.messages import ActReply, ActRequest, AlarmEventMessage, AlarmMessage, rfc3339
+from monitor.alarms.usage import UNUSED, Usage
+from monitor.messages import (
+    ActReply,
+    ActRequest,
+    AlarmEventMessage,
+    AlarmMessage,
+    EquipmentRequest,
+    rfc3339,
+)
 from monitor.operators.protocol import (
     GridStatus,
     LineStatus,
@@ -211,7 +219,9 @@ class FakeDesk:
         "gateway/_/sink-mqtt",
     )
     rows: Sequence[Point] = ()
+    usages: dict[str, Usage] = field(default_factory=dict)
     acted: list[ActRequest] = field(default_factory=list)
+    used: list[EquipmentRequest] = field(default_factory=list)
     refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     refusal: tuple[str, str] | None = None
     """Word and text with which acts are refused."""
@@ -226,16 +236,24 @@ class FakeDesk:
     def active(self) -> Sequence[AlarmMessage]:
         return list(self.alarms.values())
 
-    async def act(self, request: ActRequest) -> ActReply:
-        self.acted.append(request)
-        word, text = self.refusal or ("done", "")
+    def usage(self, equipment: str) -> Usage:
+        return self.usages.get(equipment, UNUSED)
+
+    async def act(self, request: ActRequest | EquipmentRequest) -> ActReply:
+        if isinstance(request, EquipmentRequest):
+            self.used.append(request)
+            subject, state = request.equipment, None
+        else:
+            self.acted.append(request)
+            subject, state = request.alarm, State.ACKNOWLEDGED
+        word, text = self.refusal or ("done", "as you say")
         return ActReply(
             request_id=request.request_id,
             result="refused" if self.refusal else "done",
             word=word,
             text=text,
-            alarm=request.alarm,
-            state=State.ACKNOWLEDGED,
+            alarm=subject,
+            state=state,
         )
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
