@@ -13,6 +13,7 @@ from monitor.acts import Acts, Request
 from monitor.alarms.facts import Refusal
 from monitor.alarms.usage import Usage
 from monitor.clock import synchronised
+from monitor.excursions.record import ExcursionRecord
 from monitor.figures import grid_status, line_status, sink_status, store_status
 from monitor.messages import Actor, ActReply, AlarmMessage, Resend, rfc3339
 from monitor.operators.base import History
@@ -78,6 +79,10 @@ class Desk:
     def active(self) -> Sequence[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""
         return self._recorder.active()
+
+    def excursions(self) -> Sequence[ExcursionRecord]:
+        """Return the excursions that go on, as they stand just now."""
+        return self._recorder.excursions.open_records(self.now().at)
 
     def usage(self, equipment: str) -> Usage:
         """Return how an equipment is used: its state, its phase and what is in it."""

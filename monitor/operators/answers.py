@@ -19,6 +19,7 @@ from collections.abc import (
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
 from typing import TypeVar, assert_never
 
@@ -33,7 +34,7 @@ from monitor.messages import (
     Message,
     rfc3339,
 )
-from monitor.operators import used
+from monitor.operators import excursions, used
 from monitor.operators.base import Desk, History
 from monitor.operators.patterns import fitting
 from monitor.operators.protocol import (
@@ -43,6 +44,7 @@ from monitor.operators.protocol import (
     BackupMessage,
     BackupRequest,
     EventMessage,
+    ExcursionsRequest,
     ExportRequest,
     Grade,
     NameMessage,
@@ -110,6 +112,8 @@ def answer(  # noqa: C901, PLR0911 - one for each kind of request
             return _values(request, desk, pause)
         case TailRequest():
             return _told(request, desk)
+        case ExcursionsRequest():
+            return _excursions(request, desk)
         case ExportRequest():
             return _export(request, desk)
         case _:
@@ -389,6 +393,20 @@ async def _in_order(events: Sequence[Row]) -> AsyncGenerator[Row, None]:
         yield event
 
 
+async def _excursions(request: ExcursionsRequest, desk: Desk) -> AsyncGenerator[str, None]:
+    if request.equipment is not None:
+        _known(request.equipment, desk.plant.by_name, "equipment")
+    going_on = desk.excursions()
+    if not request.only_open:
+        rows = _sliced(desk, partial(excursions.recorded, request))
+        async with aclosing(rows) as texts:
+            async for text in texts:
+                yield text
+    for record in going_on:
+        if excursions.is_asked_for(record.model_dump(), request):
+            yield line(record)
+
+
 async def _export(request: ExportRequest, desk: Desk) -> AsyncGenerator[str, None]:
     if request.equipment is not None:
         _known(request.equipment, _subjects(desk), "equipment")
@@ -407,7 +425,8 @@ def exported(request: ExportRequest, history: History, store_id: str) -> Iterato
     match request.what:
         case "readings":
             for reading in history.readings(request.start, request.end, request.equipment):
-                yield line(as_reading(reading))
+                if not request.channels or reading.channel in request.channels:
+                    yield line(as_reading(reading))
         case "events":
             for event in history.events(request.start, request.end):
                 if request.equipment in {None, event.subject.split("/")[0]}:

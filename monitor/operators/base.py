@@ -9,6 +9,7 @@ from config.plant import Plant
 from drivers.reading import Moment, Scan
 from monitor.alarms.usage import Usage
 from monitor.messages import ActReply, ActRequest, AlarmMessage, EquipmentRequest
+from monitor.excursions.record import ExcursionRecord
 from monitor.operators.protocol import StatusMessage
 from monitor.store.events import Event
 from monitor.store.points import Point
@@ -49,6 +50,9 @@ class History(Protocol):
     def events(self, start: int, end: int) -> Iterator[Event]:
         """Events from ``start`` to before ``end`` (ns, UTC), in the order of their numbers."""
 
+    def of_kind(self, kind: str, start: int) -> Iterator[Event]:
+        """Events of one kind from ``start`` (ns, UTC) on, in the order of their numbers."""
+
 
 class Desk(Protocol):
     """The running gateway, as those who serve its people see it."""
@@ -77,6 +81,9 @@ class Desk(Protocol):
 
     def active(self) -> Sequence[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""
+
+    def excursions(self) -> Sequence[ExcursionRecord]:
+        """Return the excursions that go on, as they stand just now."""
 
     def usage(self, equipment: str) -> Usage:
         """Return how an equipment is used: its state, its phase and what is in it."""

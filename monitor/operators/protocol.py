@@ -129,6 +129,21 @@ class BackupRequest(Message):
     """A file name and not a path: who may ask is not who owns the disk."""
 
 
+class ExcursionsRequest(Message):
+    """Excursions on the record, oldest first, then those that go on."""
+
+    request: Literal["excursions"] = "excursions"
+    since: int | None = None
+    """Those that went on at or after this time (ns, UTC)."""
+    until: int | None = None
+    """Those that had begun before."""
+    equipment: Id | None = None
+    batch: Annotated[str, Field(max_length=64)] = ""
+    excursion: Annotated[str, Field(max_length=400)] = ""
+    """Its id, or the end of it from a slash on."""
+    only_open: bool = False
+
+
 class ExportRequest(Message):
     """What was recorded in a span of time, oldest first."""
 
@@ -138,6 +153,8 @@ class ExportRequest(Message):
     end: int
     """Nanoseconds, UTC; the end is not included."""
     equipment: Id | None = None
+    channels: Names = ()
+    """Of readings: only these; none named: all."""
 
 
 Request = Annotated[
@@ -151,6 +168,7 @@ Request = Annotated[
     | AskUse
     | StoreStatusRequest
     | BackupRequest
+    | ExcursionsRequest
     | ExportRequest,
     Field(discriminator="request"),
 ]

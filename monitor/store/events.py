@@ -11,8 +11,8 @@ class Event(NamedTuple):
     seq: int | None
     """Contiguous over the alarm transitions of a store, from 1; None for every other kind."""
     kind: str
-    """One of: alarm, excursion, act, refusal, equipment_state, occupancy, start, stop, unmonitored, config,
-    clock_step, outage, store, loss."""
+    """One of: alarm, excursion, act, refusal, equipment_state, occupancy, start, stop, unmonitored,
+    config, clock_step, outage, store, loss."""
     at: int
     """Record time (ns, UTC)."""
     boot: int

@@ -88,6 +88,18 @@ class Reader:
             found = (Event(*row) for row in slice_)
             yield from (event for event in found if start <= event.at < end)
 
+    def of_kind(self, kind: str, start: int) -> Iterator[Event]:
+        """Events of one kind from ``start`` (ns, UTC) on, in the order of their numbers."""
+        after = -1
+        while slice_ := self._slice(
+            "SELECT number, seq, kind, at, boot, subject, body, ms FROM event"
+            " WHERE kind = ? AND number > ? ORDER BY number LIMIT ?",
+            (kind, after, EVENTS),
+        ):
+            after = slice_[-1][0]
+            found = (Event(*row) for row in slice_)
+            yield from (event for event in found if event.at >= start)
+
     def dead_letters(self) -> Iterator[DeadLetter]:
         """Lines that a database refused for good, in the order in which it did."""
         after = 0

@@ -24,6 +24,7 @@ from config.site import StoreSettings
 from drivers.reading import Moment, Scan
 from monitor.alarms.facts import Change, State
 from monitor.alarms.usage import UNUSED, Usage
+from monitor.excursions.record import ExcursionRecord
 from monitor.messages import (
     ActReply,
     ActRequest,
@@ -202,6 +203,10 @@ class FakeHistory:
     def events(self, start: int, end: int) -> Iterator[Event]:
         yield from (event for event in self.store.recorded if start <= event.at < end)
 
+    def of_kind(self, kind: str, start: int) -> Iterator[Event]:
+        events = self.store.recorded
+        yield from (event for event in events if event.kind == kind and event.at >= start)
+
 
 @dataclass
 class FakeDesk:
@@ -219,6 +224,7 @@ class FakeDesk:
         "gateway/_/sink-mqtt",
     )
     rows: Sequence[Point] = ()
+    going_on: Sequence[ExcursionRecord] = ()
     usages: dict[str, Usage] = field(default_factory=dict)
     acted: list[ActRequest] = field(default_factory=list)
     used: list[EquipmentRequest] = field(default_factory=list)
@@ -235,6 +241,9 @@ class FakeDesk:
 
     def active(self) -> Sequence[AlarmMessage]:
         return list(self.alarms.values())
+
+    def excursions(self) -> Sequence[ExcursionRecord]:
+        return self.going_on
 
     def usage(self, equipment: str) -> Usage:
         return self.usages.get(equipment, UNUSED)
