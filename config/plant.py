@@ -256,7 +256,8 @@ class Plant:
     digest: str
     """SHA-256 of ``text``, in hex; its first eight characters go out with every scan."""
     suppression: Mapping[EquipmentState, Suppression] = field(default_factory=dict)
-    """What each state suppresses; a state that is not there suppresses nothing."""
+    """What each state suppresses, and for how long a limit is switched off in it at most; a state
+    that is not there suppresses nothing."""
     rejoin: int = 0
     """Excursions of one limit that lie no further apart than this are one (ns)."""
     operators: Operators | None = None

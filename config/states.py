@@ -52,9 +52,11 @@ class StateSetting(Model):
 def suppression(
     settings: Mapping[EquipmentState, StateSetting],
 ) -> dict[EquipmentState, Suppression]:
-    """What each state suppresses; one that suppresses nothing is left out."""
-    laid = {
+    """What each state suppresses, and for how long at most.
+
+    A state without a pattern is there, too: a limit may be switched off in it, for no longer.
+    """
+    return {
         state: shipped.model_copy(update=settings[state].given() if state in settings else {})
         for state, shipped in SHIPPED.items()
     }
-    return {state: each for state, each in laid.items() if each.suppress}

@@ -9,10 +9,11 @@ Durations run on ``Moment.boot``; ``Moment.at`` is for the record.
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple, assert_never
 
 from config.plant import Channel, Place, Plant
-from config.rules import EquipmentState
+from config.rules import EquipmentState, High, Low
 from drivers.reading import Moment, Value
 from monitor.alarms.facts import Circumstances, Refusal
 
@@ -215,8 +216,21 @@ def manner(plant: Plant, equipment: str) -> Manner:
     return Manner(
         tuple(_teller(plant, each.place, each.states) for each in known.state_from),
         known.phase_from and _teller(plant, known.phase_from, {}),
-        {state: each.longest for state, each in plant.suppression.items() if each.suppress},
+        {
+            state: each.longest
+            for state, each in plant.suppression.items()
+            if each.suppress or state in _switching_off(plant, equipment)
+        },
     )
+
+
+def _switching_off(plant: Plant, equipment: str) -> frozenset[EquipmentState]:
+    """The states in which some limit of the equipment does not hold: that suppresses, too."""
+    channels = (c for s in plant.by_name[equipment].sources for c in plant.sources[s].channels)
+    rules = (rule for channel in channels for rule in channel.rules)
+    whens = (when for rule in rules if isinstance(rule, High | Low) for when in rule.when)
+    off = (when.states for when in whens if when.off and not when.phases)
+    return frozenset(chain.from_iterable(off))
 
 
 def _teller(

@@ -16,7 +16,9 @@ def test_what_is_in_use_is_never_suppressed_and_all_else_has_a_longest() -> None
 
 def test_what_may_still_hold_cells_suppresses_nothing_unless_asked() -> None:
     shipped = suppression({})
-    assert not {EquipmentState.IDLE, EquipmentState.QUARANTINED} & shipped.keys()
+    for state in (EquipmentState.IDLE, EquipmentState.QUARANTINED):
+        assert shipped[state].suppress == ()
+        assert shipped[state].longest == SHIPPED[state].longest, "for limits that are off in it"
     asked = suppression({EquipmentState.IDLE: StateSetting(suppress=("*/deviation",))})
     assert asked[EquipmentState.IDLE].longest == SHIPPED[EquipmentState.IDLE].longest
 
@@ -52,4 +54,4 @@ def test_a_site_says_only_what_is_different() -> None:
         == SHIPPED[EquipmentState.CLEANING].suppress
     )
     nothing = {EquipmentState.CLEANING: StateSetting(suppress=())}
-    assert EquipmentState.CLEANING not in suppression(nothing)
+    assert suppression(nothing)[EquipmentState.CLEANING].suppress == ()

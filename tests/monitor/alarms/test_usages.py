@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import EquipmentState
+from config.rules import EquipmentState, High, When
 from drivers.reading import Moment, Origin, Scan
 from monitor.alarms import usage_snapshot
 from monitor.alarms.facts import Circumstances, Refusal
@@ -374,6 +374,25 @@ def test_sources_that_tell_nothing_are_not_looked_at() -> None:
     assert usages.sources == {0}
     assert usages.observe(scan_of(0, 37.0, source=1)) == ()
     assert usages.observe(scan_of(0, 37.0, source=2)) == ()
+
+
+@pytest.mark.parametrize(
+    ("when", "ends"),
+    [
+        pytest.param(When(states=(IDLE,), off=True), True, id="a limit is off in it"),
+        pytest.param(When(states=(IDLE,), limit=40.0), False, id="a limit is another in it"),
+        pytest.param(When(states=(CLEANING,), off=True), False, id="off in another"),
+        pytest.param(When(states=(IDLE,), phases=("cip",), off=True), False, id="off in a phase"),
+    ],
+)
+def test_a_limit_that_is_off_in_a_state_is_so_for_no_longer_than_it_may(
+    when: When, ends: bool
+) -> None:
+    usages = Usages(used_plant(High(limit=38.0, when=(when,))), {}, moment(0))
+    usages.observe(panel(0, False, "standby"))
+    assert usages[USED].state is IDLE
+    told_of = told(usages.look(moment(2 * HOUR)))
+    assert told_of == ([(ENDED, IDLE, ToldBy.CHANNEL, "")] if ends else [])
 
 
 def test_circumstances_are_what_alarms_depend_on() -> None:
