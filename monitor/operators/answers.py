@@ -84,7 +84,7 @@ def streams(request: Request) -> bool:
     return isinstance(request, TailRequest | ValuesRequest) and request.follow
 
 
-def answer(  # noqa: C901, PLR0911 - one for each kind of request
+def answer(  # noqa: C901, PLR0911, PLR0912 - one for each kind of request
     request: Request, desk: Desk, actor: Actor, *, pause: float = 1.0
 ) -> AsyncGenerator[str, None]:
     """Give the answer to ``request`` line by line; raises ``Declined``, also while it is drawn.

@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 from config.plant import Plant
 from drivers.reading import Moment, Scan
 from monitor.alarms.usage import Usage
-from monitor.messages import ActReply, ActRequest, AlarmMessage, EquipmentRequest
 from monitor.excursions.record import ExcursionRecord
+from monitor.messages import ActReply, ActRequest, AlarmMessage, EquipmentRequest
 from monitor.operators.protocol import StatusMessage
 from monitor.store.events import Event
 from monitor.store.points import Point
