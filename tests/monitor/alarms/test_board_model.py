@@ -5,6 +5,7 @@ and knows nothing of restarts: so whatever a restart changes in what is told, it
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 
 from hypothesis import given, settings
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from config.plant import ChannelType
-from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
+from config.rules import (
+    EquipmentState,
+    High,
+    Low,
+    OffNormal,
+    Rule,
+    Silent,
+    Stale,
+    Suppression,
+    Unreadable,
+    When,
+)
 from drivers.reading import Cause, Fault, Moment, Quality, Reason, Scan, Value
 from monitor.alarms import snapshot
 from monitor.alarms.bands import Words
@@ -22,8 +34,12 @@ from monitor.alarms.facts import (
     Act,
     Alarm,
     AlarmEvent,
+    Circumstances,
+    Confirm,
     Refusal,
+    RemoveFromService,
     Reset,
+    ReturnToService,
     Shelve,
     State,
     Unshelve,
@@ -31,17 +47,37 @@ from monitor.alarms.facts import (
 from tests.monitor.alarms.small_plant import NOON, SECOND, channel, door, plant, source
 
 S = SECOND
-HIGH = High(name="high", limit=37.5, deadband=0.5, on_delay=2 * S, off_delay=3 * S)
-WORSE = High(name="high-high", limit=39.0, deadband=0.5, latching=True)
-LOW = Low(name="low", limit=36.0, deadband=0.5, on_delay=1 * S)
+CLEANING, WARMING_UP = EquipmentState.CLEANING, EquipmentState.WARMING_UP
+MAINTENANCE = EquipmentState.MAINTENANCE
+HIGH = High(
+    name="high",
+    limit=37.5,
+    deadband=0.5,
+    on_delay=2 * S,
+    off_delay=3 * S,
+    confirm=True,
+    when=(When(phases=("soak",), limit=38.4, on_delay=1 * S),),
+)
+WORSE = High(
+    name="high-high",
+    limit=39.0,
+    deadband=0.5,
+    latching=True,
+    re_alarm=4 * S,
+    when=(When(states=(WARMING_UP,), off=True), When(phases=("rinse",), off=True)),
+)
+LOW = Low(name="low", limit=36.0, deadband=0.5, on_delay=1 * S, latching=True, confirm=True)
 QUICK = High(name="high", limit=37.5)
 UNREADABLE = Unreadable(on_delay=2 * S)
-OPEN = OffNormal(name="open", off_normal=(True,), latching=True)
+OPEN = OffNormal(name="open", off_normal=(True,), latching=True, re_alarm=2 * S)
 AJAR = OffNormal(name="ajar", normal=(False,), on_delay=2 * S)
 HELD = OffNormal(name="held", off_normal=("held", "aborted"), off_delay=2 * S)
 WRONG = OffNormal(name="wrong", normal=("heat", "idle"), on_delay=1 * S)
 
-PLANT = plant(
+SUPPRESSED = {CLEANING: ("temp", "door/ajar"), WARMING_UP: ("*/low",), MAINTENANCE: ("*",)}
+SPARED = {"unreadable", "silent-probe"}
+"""Not meant by a channel, nor by a side."""
+_PLANT = plant(
     source(
         0,
         "inc",
@@ -55,7 +91,13 @@ PLANT = plant(
         Silent(name="silent-probe", on_delay=2 * S),
     ),
     source(1, "rea", "probe", "bus", [channel("temp", QUICK, UNREADABLE)]),
-    line_silent={"bus": Silent(name="line-bus", on_delay=2 * S, latching=True)},
+    line_silent={"bus": Silent(name="line-bus", on_delay=2 * S, latching=True, re_alarm=3 * S)},
+)
+PLANT = replace(
+    _PLANT,
+    suppression={
+        state: Suppression(suppress=what, longest=60 * S) for state, what in SUPPRESSED.items()
+    },
 )
 LINE = "gateway/_/line-bus"
 SILENT = ("inc/_/silent-probe", "rea/_/silent-probe")
@@ -87,7 +129,11 @@ class Being:
 
     def __init__(self, name: str, rule: Rule) -> None:
         self.name, self.rule = name, rule
-        self.active = self.latched = self.owed = self.asked = False
+        self.active = self.latched = self.owed = self.asked = self.unsure = False
+        self.seen: int | None = None
+        self.out: int | None = None
+        self.once = False
+        self.design = self.phase = ""
         self.beyond_since: int | None = None
         self.beyond_sure = False
         self.inside_since: int | None = None
@@ -97,29 +143,34 @@ class Being:
 
     @property
     def normal(self) -> bool:
-        return not (self.active or self.latched or self.owed)
+        return not (self.active or self.latched or self.owed or self.unsure)
 
     @property
     def silenced(self) -> bool:
-        return self.shelf is not None or self.cause != ""
+        return self.shelf is not None or self.out is not None or self.cause != ""
 
-    def freed(self, was_silenced: bool) -> None:
-        if was_silenced and not self.silenced and self.active:
-            self.owed = self.asked = True
+    def ask(self) -> None:
+        self.owed = self.asked = True
+        self.unsure, self.seen = self.rule.confirm, None
 
     @property
     def state(self) -> str:
+        if self.out is not None:
+            return "out_of_service"
         if self.shelf is not None:
             return "shelved"
-        if self.normal:
-            return "normal"
-        if self.cause or self.worse:
-            return "suppressed"
+        silent = not self.normal and (self.cause or self.worse)
+        return "suppressed" if silent else self.underneath
+
+    @property
+    def underneath(self) -> str:
         if self.active:
             return "unacknowledged" if self.owed else "acknowledged"
         if self.latched:
             return "latched_unacknowledged" if self.owed else "latched_acknowledged"
-        return "returned"
+        if self.owed:
+            return "returned"
+        return "unconfirmed" if self.unsure else "normal"
 
     def tell(self, change: str) -> list[Told]:
         if self.normal:
@@ -130,9 +181,10 @@ class Being:
     def gate(self, cause: str, worse: str) -> list[Told]:
         if (cause, worse) == (self.cause, self.worse):
             return []
-        was = self.silenced
+        silenced = self.silenced
         self.cause, self.worse = cause, worse
-        self.freed(was)
+        if silenced and not self.silenced and self.active:
+            self.ask()
         if self.normal:
             return []
         return self.tell("suppressed" if cause or worse else "unsuppressed")
@@ -154,29 +206,64 @@ class Being:
 
     def due(self, now: int) -> list[Told]:
         begun, gone = self.beyond_since, self.inside_since
-        if begun is not None and self.beyond_sure and now - begun >= self.rule.on_delay // S:
-            again = not self.normal
-            self.active, self.beyond_since, self.asked = True, None, not self.silenced
-            self.owed, self.latched = self.owed or self.asked, self.latched and not self.asked
-            return self.tell("raised_again" if again else "raised")
+        if begun is not None and self.beyond_sure and now - begun >= self.held.on_delay // S:
+            return self.rise()
         if gone is not None and now - gone >= self.rule.off_delay // S:
-            self.active, self.inside_since = False, None
-            self.latched = self.latched or (self.rule.latching and self.asked)
-            return self.tell("cleared" if self.normal else "returned")
-        return []
+            return self.fall(now)
+        again = self.rule.re_alarm
+        if self.seen is None or again is None or now - self.seen < again // S:
+            return []
+        if self.silenced or self.worse:
+            return []
+        self.owed, self.seen = True, None
+        return self.tell("re_alarmed")
+
+    def rise(self) -> list[Told]:
+        again = not self.normal
+        self.active, self.beyond_since, self.seen = True, None, None
+        self.asked = not self.silenced
+        if self.asked:
+            self.latched = False
+            self.ask()
+        return self.tell("raised_again" if again else "raised")
+
+    def fall(self, now: int) -> list[Told]:
+        self.active, self.inside_since, self.seen = False, None, None
+        self.latched = self.latched or (self.rule.latching and self.asked)
+        if self.shelf is not None and self.once:
+            self.shelf = now
+        return self.tell("cleared" if self.normal else "returned")
 
     def unshelve(self) -> list[Told]:
-        self.shelf = None
-        self.freed(True)
+        self.shelf, self.once = None, False
+        if self.active and not self.silenced:
+            self.ask()
         return self.tell("unshelved")
 
+    def serve(self) -> list[Told]:
+        self.out = None
+        if self.active and not self.silenced:
+            self.ask()
+        return self.tell("returned_to_service")
+
+    @property
+    def held(self) -> Rule:
+        """The rule with the limit of the phase."""
+        if self.phase == "soak" and self.rule == HIGH:
+            return self.rule.model_copy(update={"limit": 38.4, "on_delay": S})
+        return self.rule
+
     def visit(self, word: str | None, now: int, cause: str = "", worse: str = "") -> list[Told]:
-        told = self.gate(cause or self.cause, worse or self.worse)
+        told: list[Told] = []
+        cause = cause or self.design
         if word is not None:
+            told += self.gate(cause or self.cause, worse or self.worse)
             told += self.hear(word, now)
         told += self.gate(cause, worse)
         if word is not None and self.shelf is not None and now >= self.shelf:
             told += self.unshelve()
+        if word is not None and self.out is not None and now >= self.out:
+            told += self.serve()
         if self.normal:
             self.cause = self.worse = ""
         return told
@@ -218,7 +305,7 @@ class Model:
             if cause is not Cause.NONE:
                 word = "unknown"
             else:
-                word = "time" if said is None else verdict(being.rule, said)
+                word = "time" if said is None else verdict(being.held, said)
             told += being.visit(word, now, self.gate[unit], self.worse(unit, being))
         return told
 
@@ -226,24 +313,45 @@ class Model:
         if being.name != "inc/temp/high":
             return ""
         worse = self.beings[unit][0][0]
-        return worse.name if worse.active and worse.shelf is None else ""
+        aside = worse.shelf is not None or worse.out is not None or worse.design
+        return worse.name if worse.active and not aside else ""
+
+    def place(self, state: EquipmentState, phase: str, suppresses: bool, now: int) -> list[Told]:
+        """The incubator is in another state or phase."""
+        beings = [being for of_channel in self.beings[0] for being in of_channel]
+        for being in [self.silent[0], *beings]:
+            being.design = by_design(being.name, state if suppresses else None, phase)
+            being.phase = phase
+        told = self.silent[0].visit(None, now, LINE if self.gate[0] == LINE else "")
+        for being in beings:
+            told += being.visit(None, now, self.gate[0], self.worse(0, being))
+        return told
 
     def act(self, name: str, act: str, seconds: int, now: int) -> list[Told] | None:
         """What is told; None where the act is refused."""
         being = self.by_name[name]
         match act:
             case "acknowledge" if being.owed:
-                being.owed = False
+                being.owed, being.seen = False, now if being.active else None
                 told = being.tell("acknowledged")
+            case "confirm" if being.unsure and not being.owed:
+                being.unsure = False
+                told = being.tell("confirmed")
             case "reset" if being.latched and not being.owed and not being.active:
                 being.latched = False
                 told = being.tell("reset")
-            case "shelve":
-                same = being.shelf == now + seconds
-                being.shelf = now + seconds
+            case "shelve" | "shelve once":
+                same = (being.shelf, being.once) == (now + seconds, act == "shelve once")
+                being.shelf, being.once = now + seconds, act == "shelve once"
                 told = [] if same else being.tell("shelved")
             case "unshelve" if being.shelf is not None:
                 told = being.unshelve()
+            case "remove":
+                same = being.out == now + seconds
+                being.out = now + seconds
+                told = [] if same else being.tell("removed_from_service")
+            case "return" if being.out is not None:
+                told = being.serve()
             case _:
                 return None
         return told + self.look(name, now)
@@ -256,6 +364,22 @@ class Model:
                     for being in beings:
                         told += being.visit(None, now, self.gate[unit], self.worse(unit, being))
         return told
+
+
+def by_design(name: str, state: EquipmentState | None, phase: str) -> str:
+    """What suppresses an alarm of the incubator; no state: one that has lasted too long."""
+    _, channel, rule_name = name.split("/")
+    if rule_name == "high-high" and state is not WARMING_UP and phase == "rinse":
+        return "phase:rinse"
+    match state:
+        case EquipmentState.CLEANING:
+            whole = channel == "temp" and rule_name not in SPARED
+            meant = whole or (channel, rule_name) == ("door", "ajar")
+        case EquipmentState.WARMING_UP:
+            meant = rule_name in {"low", "high-high"}
+        case _:
+            meant = state is MAINTENANCE
+    return f"state:{state}" if meant else ""
 
 
 def verdict(rule: Rule, said: Said) -> str:
@@ -305,7 +429,32 @@ FAULTS = {
     BAD: Fault(Quality.BAD, Reason.SENTINEL),
 }
 NAMES = st.sampled_from([LINE, *SILENT, *(name for s in RULES for c in s for name, _ in c)])
-ACTS: dict[str, Act] = {"acknowledge": Acknowledge(), "reset": Reset(), "unshelve": Unshelve()}
+STATES = st.sampled_from([EquipmentState.IN_USE, CLEANING, WARMING_UP, MAINTENANCE])
+PHASES = st.sampled_from(["", "soak", "rinse"])
+ACTS = [
+    "acknowledge",
+    "confirm",
+    "reset",
+    "shelve",
+    "shelve once",
+    "unshelve",
+    "remove",
+    "return",
+]
+
+
+def act_of(act: str, seconds: int) -> Act:
+    acts: dict[str, Act] = {
+        "acknowledge": Acknowledge(),
+        "confirm": Confirm(),
+        "reset": Reset(),
+        "shelve": Shelve(seconds * S),
+        "shelve once": Shelve(seconds * S, one_shot=True),
+        "unshelve": Unshelve(),
+        "remove": RemoveFromService(seconds * S),
+        "return": ReturnToService(),
+    }
+    return acts[act]
 
 
 def scan_of(unit: int, now: Moment, said: Sequence[Said | None]) -> Scan:
@@ -330,6 +479,7 @@ class BoardMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.board, self.model = Board(PLANT, {}), Model()
+        self.circumstances = Circumstances()
         self.saved: dict[str, str] = {}
         self.now, self.booted, self.boot_id = 0, -5_000, 1
         self.known = dict.fromkeys(self.model.by_name, State.NORMAL)
@@ -393,9 +543,15 @@ class BoardMachine(RuleBasedStateMachine):
             channels = len(RULES[unit])
             self.observe(lost_scan(unit, self.moment, cause, channels), [None] * channels)
 
-    @rule(name=NAMES, act=st.sampled_from([*ACTS, "shelve"]), seconds=st.integers(1, 6))
+    @rule(state=STATES, phase=PHASES, suppresses=st.sampled_from([True, True, False]))
+    def incubator_is_put_to_use(self, state: EquipmentState, phase: str, suppresses: bool) -> None:
+        self.circumstances = Circumstances(state, phase, suppresses)
+        events = self.board.place("inc", self.circumstances, self.moment)
+        self.check(events, self.model.place(state, phase, suppresses, self.now))
+
+    @rule(name=NAMES, act=st.sampled_from(ACTS), seconds=st.integers(1, 6))
     def someone_acts(self, name: str, act: str, seconds: int) -> None:
-        answer = self.board.act(name, ACTS.get(act, Shelve(seconds * S)), self.moment)
+        answer = self.board.act(name, act_of(act, seconds), self.moment)
         expected = self.model.act(name, act, seconds, self.now)
         if isinstance(answer, Refusal):
             assert expected is None
@@ -404,7 +560,7 @@ class BoardMachine(RuleBasedStateMachine):
             self.check(answer, expected)
 
     def started_with(self, facts: dict[str, Alarm]) -> None:
-        self.board = Board(PLANT, facts)
+        self.board = Board(PLANT, facts, circumstances={"inc": self.circumstances})
         assert self.board.reconcile(self.moment) == ()
 
     @rule()
