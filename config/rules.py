@@ -266,7 +266,16 @@ class Silent(_Rule):
 
 
 ChannelRule = (
-    High | Low | OffNormal | Deviation | Discrepancy | StatusBits | Flatline | Unreadable | Stale
+    High
+    | Low
+    | OffNormal
+    | Deviation
+    | Discrepancy
+    | StatusBits
+    | Flatline
+    | Rate
+    | Unreadable
+    | Stale
 )
 Rule = ChannelRule | Silent
 

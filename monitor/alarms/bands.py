@@ -10,7 +10,7 @@ The two values of a state lie in bands as numbers do; a text has ``Words`` inste
 from math import inf
 from typing import NamedTuple
 
-from config.rules import Deviation, Discrepancy, High, Low, OffNormal, Rule, StatusBits
+from config.rules import Deviation, Discrepancy, High, Low, OffNormal, Rate, Rule, StatusBits
 from monitor.alarms.facts import Alarm, State
 from monitor.alarms.verdict import clear_of
 
@@ -55,7 +55,7 @@ def band(rule: Rule, alarm: Alarm) -> Band:
         case OffNormal():
             still = [state for state in (False, True) if rule.is_off(state) is alarm.active]
             return (min(still), max(still)) if still else NOWHERE
-        case Deviation() | Discrepancy():
+        case Deviation() | Discrepancy() | Rate():
             return NOWHERE
         case StatusBits():
             # Below the lowest of the bits none is set; above it no stretch of numbers is steady.

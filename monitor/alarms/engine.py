@@ -22,6 +22,7 @@ from config.rules import (
     High,
     Low,
     OffNormal,
+    Rate,
     Rule,
     Silent,
     Stale,
@@ -49,6 +50,7 @@ from monitor.alarms.facts import (
     Stimulus,
     Unshelve,
 )
+from monitor.alarms.trend import looked_back
 from monitor.alarms.verdict import Measured, Verdict, figure, usable, verdict, worse
 
 LONGEST_REMOVAL = 30 * 86_400 * 10**9
@@ -142,6 +144,8 @@ def refuse(rule: Rule, alarm: Alarm, act: Act) -> Refusal | None:
 
 
 def _observe(rule: Rule, alarm: Alarm, stimulus: Observation | Condition, now: Moment) -> Alarm:
+    if isinstance(rule, Rate) and isinstance(stimulus, Observation):
+        alarm, stimulus = looked_back(rule, alarm, stimulus, now)
     said = verdict(rule, alarm, stimulus)
     if alarm.active:
         after = _observe_active(alarm, said, now)
@@ -210,7 +214,7 @@ def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
 def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
     """Keep what a reading beyond leaves: the peak, the state, or what stands still."""
     match rule:
-        case High() | Low() | Deviation() | Discrepancy():
+        case High() | Low() | Deviation() | Discrepancy() | Rate():
             after = _peaked(rule, alarm, observation, now)
         case OffNormal() | StatusBits():
             after = _named(alarm, observation.value)

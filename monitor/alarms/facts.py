@@ -81,6 +81,15 @@ class Pending(NamedTuple):
     """The last value beyond, where that is not the peak: an off-normal state, a status word."""
 
 
+class Sample(NamedTuple):
+    """One reading that a rule looks back on."""
+
+    boot: int
+    """Elapsed time of its scan (``Moment.boot``)."""
+    value: float
+    doubtful: bool = False
+
+
 class Alarm(NamedTuple):
     """Where one alarm stands."""
 
@@ -131,6 +140,9 @@ class Alarm(NamedTuple):
     """Of a stale channel: the source time that stands still (ns, UTC)."""
     standing: Value | None = None
     """Of a channel that does not change: the value at which it stands."""
+    samples: tuple[Sample, ...] = ()
+    """Of a rule that looks back (rate, repeated): what it has to know of earlier readings, the
+    oldest first."""
     rule: str = ""
     """The rule that these facts were found under, as JSON: a restart sees by it what changed."""
     bridged: bool = False
@@ -139,7 +151,7 @@ class Alarm(NamedTuple):
     @property
     def at_rest(self) -> bool:
         """Nothing was ever told of it and nothing is under way: nothing of it need be kept."""
-        return self.version == 0 and self.pending is None
+        return self.version == 0 and self.pending is None and not self.samples
 
     @property
     def annunciated(self) -> bool:
@@ -254,6 +266,8 @@ class Observation(NamedTuple):
     """When the source time was first seen to be the same as before; None: with this reading."""
     unchanged_since: Moment | None = None
     """Since when the value has been what it is, where that is long enough to ask a rule."""
+    rate: float | None = None
+    """How fast the value rises, as a rule that looks back has found."""
     other: float | None = None
     """What the channel says that the rule compares with (set-point, second probe), or None where
     that cannot be used just now."""

@@ -8,11 +8,11 @@ up to the saving is kept and record time bridges what lies between, and ``Alarm.
 import json
 
 from drivers.reading import Moment
-from monitor.alarms.facts import Alarm, Pending
+from monitor.alarms.facts import Alarm, Pending, Sample
 
 VERSION = 1
 _MOMENTS = ("condition_start", "inside_since", "alarm_time")
-_PLAIN = tuple(name for name in Alarm._fields if name not in {*_MOMENTS, "pending"})
+_PLAIN = tuple(n for n in Alarm._fields if n not in {*_MOMENTS, "pending", "samples"})
 _USUAL = Alarm()
 
 
@@ -23,7 +23,7 @@ class SnapshotError(Exception):
 def dump(alarm: Alarm, boot_id: str, now: Moment) -> str:
     """Return ``alarm`` as JSON; facts that are as in an alarm at rest are left out."""
     saved: dict[str, object] = {"v": VERSION, "boot_id": boot_id, "saved": now}
-    for name in (*_PLAIN, *_MOMENTS, "pending"):
+    for name in (*_PLAIN, *_MOMENTS, "pending", "samples"):
         value = getattr(alarm, name)
         if value != getattr(_USUAL, name):
             saved[name] = value
@@ -54,6 +54,8 @@ def _alarm(saved: dict[str, object]) -> Alarm:
     known |= {name: _moment(saved[name]) for name in _MOMENTS if name in saved}
     if "pending" in saved:
         known["pending"] = _pending(saved["pending"])
+    if "samples" in saved:
+        known["samples"] = _samples(saved["samples"])
     return Alarm(**known)  # type: ignore[arg-type]  # the types are those that dump was given
 
 
@@ -70,6 +72,12 @@ def _pending(saved: object) -> Pending:
     return Pending(_moment(since), *rest)
 
 
+def _samples(saved: object) -> tuple[Sample, ...]:
+    if not isinstance(saved, list):
+        raise TypeError("samples are a list")
+    return tuple(Sample(*sample) for sample in saved)
+
+
 def _bridged(alarm: Alarm, saved: Moment, now: Moment) -> Alarm:
     away = max(0, now.at - saved.at)
     shift = now.boot - away - saved.boot
@@ -82,6 +90,7 @@ def _bridged(alarm: Alarm, saved: Moment, now: Moment) -> Alarm:
         acknowledged_at=_moved(alarm.acknowledged_at, shift),
         shelved_until=_moved(alarm.shelved_until, shift),
         out_of_service_until=_moved(alarm.out_of_service_until, shift),
+        samples=tuple(one._replace(boot=one.boot + shift) for one in alarm.samples),
         bridged=alarm.bridged or _runs(alarm),
     )
 

@@ -11,6 +11,7 @@ from config.rules import (
     High,
     Low,
     OffNormal,
+    Rate,
     Rule,
     Silent,
     Stale,
@@ -25,8 +26,11 @@ _OLD = (Reason.LAST_USABLE, Reason.NOT_PROVEN)
 
 Compared = Deviation | Discrepancy
 """Rules that hold a channel against another one."""
-Measured = High | Low | Compared
+Measured = High | Low | Compared | Rate
 """Rules that have a limit to go beyond, further or less far."""
+
+SLOWER = 0.9
+"""The part of its limit below which a rate is back."""
 
 
 class Verdict(Enum):
@@ -76,6 +80,8 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
             said = _apart(rule, (rule.above, rule.below), value, observation.other)
         case Discrepancy():
             said = _apart(rule, (rule.tolerance, rule.tolerance), value, observation.other)
+        case Rate():
+            said = _pace(rule, observation.rate)
         case OffNormal():
             said = _so(rule.is_off(value))
         case StatusBits():
@@ -125,6 +131,8 @@ def figure(rule: Measured, observation: Observation) -> float | None:
             return None if other is None else value - other
         case Discrepancy():
             return None if other is None else abs(value - other)
+        case Rate():
+            return observation.rate
         case _:
             assert_never(rule)
 
@@ -136,7 +144,7 @@ def worse(rule: Measured, one: float, other: float) -> bool:
             return one > other
         case Low():
             return one < other
-        case Deviation() | Discrepancy():
+        case Deviation() | Discrepancy() | Rate():
             return abs(one) > abs(other)
         case _:
             assert_never(rule)
@@ -154,6 +162,16 @@ def _apart(
         return Verdict.BEYOND
     back = lowest + rule.deadband < value < highest - rule.deadband
     return Verdict.CLEAR if back else Verdict.WITHIN
+
+
+def _pace(rule: Rate, rate: float | None) -> Verdict:
+    if rate is None:
+        return Verdict.UNKNOWN
+    limits = (rate, rule.rising), (-rate, rule.falling)
+    used = max((pace / limit for pace, limit in limits if limit is not None), default=0.0)
+    if used > 1:
+        return Verdict.BEYOND
+    return Verdict.CLEAR if used < SLOWER else Verdict.WITHIN
 
 
 def _status(rule: StatusBits, value: Value) -> Verdict:

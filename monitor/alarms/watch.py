@@ -11,7 +11,17 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError
 
 from config.plant import ChannelType, Equipment, Place, Plant, Source
-from config.rules import ChannelRule, Deviation, Discrepancy, High, Low, Priority, Rule, Silent
+from config.rules import (
+    ChannelRule,
+    Deviation,
+    Discrepancy,
+    High,
+    Low,
+    Priority,
+    Rate,
+    Rule,
+    Silent,
+)
 from drivers.reading import Value
 from monitor.alarms.facts import Alarm
 
@@ -78,6 +88,8 @@ class Watched(NamedTuple):
                 return _on_side(peak, self.rule.above, self.rule.below)
             case Discrepancy():
                 return self.rule.tolerance
+            case Rate():
+                return _on_side(peak, self.rule.rising, self.rule.falling)
             case _:
                 return None
 
@@ -227,6 +239,8 @@ def _measure(rule: Rule) -> object:
             return rule.kind, rule.setpoint
         case Discrepancy():
             return rule.kind, rule.against
+        case Rate():
+            return rule.kind, rule.window
         case _:
             return None
 
@@ -241,8 +255,14 @@ def _sides(rule: Rule) -> Sides:
             return rule.above, rule.below
         case Discrepancy():
             return rule.tolerance, rule.tolerance
+        case Rate():
+            return _per_second(rule.rising, rule.per), _per_second(rule.falling, rule.per)
         case _:
             return None, None
+
+
+def _per_second(rate: float | None, per: int) -> float | None:
+    return None if rate is None else rate * 10**9 / per
 
 
 def _levelled(alike: Sequence[Watched]) -> list[Watched]:

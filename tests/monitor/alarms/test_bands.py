@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import Deviation, Discrepancy, High, Low, OffNormal, Rule, StatusBits, Unreadable
+from config.rules import (
+    Deviation,
+    Discrepancy,
+    High,
+    Low,
+    OffNormal,
+    Rate,
+    Rule,
+    StatusBits,
+    Unreadable,
+)
 from drivers.reading import Quality
 from monitor.alarms import engine
 from monitor.alarms.bands import (
@@ -52,6 +62,7 @@ def read(rule: Rule, *values: float | str) -> Alarm:
         (OffNormal(off_normal=(True, False)), NORMAL, NOWHERE),
         (Deviation(setpoint="sp", above=0.5), NORMAL, NOWHERE),
         (Discrepancy(against="t2", tolerance=0.5), NORMAL, NOWHERE),
+        (Rate(rising=0.5, window=600), NORMAL, NOWHERE),
         (StatusBits(bits=(7, 3)), NORMAL, (0, 7)),
     ],
 )

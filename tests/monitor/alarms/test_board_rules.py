@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import Deviation, Discrepancy, Flatline, StatusBits
+from config.rules import Deviation, Discrepancy, Flatline, Rate, StatusBits
 from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
@@ -362,3 +362,84 @@ def test_two_probes_that_differ() -> None:
     play_restarted(PROBES, DIFFER)
     alarm = board.alarm("inc/t/differ")
     assert (alarm.value, alarm.other, alarm.peak) == (37.0, 36.0, 1.0)
+
+
+# --- rate
+
+
+PACE = Rate(name="falling", falling=0.5, per=60 * SECOND, window=60 * SECOND)
+FALLING = plant(source(0, "inc", "probe", "bus", [channel("t", PACE)]))
+FALLS, SLOWS = ["falling raised -> unacknowledged"], ["falling returned -> returned"]
+
+
+def line(first: int, last: int, value: float, per_minute: float) -> Story:
+    """Return readings on a line that begins at ``value``, of which nothing is told."""
+    return [
+        (scan(seconds, value + (seconds - first) * per_minute / 60), [])
+        for seconds in range(first, last + 1)
+    ]
+
+
+PACES: dict[str, Story] = {
+    "nothing is said until 80 % of the window are there": [
+        *line(0, 47, 37.0, -1.0),
+        (scan(48, 36.2), FALLS),
+        *line(49, 60, 36.2, -1.0),
+    ],
+    "slow enough": line(0, 200, 37.0, -0.49),
+    "the other side has no limit": line(0, 200, 37.0, 5.0),
+    "bad readings are left out, and what is there of the window is enough": [
+        *line(0, 30, 37.0, -1.0),
+        *[(scan(seconds, None), []) for seconds in range(31, 40)],
+        *line(40, 47, 37.0 - 40 / 60, -1.0),
+        (scan(48, 36.2), FALLS),
+    ],
+    "a gap of over a quarter of the window: nothing is said until it has passed": [
+        *line(0, 30, 37.0, -1.0),
+        *[(scan(seconds, None), []) for seconds in range(31, 46)],
+        *line(46, 93, 37.0 - 46 / 60, -1.0),
+        (scan(94, 37.0 - 94 / 60), FALLS),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", PACES.values(), ids=PACES)
+def test_a_value_that_falls_too_fast(story: Story) -> None:
+    play(FALLING, story)
+    play_restarted(FALLING, story)
+
+
+def test_a_fall_that_slows_down_is_told_as_back() -> None:
+    board = play(FALLING, [*line(0, 47, 37.0, -1.0), (scan(48, 36.2), FALLS)])
+    assert board.alarm("inc/t/falling").peak == pytest.approx(-1.0)
+    back = [s for s in range(49, 120) if told(board.observe(scan(s, 36.2))) == SLOWS]
+    assert len(back) == 1
+    assert 60 < back[0] < 110
+
+
+def test_a_doubtful_reading_keeps_a_rate_doubtful_until_it_leaves_the_window() -> None:
+    board = play(FALLING, [*line(0, 47, 37.0, -1.0), (scan(48, 36.2), FALLS)])
+    for seconds in range(49, 160):
+        fault = {0: DOUBTFUL} if seconds < 70 else None
+        if board.observe(scan(seconds, 36.2, faults=fault)):
+            break
+    else:
+        pytest.fail("it never returned")
+    assert seconds == 129  # The last doubtful one that was kept was that of second 68.
+
+
+def test_of_a_window_thirty_two_readings_are_kept_and_seldom_saved() -> None:
+    board = Board(FALLING, {})
+    saved = 0
+    for seconds in range(600):
+        board.observe(scan(seconds, 37.0))
+        saved += bool(board.take_changed())
+    assert saved == 300
+    assert len(board.alarm("inc/t/falling").samples) == 31
+
+
+def test_of_a_rule_that_vanished_no_reading_is_kept() -> None:
+    facts = play(FALLING, line(0, 9, 37.0, 0.0)).take_changed()
+    board = Board(plant(source(0, "inc", "probe", "bus", [channel("t")])), facts)
+    assert board.reconcile(moment(10)) == ()
+    assert [alarm.at_rest for alarm in board.take_changed().values()] == [True]

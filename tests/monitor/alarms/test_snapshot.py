@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from config.rules import High
 from drivers.reading import Moment, Quality
 from monitor.alarms import engine, snapshot
-from monitor.alarms.facts import NORMAL, Alarm, Observation, Pending, Shelve
+from monitor.alarms.facts import NORMAL, Alarm, Observation, Pending, Sample, Shelve
 from tests.monitor.alarms.small_plant import BOOTED, MINUTE, NOON, SECOND, minute
 
 SLOW = High(name="high", limit=6.0, on_delay=5 * MINUTE, off_delay=5 * MINUTE)
@@ -46,6 +46,7 @@ ALARMS = st.builds(
     version=st.integers(0),
     source_time=st.none() | st.integers(),
     standing=st.none() | REALS | st.integers() | st.text(),
+    samples=st.lists(st.builds(Sample, st.integers(), REALS, st.booleans())).map(tuple),
     rule=st.text(),
     bridged=st.booleans(),
 )
@@ -89,6 +90,13 @@ def test_a_wall_clock_that_went_back_bridges_nothing_and_loses_nothing() -> None
     assert alarm.shelved_until == now.boot + 8 * MINUTE
 
 
+def test_what_a_rule_looks_back_on_grows_older_over_a_reboot() -> None:
+    looking = NORMAL._replace(samples=(Sample(minute(0).boot, 37.0),))
+    alarm, now = rebooted(looking, 1, 4, 0.5)
+    (sample,) = alarm.samples
+    assert now.boot - sample.boot == 4 * MINUTE
+
+
 def test_what_does_not_run_is_not_marked_as_bridged() -> None:
     alarm, _ = rebooted(Alarm(acknowledged=False, version=2, occurrence=1), 0, 5, 1)
     assert alarm == Alarm(acknowledged=False, version=2, occurrence=1)
@@ -115,6 +123,8 @@ def test_the_saved_text_is_one_object_with_its_version() -> None:
         '{"v": 2, "boot_id": "b", "saved": [0, 0]}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "pending": 3}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "alarm_time": 3}',
+        '{"v": 1, "boot_id": "b", "saved": [0, 0], "samples": 3}',
+        '{"v": 1, "boot_id": "b", "saved": [0, 0], "samples": [3]}',
         '{"v": 1, "boot_id": "c", "saved": 3}',
     ],
 )

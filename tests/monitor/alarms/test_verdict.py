@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.rules import Deviation, Discrepancy, Flatline, Rule, StatusBits
+from config.rules import Deviation, Discrepancy, Flatline, Rate, Rule, StatusBits
 from drivers.reading import Quality, Reason
 from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation
 from monitor.alarms.verdict import Verdict, verdict
@@ -17,6 +17,8 @@ FROZEN = Flatline(flatline=600)
 OFF = Deviation(setpoint="sp", above=0.5, below=1.0, deadband=0.125)
 TWO = Discrepancy(against="t2", tolerance=0.5, deadband=0.125)
 HOT, COLD = Deviation(setpoint="sp", above=0.5), Deviation(setpoint="sp", below=0.5)
+FAST = Rate(rising=0.5, falling=1.0, window=600)
+RISING, FALLING = Rate(rising=0.5, window=600), Rate(falling=0.5, window=600)
 STANDS = Alarm(standing=37.0)
 
 
@@ -55,6 +57,18 @@ STANDS = Alarm(standing=37.0)
         (HOT, NORMAL, Observation(38.0, GOOD, other=37.0), BEYOND),
         (COLD, NORMAL, Observation(99.0, GOOD, other=37.0), CLEAR),
         (COLD, NORMAL, Observation(36.0, GOOD, other=37.0), BEYOND),
+        (FAST, NORMAL, Observation(37.0, GOOD), UNKNOWN),
+        (FAST, NORMAL, Observation(37.0, GOOD, rate=0.5), WITHIN),
+        (FAST, NORMAL, Observation(37.0, GOOD, rate=0.501), BEYOND),
+        (FAST, NORMAL, Observation(37.0, GOOD, rate=0.449), CLEAR),
+        (FAST, NORMAL, Observation(37.0, GOOD, rate=-1.0), WITHIN),
+        (FAST, NORMAL, Observation(37.0, GOOD, rate=-1.001), BEYOND),
+        (FAST, NORMAL, Observation(37.0, GOOD, rate=-0.899), CLEAR),
+        (FAST, NORMAL, Observation(37.0, UNSURE, rate=0.6), BEYOND),
+        (FAST, NORMAL, Observation(37.0, UNSURE, rate=0.1), UNKNOWN),
+        (RISING, NORMAL, Observation(37.0, GOOD, rate=-9.0), CLEAR),
+        (FALLING, NORMAL, Observation(37.0, GOOD, rate=9.0), CLEAR),
+        (FALLING, NORMAL, Observation(37.0, GOOD, rate=-9.0), BEYOND),
         (FROZEN, NORMAL, Observation(37.0, GOOD), CLEAR),
         (FROZEN, NORMAL, Observation(37.0, GOOD, unchanged_since=NOW), BEYOND),
         (FROZEN, NORMAL, Observation(37.0, UNSURE, unchanged_since=NOW), BEYOND),

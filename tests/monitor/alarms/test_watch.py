@@ -11,6 +11,7 @@ from config.rules import (
     Low,
     OffNormal,
     Priority,
+    Rate,
     Rule,
     Silent,
     Stale,
@@ -51,6 +52,10 @@ def apart(name: str, tolerance: float, against: str = "t2") -> Discrepancy:
     return Discrepancy(name=name, against=against, tolerance=tolerance)
 
 
+def pace(name: str, rising: float, per: int, window: int = 300) -> Rate:
+    return Rate(name=name, rising=rising, per=per * SECOND, window=window * SECOND)
+
+
 @pytest.mark.parametrize(
     ("rules", "worse"),
     [
@@ -65,6 +70,11 @@ def apart(name: str, tolerance: float, against: str = "t2") -> Discrepancy:
             [apart("soon", 1), apart("far", 2), off("off", 1, 1, "t2"), apart("else", 3, "t3")],
             {"far": [], "soon": ["far"], "off": [], "else": []},
         ),
+        (
+            [pace("slow", 30, 3600), pace("quick", 1, 60), pace("long", 9, 60, window=900)],
+            {"quick": [], "slow": ["quick"], "long": []},
+        ),
+        ([pace("slow", 1, 60), pace("fast", 90, 3600)], {"fast": [], "slow": ["fast"]}),
         (
             [off("a", 1, 1), off("b", 2, 2), off("c", 3, None)],
             {"c": [], "b": ["c"], "a": ["b", "c"]},
@@ -103,6 +113,8 @@ def test_a_ring_of_deviations_is_judged_in_some_order() -> None:
         (off("below", None, 2), None, -2.0),
         (off("above", 1, None), -9.0, 1.0),
         (Discrepancy(against="t2", tolerance=0.5), 0.7, 0.5),
+        (Rate(rising=0.5, falling=1.0, window=600), 0.7, 0.5),
+        (Rate(rising=0.5, falling=1.0, window=600), -1.7, -1.0),
         (Unreadable(), None, None),
     ],
 )
@@ -139,6 +151,7 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
         OffNormal(normal=("running", "true"), on_delay=SECOND),
         Deviation(setpoint="sp", above=0.5, deadband=0.1),
         Discrepancy(against="t2", tolerance=0.5),
+        Rate(rising=0.5, window=300 * SECOND),
         StatusBits(bits=(3, 7)),
         Flatline(flatline=1800 * SECOND),
         Unreadable(on_delay=60 * SECOND),
