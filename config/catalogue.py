@@ -72,13 +72,15 @@ _DOOR, _POWER, _CONTACT = (
 _CHAMBER: Mapping[str, Entry] = {
     "temperature": _TEMPERATURE,
     "temperature_setpoint": _CELSIUS,
+    "temperature_reference": _TEMPERATURE,
     "door": _DOOR,
     "power": _POWER,
     "alarm_contact": _CONTACT,
     "device_status": Entry(type=ChannelType.COUNTER),
     "mode": _TEXT,
 }
-"""What everything with a door and a temperature has."""
+"""What everything with a door and a temperature has; the reference is a probe of one's own, that no
+control depends on."""
 
 _COLD_STORE: Mapping[str, Entry] = {
     **_CHAMBER,

@@ -202,7 +202,8 @@ def _limit_sets(draft: Draft) -> Iterator[Finding]:
     for name, saved in draft.limits.items():
         for channel, rules in saved.value.items():
             path = ("limits", name, channel)
-            yield from (each.under(path) for each in set_findings(rules))
+            found = set_findings(rules, whole=saved.whole)
+            yield from (each.under(path) for each in found)
 
 
 def _influxdb(settings: InfluxDb | None) -> Iterator[Finding]:

@@ -75,6 +75,8 @@ RULE_KEYS = {
     "low": "low",
     "off_normal": "off_normal",
     "normal": "off_normal",
+    "setpoint": "deviation",
+    "against": "discrepancy",
     "bits": "status_bits",
     "flatline": "flatline",
     "unreadable": "unreadable",
@@ -96,13 +98,15 @@ RuleEntry = Annotated[
     Annotated[High, Tag("a high rule")]
     | Annotated[Low, Tag("a low rule")]
     | Annotated[OffNormalEntry, Tag("a off_normal rule")]
+    | Annotated[Deviation, Tag("a deviation rule")]
+    | Annotated[Discrepancy, Tag("a discrepancy rule")]
     | Annotated[StatusBits, Tag("a status_bits rule")]
     | Annotated[Flatline, Tag("a flatline rule")]
     | Annotated[UnreadableEntry, Tag("a unreadable rule")]
     | Annotated[StaleEntry, Tag("a stale rule")],
     Discriminator(_kind_of_rule),
 ]
-AnyEntry = RuleEntry | Deviation | Discrepancy | Rate | Repeated
+AnyEntry = RuleEntry | Rate | Repeated
 
 LimitSet = Mapping[Id, tuple[RuleEntry, ...]]
 """Rules by channel."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from config.levels import in_effect, situations
 from config.limits import AnyEntry, OffNormalEntry
 from config.problems import Finding
-from config.rules import Deviation, Discrepancy, High, Low, Rate, Repeated
+from config.rules import Deviation, Discrepancy, EquipmentState, High, Low, Rate, Repeated
 
 
 def sense_findings(rule: AnyEntry) -> Iterator[Finding]:
@@ -41,6 +41,8 @@ def _variant_findings(rule: High | Low) -> Iterator[Finding]:
             yield Finding((index,), "holds always: say in which states or phases")
         elif index not in met:
             yield Finding((index,), "never holds: wherever it would, an earlier one does")
+        if when.off and EquipmentState.IN_USE in when.states:
+            yield Finding((index, "off"), "what is in use is watched whole: no limit is off in it")
         if when.off and changes != [None, None, None]:
             yield Finding((index, "off"), "off leaves no limit, deadband or delay to change")
         elif not when.off and changes == [None, None, None]:

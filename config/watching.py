@@ -18,10 +18,11 @@ from config.suiting import Watched, reference_of, suit_findings
 from config.wiring import Wiring
 
 
-def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
+def set_findings(rules: Sequence[RuleEntry], *, whole: bool) -> Iterator[Finding]:
     """What is wrong with the rules of one channel among themselves.
 
-    Paths are relative to the channel.
+    Paths are relative to the channel. ``whole``: nothing had to be left out of them, so that what
+    a rule does not say is not said.
     """
     seen: set[str] = set()
     for index, rule in enumerate(rules):
@@ -29,7 +30,7 @@ def set_findings(rules: Sequence[RuleEntry]) -> Iterator[Finding]:
         if name in seen:
             yield Finding((index,), f"rule {name!r} is there twice")
         seen.add(name)
-        yield from (each.under((index,)) for each in sense_findings(rule))
+        yield from (each.under((index,)) for each in sense_findings(rule) if whole)
     yield from level_findings([as_rule(entry) for entry in rules])
 
 

@@ -96,6 +96,11 @@ FAULTS = {
         high("{states: [idle]}"),
         [(f"8:56: {AT}.0.when.0: changes nothing: give it a limit, deadband, on_delay or off")],
     ),
+    "off where it counts": (
+        HIGH,
+        high("{states: [in_use, idle], off: true}"),
+        [f"8:86: {AT}.0.when.0.off: what is in use is watched whole: no limit is off in it"],
+    ),
     "off and a limit": (
         HIGH,
         high("{states: [idle], limit: 38, off: true}"),
