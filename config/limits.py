@@ -77,6 +77,8 @@ RULE_KEYS = {
     "normal": "off_normal",
     "setpoint": "deviation",
     "against": "discrepancy",
+    "rising": "rate",
+    "falling": "rate",
     "bits": "status_bits",
     "flatline": "flatline",
     "unreadable": "unreadable",
@@ -100,13 +102,14 @@ RuleEntry = Annotated[
     | Annotated[OffNormalEntry, Tag("a off_normal rule")]
     | Annotated[Deviation, Tag("a deviation rule")]
     | Annotated[Discrepancy, Tag("a discrepancy rule")]
+    | Annotated[Rate, Tag("a rate rule")]
     | Annotated[StatusBits, Tag("a status_bits rule")]
     | Annotated[Flatline, Tag("a flatline rule")]
     | Annotated[UnreadableEntry, Tag("a unreadable rule")]
     | Annotated[StaleEntry, Tag("a stale rule")],
     Discriminator(_kind_of_rule),
 ]
-AnyEntry = RuleEntry | Rate | Repeated
+AnyEntry = RuleEntry | Repeated
 
 LimitSet = Mapping[Id, tuple[RuleEntry, ...]]
 """Rules by channel."""

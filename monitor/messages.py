@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config import operators
 from config.rules import EquipmentState
 from monitor.alarms.facts import Change, State
 
@@ -146,20 +147,11 @@ class Actor(Message):
     uid: int | None = None
 
 
-AlarmAct = Literal[
-    "acknowledge",
-    "confirm",
-    "reset",
-    "shelve",
-    "unshelve",
-    "remove_from_service",
-    "return_to_service",
-    "comment",
-]
+AlarmAct = operators.AlarmAct
 """What can be done about an alarm; a comment changes nothing of it."""
-EquipmentAct = Literal["set_state", "load", "unload", "comment"]
+EquipmentAct = operators.EquipmentAct
 """What can be done about an equipment."""
-Act = AlarmAct | EquipmentAct | Literal["resend", "test"]
+Act = operators.Act
 """Everything that a role may be allowed."""
 
 

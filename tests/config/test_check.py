@@ -487,8 +487,8 @@ FAULTS = {
         [
             (
                 "8:9: limits.warm.temperature.0: "
-                "a rule says one of high, low, off_normal, normal, setpoint, against, bits, "
-                "flatline, unreadable, stale"
+                "a rule says one of high, low, off_normal, normal, setpoint, against, rising, "
+                "falling, bits, flatline, unreadable, stale"
             ),
         ],
     ),

@@ -35,6 +35,10 @@ GOOD_ONES = {
         HIGH,
         f"{DEVIATION}\n      - {{name: worse, setpoint: temperature_setpoint, above: 1, below: 1}}",
     ),
+    "rates": (
+        HIGH,
+        "{name: falling, falling: 0.5, per: 1h, window: 5m}\n      - {rising: 1, window: 3s}",
+    ),
     "discrepancy": (HIGH, "{against: co2_probe_temperature, tolerance: 1, deadband: 0.5}"),
 }
 
@@ -45,6 +49,31 @@ def test_what_makes_sense_is_no_problem(tmp_path: Path, old: str, new: str) -> N
 
 
 FAULTS = {
+    "a window of two readings": (
+        HIGH,
+        "{falling: 0.5, window: 2s}",
+        [(f"8:32: {AT}.window: is too short: with a reading every 1s it should be 3s at least")],
+    ),
+    "no window": (
+        HIGH,
+        "{rising: 0.5}",
+        [f"8:9: {AT}.window: is missing"],
+    ),
+    "a rate in no time": (
+        HIGH,
+        "{rising: 0.5, per: 0s, window: 5m}",
+        [f"8:28: {AT}.per: should be from 1s to 366d"],
+    ),
+    "a rate of nothing": (
+        HIGH,
+        "{rising: 0, window: 5m}",
+        [f"8:18: {AT}.rising: should be greater than 0 (got 0)"],
+    ),
+    "a door that falls": (
+        CO2,
+        on("door", "{falling: 1, window: 5m}"),
+        ["10:22: limits.warm.door.0.falling: is for numbers, and this is a state"],
+    ),
     "bits of a measured value": (
         HIGH,
         "{bits: [3]}",
