@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.plant import Plant
-from config.rules import EquipmentState
+from config.rules import EquipmentState, Silent, Stale, Unreadable
 from drivers.reading import Moment, Scan
 from monitor.alarms.board import Board
 from monitor.alarms.facts import NORMAL, Alarm, AlarmEvent, Change
@@ -42,7 +42,8 @@ class Tally:
     stands: bool = False
     """At the end."""
     brief: int = 0
-    """How often the condition held, but not for as long as the on-delay."""
+    """How often the condition held, but not for as long as the on-delay. A reading or two that are
+    lost are no excursions: rules that watch the instrument have none."""
     longest_brief: int = 0
 
 
@@ -143,7 +144,9 @@ class Trial:
     def _tell(self, event: AlarmEvent, scan: int) -> AlarmEventMessage:
         self._seq += 1
         watched = self._board.watched[event.name]
-        message = self._describer.event(watched, event, Told(self._seq, scan))
+        known = watched.equipment in self.plant.by_name
+        usage = self._usages[watched.equipment] if known else None
+        message = self._describer.event(watched, event, Told(self._seq, scan, usage=usage))
         if event.change in _RAISES:
             self._tally(event.name).annunciated += message.annunciated
         return message
@@ -161,13 +164,16 @@ class Trial:
     def _compare(self, name: str, before: Alarm, after: Alarm) -> None:
         if after.occurrence != before.occurrence:
             self._tally(name).raised += 1
-        elif before.pending is not None and after.pending is None:
+        elif before.pending is not None and after.pending is None and self._measures(name):
             tally = self._tally(name)
             tally.brief += 1
             held = self._now.boot - before.pending.since.boot
             tally.longest_brief = max(tally.longest_brief, held)
         if before.active and not after.active and before.alarm_time:
             self._stood(self._tally(name), before.alarm_time, self._now)
+
+    def _measures(self, name: str) -> bool:
+        return not isinstance(self._board.watched[name].rule, Unreadable | Stale | Silent)
 
     def _tally(self, name: str) -> Tally:
         return self.tallies.setdefault(name, Tally())
