@@ -274,6 +274,7 @@ ChannelRule = (
     | StatusBits
     | Flatline
     | Rate
+    | Repeated
     | Unreadable
     | Stale
 )

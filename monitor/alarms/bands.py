@@ -10,7 +10,17 @@ The two values of a state lie in bands as numbers do; a text has ``Words`` inste
 from math import inf
 from typing import NamedTuple
 
-from config.rules import Deviation, Discrepancy, High, Low, OffNormal, Rate, Rule, StatusBits
+from config.rules import (
+    Deviation,
+    Discrepancy,
+    High,
+    Low,
+    OffNormal,
+    Rate,
+    Repeated,
+    Rule,
+    StatusBits,
+)
 from monitor.alarms.facts import Alarm, State
 from monitor.alarms.verdict import clear_of
 
@@ -49,19 +59,22 @@ def band(rule: Rule, alarm: Alarm) -> Band:
     """Return where a good value changes nothing of an ``alarm`` that is not ``restless``."""
     match rule:
         case High():
-            return (clear_of(rule), _peak(rule, alarm)) if alarm.active else (-inf, rule.limit)
+            still = (clear_of(rule), _peak(rule, alarm)) if alarm.active else (-inf, rule.limit)
         case Low():
-            return (_peak(rule, alarm), clear_of(rule)) if alarm.active else (rule.limit, inf)
+            still = (_peak(rule, alarm), clear_of(rule)) if alarm.active else (rule.limit, inf)
         case OffNormal():
-            still = [state for state in (False, True) if rule.is_off(state) is alarm.active]
-            return (min(still), max(still)) if still else NOWHERE
+            states = [state for state in (False, True) if rule.is_off(state) is alarm.active]
+            still = (min(states), max(states)) if states else NOWHERE
         case Deviation() | Discrepancy() | Rate():
-            return NOWHERE
+            still = NOWHERE
+        case Repeated():
+            still = NOWHERE if alarm.samples else _between(rule.low, rule.high)
         case StatusBits():
             # Below the lowest of the bits none is set; above it no stretch of numbers is steady.
-            return 0, 2 ** min(rule.bits) - 1
+            still = 0, 2 ** min(rule.bits) - 1
         case _:
-            return EVERYWHERE
+            still = EVERYWHERE
+    return still
 
 
 def words(rule: Rule, alarm: Alarm) -> Words:
@@ -91,6 +104,10 @@ def restless(rule: Rule, alarm: Alarm) -> bool:
 def awake(alarm: Alarm) -> bool:
     """Whether ``alarm`` is anything but at peace: what an outage has to be told of."""
     return alarm.pending is not None or alarm.state is not State.NORMAL
+
+
+def _between(low: float | None, high: float | None) -> Band:
+    return (-inf if low is None else low), (inf if high is None else high)
 
 
 def _peak(rule: High | Low, alarm: Alarm) -> float:

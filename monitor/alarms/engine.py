@@ -23,6 +23,7 @@ from config.rules import (
     Low,
     OffNormal,
     Rate,
+    Repeated,
     Rule,
     Silent,
     Stale,
@@ -144,7 +145,7 @@ def refuse(rule: Rule, alarm: Alarm, act: Act) -> Refusal | None:
 
 
 def _observe(rule: Rule, alarm: Alarm, stimulus: Observation | Condition, now: Moment) -> Alarm:
-    if isinstance(rule, Rate) and isinstance(stimulus, Observation):
+    if isinstance(rule, Rate | Repeated) and isinstance(stimulus, Observation):
         alarm, stimulus = looked_back(rule, alarm, stimulus, now)
     said = verdict(rule, alarm, stimulus)
     if alarm.active:
@@ -214,7 +215,7 @@ def _doubting(alarm: Alarm, pending: Pending, *, doubtful: bool) -> Alarm:
 def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
     """Keep what a reading beyond leaves: the peak, the state, or what stands still."""
     match rule:
-        case High() | Low() | Deviation() | Discrepancy() | Rate():
+        case High() | Low() | Deviation() | Discrepancy() | Rate() | Repeated():
             after = _peaked(rule, alarm, observation, now)
         case OffNormal() | StatusBits():
             after = _named(alarm, observation.value)
@@ -235,16 +236,27 @@ def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> 
 
 def _peaked(rule: Measured, alarm: Alarm, observation: Observation, now: Moment) -> Alarm:
     """Keep the worst figure, and where that is not the value itself, what it was found of."""
-    peak = figure(rule, observation)
+    peak, at = _worst(rule, alarm, observation, now)
     pending = alarm.pending
     last = alarm.peak if pending is None else pending.peak
     if peak is None or (last is not None and not worse(rule, peak, last)):
         return alarm
     if pending is None:
-        return alarm._replace(peak=peak, peak_at=now.at, other=observation.other)
+        return alarm._replace(peak=peak, peak_at=at, other=observation.other)
     state = None if isinstance(rule, High | Low) else observation.value
-    pending = pending._replace(peak=peak, peak_at=now.at, state=state)
+    pending = pending._replace(peak=peak, peak_at=at, state=state)
     return alarm._replace(pending=pending, other=observation.other)
+
+
+def _worst(
+    rule: Measured, alarm: Alarm, observation: Observation, now: Moment
+) -> tuple[float | None, int]:
+    """Return the worst figure just now, and its record time: that may be of an earlier reading."""
+    if not isinstance(rule, Repeated):
+        return figure(rule, observation), now.at
+    side = 1 if rule.low is None else -1
+    sample = max(alarm.samples, key=lambda one: side * one.value)
+    return sample.value, now.at - (now.boot - sample.boot)
 
 
 def _named(alarm: Alarm, state: Value | None) -> Alarm:

@@ -4,12 +4,12 @@ What it has to keep of them is in the alarm's facts, so that a restart goes on w
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
-from config.rules import Rate
+from config.rules import Rate, Repeated
 from drivers.reading import Moment, Quality
 from monitor.alarms.facts import Alarm, Observation, Sample
-from monitor.alarms.verdict import usable
+from monitor.alarms.verdict import past, usable
 
 STEPS = 30
 """In so many steps a window is kept: one reading for each, and the newest."""
@@ -17,7 +17,7 @@ MOST = STEPS + 2
 
 
 def looked_back(
-    rule: Rate, alarm: Alarm, observation: Observation, now: Moment
+    rule: Rate | Repeated, alarm: Alarm, observation: Observation, now: Moment
 ) -> tuple[Alarm, Observation]:
     """Return ``alarm`` with what it has to keep of a reading, and the reading with its rate.
 
@@ -26,13 +26,29 @@ def looked_back(
     newest = _sample(observation, now)
     if newest is None:
         return alarm, observation
+    if isinstance(rule, Repeated):
+        return _keeping(alarm, counted(rule, alarm.samples, newest)), observation
     kept = sampled(rule, alarm.samples, newest)
-    if kept is not alarm.samples:
-        alarm = alarm._replace(samples=kept)
     points = window(rule, kept, newest)
     doubtful = any(point.doubtful for point in points)
     quality = Quality.UNCERTAIN if doubtful else observation.quality
-    return alarm, observation._replace(rate=slope(points, rule), quality=quality)
+    return _keeping(alarm, kept), observation._replace(rate=slope(points, rule), quality=quality)
+
+
+def _keeping(alarm: Alarm, samples: tuple[Sample, ...]) -> Alarm:
+    return alarm if samples is alarm.samples else alarm._replace(samples=samples)
+
+
+def counted(rule: Repeated, samples: tuple[Sample, ...], newest: Sample) -> tuple[Sample, ...]:
+    """Return the last of the readings, from the first of them that lies past the limit on.
+
+    Those before that one decide nothing, so nothing is kept while all is well. A doubtful one
+    that is not past the limit says nothing.
+    """
+    if not past(rule, newest.value) and (newest.doubtful or not samples):
+        return samples
+    last = (*samples, newest)[-rule.of :]
+    return tuple(dropwhile(lambda one: not past(rule, one.value), last))
 
 
 def _sample(observation: Observation, now: Moment) -> Sample | None:

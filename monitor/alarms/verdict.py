@@ -12,6 +12,7 @@ from config.rules import (
     Low,
     OffNormal,
     Rate,
+    Repeated,
     Rule,
     Silent,
     Stale,
@@ -26,7 +27,7 @@ _OLD = (Reason.LAST_USABLE, Reason.NOT_PROVEN)
 
 Compared = Deviation | Discrepancy
 """Rules that hold a channel against another one."""
-Measured = High | Low | Compared | Rate
+Measured = High | Low | Compared | Rate | Repeated
 """Rules that have a limit to go beyond, further or less far."""
 
 SLOWER = 0.9
@@ -76,12 +77,12 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
     match rule:
         case High() | Low():
             said = _level(rule, value)
-        case Deviation():
-            said = _apart(rule, (rule.above, rule.below), value, observation.other)
-        case Discrepancy():
-            said = _apart(rule, (rule.tolerance, rule.tolerance), value, observation.other)
+        case Deviation() | Discrepancy():
+            said = _apart(rule, value, observation.other)
         case Rate():
             said = _pace(rule, observation.rate)
+        case Repeated():
+            said = _so(sum(past(rule, one.value) for one in alarm.samples) >= rule.x)
         case OffNormal():
             said = _so(rule.is_off(value))
         case StatusBits():
@@ -100,6 +101,12 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
 def beyond(rule: High | Low, value: float) -> bool:
     """Whether ``value`` is past the limit, strictly."""
     return value > rule.limit if isinstance(rule, High) else value < rule.limit
+
+
+def past(rule: Repeated, value: float) -> bool:
+    """Whether a single ``value`` lies past the limit, strictly."""
+    too_high = rule.high is not None and value > rule.high
+    return too_high or (rule.low is not None and value < rule.low)
 
 
 def clear_of(rule: High | Low) -> float:
@@ -125,7 +132,7 @@ def figure(rule: Measured, observation: Observation) -> float | None:
     if value is None or isinstance(value, str):
         return None
     match rule:
-        case High() | Low():
+        case High() | Low() | Repeated():
             return float(value)
         case Deviation():
             return None if other is None else value - other
@@ -144,16 +151,23 @@ def worse(rule: Measured, one: float, other: float) -> bool:
             return one > other
         case Low():
             return one < other
+        case Repeated():
+            return one > other if rule.high is not None else one < other
         case Deviation() | Discrepancy() | Rate():
             return abs(one) > abs(other)
         case _:
             assert_never(rule)
 
 
-def _apart(
-    rule: Compared, sides: tuple[float | None, float | None], value: Value, other: float | None
-) -> Verdict:
-    above, below = sides
+def tolerated(rule: Compared) -> tuple[float | None, float | None]:
+    """Return how far above and below the other channel's value it may lie (None: any distance)."""
+    if isinstance(rule, Discrepancy):
+        return rule.tolerance, rule.tolerance
+    return rule.above, rule.below
+
+
+def _apart(rule: Compared, value: Value, other: float | None) -> Verdict:
+    above, below = tolerated(rule)
     if other is None or isinstance(value, str):
         return Verdict.UNKNOWN
     highest = inf if above is None else other + above

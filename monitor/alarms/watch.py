@@ -19,11 +19,13 @@ from config.rules import (
     Low,
     Priority,
     Rate,
+    Repeated,
     Rule,
     Silent,
 )
 from drivers.reading import Value
 from monitor.alarms.facts import Alarm
+from monitor.alarms.verdict import tolerated
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
 
@@ -90,6 +92,8 @@ class Watched(NamedTuple):
                 return self.rule.tolerance
             case Rate():
                 return _on_side(peak, self.rule.rising, self.rule.falling)
+            case Repeated():
+                return self.rule.low if self.rule.high is None else self.rule.high
             case _:
                 return None
 
@@ -251,10 +255,8 @@ def _sides(rule: Rule) -> Sides:
             return rule.limit, None
         case Low():
             return None, -rule.limit
-        case Deviation():
-            return rule.above, rule.below
-        case Discrepancy():
-            return rule.tolerance, rule.tolerance
+        case Deviation() | Discrepancy():
+            return tolerated(rule)
         case Rate():
             return _per_second(rule.rising, rule.per), _per_second(rule.falling, rule.per)
         case _:

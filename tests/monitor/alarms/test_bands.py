@@ -13,6 +13,7 @@ from config.rules import (
     Low,
     OffNormal,
     Rate,
+    Repeated,
     Rule,
     StatusBits,
     Unreadable,
@@ -30,7 +31,7 @@ from monitor.alarms.bands import (
     restless,
     words,
 )
-from monitor.alarms.facts import NORMAL, Alarm, Observation, Shelve
+from monitor.alarms.facts import NORMAL, Alarm, Observation, Sample, Shelve
 from tests.monitor.alarms.small_plant import MINUTE, minute
 
 HIGH = High(name="high", limit=37.5, deadband=0.5)
@@ -63,6 +64,9 @@ def read(rule: Rule, *values: float | str) -> Alarm:
         (Deviation(setpoint="sp", above=0.5), NORMAL, NOWHERE),
         (Discrepancy(against="t2", tolerance=0.5), NORMAL, NOWHERE),
         (Rate(rising=0.5, window=600), NORMAL, NOWHERE),
+        (Repeated(x=3, of=5, high=20.0), NORMAL, (-inf, 20.0)),
+        (Repeated(x=3, of=5, low=-5.0), NORMAL, (-5.0, inf)),
+        (Repeated(x=3, of=5, high=20.0), NORMAL._replace(samples=(Sample(0, 21.0),)), NOWHERE),
         (StatusBits(bits=(7, 3)), NORMAL, (0, 7)),
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import Deviation, Discrepancy, Flatline, Rate, StatusBits
+from config.rules import Deviation, Discrepancy, Flatline, Rate, Repeated, StatusBits
 from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
@@ -443,3 +443,68 @@ def test_of_a_rule_that_vanished_no_reading_is_kept() -> None:
     board = Board(plant(source(0, "inc", "probe", "bus", [channel("t")])), facts)
     assert board.reconcile(moment(10)) == ()
     assert [alarm.at_rest for alarm in board.take_changed().values()] == [True]
+
+
+# --- x of the last y
+
+
+TREND = plant(
+    source(
+        0,
+        "room",
+        "counter",
+        "bus",
+        [channel("particles", Repeated(name="trend", x=3, of=5, high=20.0))],
+    )
+)
+OFTEN, AGAIN = ["trend raised -> unacknowledged"], ["trend raised_again -> unacknowledged"]
+REPEATED: dict[str, Story] = {
+    "three of five": [
+        (scan(0, 21.0), []),
+        (scan(1, 20.0), []),
+        (scan(2, 30.0), []),
+        (scan(3, 10.0), []),
+        (scan(4, 25.0), OFTEN),
+        (scan(5, 10.0), ["trend returned -> returned"]),
+        (scan(6, 22.0), AGAIN),
+    ],
+    "two of five, again and again": [
+        (scan(s, 21.0 if s % 5 in {0, 1} else 20.0), []) for s in range(50)
+    ],
+    "bad readings do not count, doubtful ones only when past the limit": [
+        (scan(0, 21.0), []),
+        (scan(1, None), []),
+        (scan(2, 21.0, faults={0: DOUBTFUL}), []),
+        (scan(3, 5.0, faults={0: DOUBTFUL}), []),
+        (scan(4, 5.0), []),
+        (scan(5, 5.0), []),
+        (scan(6, 21.0), OFTEN),
+        (scan(7, 5.0, faults={0: DOUBTFUL}), []),
+        (scan(8, 5.0), ["trend returned -> returned"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("story", REPEATED.values(), ids=REPEATED)
+def test_so_many_of_the_last_readings(story: Story) -> None:
+    play(TREND, story)
+    play_restarted(TREND, story)
+
+
+def test_a_trend_is_told_with_the_worst_of_the_readings_that_made_it() -> None:
+    board = play(TREND, REPEATED["three of five"][:5])
+    alarm = board.alarm("room/particles/trend")
+    assert (alarm.value, alarm.peak, alarm.peak_at) == (25.0, 30.0, moment(2).at)
+
+
+def test_while_no_reading_is_past_the_limit_nothing_is_kept_of_them() -> None:
+    board = Board(TREND, {})
+    assert all(board.observe(scan(seconds, 20.0)) is NOTHING for seconds in range(9))
+    assert board.take_changed() == {}
+    board.observe(scan(9, 21.0))
+    for seconds in range(10, 14):
+        board.observe(scan(seconds, 20.0))
+    assert not board.alarm("room/particles/trend").at_rest
+    board.observe(scan(14, 20.0))
+    assert board.alarm("room/particles/trend").at_rest
+    assert board.observe(scan(15, 20.0)) is NOTHING

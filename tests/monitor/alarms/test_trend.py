@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import Rate
+from config.rules import Rate, Repeated
 from drivers.reading import Moment, Quality, Reason
 from monitor.alarms.facts import NORMAL, Observation, Sample
-from monitor.alarms.trend import MOST, STEPS, looked_back, sampled, slope, window
+from monitor.alarms.trend import MOST, STEPS, counted, looked_back, sampled, slope, window
 from tests.monitor.alarms.small_plant import BOOTED, NOON, SECOND
 
 MINUTE = 60 * SECOND
@@ -86,3 +86,22 @@ def test_what_is_kept_is_little_and_enough(pauses: list[int]) -> None:
 def test_what_is_no_number_of_now_is_not_kept(observation: Observation) -> None:
     now = Moment(NOON, BOOTED)
     assert looked_back(RULE, NORMAL, observation, now) == (NORMAL, observation)
+
+
+@given(
+    st.lists(st.tuples(st.integers(18, 22), st.booleans()), max_size=60),
+    st.integers(1, 4),
+    st.integers(2, 6),
+)
+def test_what_is_kept_of_the_last_readings_counts_as_all_of_them_do(
+    readings: list[tuple[int, bool]], x: int, of: int
+) -> None:
+    rule = Repeated(x=x, of=of, high=20.0)
+    kept: tuple[Sample, ...] = ()
+    said: list[int] = []
+    for place, (value, doubtful) in enumerate(readings):
+        kept = counted(rule, kept, Sample(place, float(value), doubtful))
+        said += [value] if value > 20 or not doubtful else []
+        assert sum(one.value > 20 for one in kept) == sum(value > 20 for value in said[-of:])
+        assert len(kept) <= of
+        assert not kept or kept[0].value > 20

@@ -2,9 +2,9 @@
 
 import pytest
 
-from config.rules import Deviation, Discrepancy, Flatline, Rate, Rule, StatusBits
+from config.rules import Deviation, Discrepancy, Flatline, Rate, Repeated, Rule, StatusBits
 from drivers.reading import Quality, Reason
-from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation
+from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation, Sample
 from monitor.alarms.verdict import Verdict, verdict
 from tests.monitor.alarms.small_plant import moment
 
@@ -19,7 +19,13 @@ TWO = Discrepancy(against="t2", tolerance=0.5, deadband=0.125)
 HOT, COLD = Deviation(setpoint="sp", above=0.5), Deviation(setpoint="sp", below=0.5)
 FAST = Rate(rising=0.5, falling=1.0, window=600)
 RISING, FALLING = Rate(rising=0.5, window=600), Rate(falling=0.5, window=600)
+OFTEN = Repeated(x=2, of=3, high=20.0)
+SELDOM = Repeated(x=2, of=3, low=-5.0)
 STANDS = Alarm(standing=37.0)
+
+
+def seen(*values: float) -> Alarm:
+    return Alarm(samples=tuple(Sample(place, value) for place, value in enumerate(values)))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +75,14 @@ STANDS = Alarm(standing=37.0)
         (RISING, NORMAL, Observation(37.0, GOOD, rate=-9.0), CLEAR),
         (FALLING, NORMAL, Observation(37.0, GOOD, rate=9.0), CLEAR),
         (FALLING, NORMAL, Observation(37.0, GOOD, rate=-9.0), BEYOND),
+        (OFTEN, seen(21.0, 20.0), Observation(20.0, GOOD), CLEAR),
+        (OFTEN, seen(21.0, 19.0, 22.0), Observation(22.0, GOOD), BEYOND),
+        (OFTEN, seen(21.0, 22.0, 19.0), Observation(19.0, GOOD), BEYOND),
+        (OFTEN, seen(21.0, 22.0), Observation(22.0, UNSURE), BEYOND),
+        (OFTEN, seen(21.0), Observation(19.0, UNSURE), UNKNOWN),
+        (OFTEN, seen(21.0, 22.0), Observation(None, BAD), UNKNOWN),
+        (SELDOM, seen(-5.0, -6.0, -6.0), Observation(-6.0, GOOD), BEYOND),
+        (SELDOM, seen(-6.0, -5.0), Observation(-5.0, GOOD), CLEAR),
         (FROZEN, NORMAL, Observation(37.0, GOOD), CLEAR),
         (FROZEN, NORMAL, Observation(37.0, GOOD, unchanged_since=NOW), BEYOND),
         (FROZEN, NORMAL, Observation(37.0, UNSURE, unchanged_since=NOW), BEYOND),
