@@ -22,8 +22,10 @@ STATES = (
     "returned",
     "latched_unacknowledged",
     "latched_acknowledged",
+    "unconfirmed",
     "shelved",
     "suppressed",
+    "out_of_service",
     "ended",
 )
 

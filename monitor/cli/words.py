@@ -204,14 +204,15 @@ def _because(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:
 def _who(told: AlarmEventMessage) -> str:
     if not told.actor:
         return ""
-    name = f"{told.actor} (as {told.claimed})" if told.claimed else told.actor
+    name = _name(told.actor, told.claimed, told.role)
     return f"by {name}: {told.comment}" if told.comment else f"by {name}"
 
 
 def _note(event: EventMessage) -> str:
     subject = event.subject[:8] if event.kind == "config" else event.subject
     kind = f"{event.kind.upper():<12}"
-    parts = (event.time, "- -       ", kind, subject, _used(event) or _body(event))
+    said = _used(event) or _asked(event) or _body(event)
+    parts = (event.time, "- -       ", kind, subject, said)
     return "  ".join(part for part in parts if part)
 
 
@@ -250,6 +251,18 @@ def _used(event: EventMessage) -> str:
             return ""
 
 
+def _asked(event: EventMessage) -> str:
+    """Return what an operator did or was refused; empty for what is about something else."""
+    match event.kind, event.body:
+        case "act", {"act": str(act), "user": _}:
+            return f"{act.replace('_', ' ')}{_by(event.body)}"
+        case "refusal", {"act": str(act), "word": word, "text": text}:
+            asked = act.replace("_", " ")
+            return f"{asked} refused ({word}): {text}; asked{_by(event.body)}"
+        case _:
+            return ""
+
+
 def _source(said: Mapping[str, JsonValue]) -> str:
     """Return who says in what state an equipment is."""
     match said.get("cause"):
@@ -265,10 +278,17 @@ def _source(said: Mapping[str, JsonValue]) -> str:
 
 
 def _by(said: Mapping[str, JsonValue]) -> str:
-    """Return who did it, and why, as the end of a sentence."""
-    user, claimed, reason = (said.get(name) for name in ("user", "claimed", "reason"))
-    name = f"{user} (as {claimed})" if claimed else user
-    return (f" by {name}" if user else "") + (f": {reason}" if reason else "")
+    """Return who did it, in which role, and why, as the end of a sentence."""
+    user, claimed, role, reason = (
+        str(said.get(name) or "") for name in ("user", "claimed", "role", "reason")
+    )
+    return (f" by {_name(user, claimed, role)}" if user else "") + (f": {reason}" if reason else "")
+
+
+def _name(user: str, claimed: str, role: str) -> str:
+    """Return who it was: the proven name, and what else is known in brackets."""
+    known = ", ".join(each for each in (f"as {claimed}" if claimed else "", role) if each)
+    return f"{user} ({known})" if known else user
 
 
 def _short(value: JsonValue) -> str:

@@ -15,10 +15,11 @@ from monitor.cli.words import (
     quantity,
     size,
     table,
+    usage_line,
     value_line,
 )
 from monitor.messages import rfc3339
-from monitor.operators.protocol import EventMessage, ValueMessage
+from monitor.operators.protocol import EventMessage, UsageMessage, ValueMessage
 from tests.support.desk import NOON, SECOND, alarm_event, noted, standing
 
 if TYPE_CHECKING:
@@ -209,6 +210,145 @@ BATCH = {"act": "load", "batch": "B-1", "position": "", "user": "kim", "claimed"
 def test_the_use_of_an_equipment_in_words(kind: str, body: dict[str, object], words: str) -> None:
     line = click.unstyle(event_line(note(kind, "incubator-07", **body)))
     assert line.endswith(f"incubator-07  {words}")
+
+
+ACT = {"act": "remove_from_service", "user": "kim", "claimed": "", "role": "", "reason": "WO-1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        ("act", ACT, "remove from service by kim: WO-1"),
+        ("act", ACT | {"role": "supervisor"}, "remove from service by kim (supervisor): WO-1"),
+        (
+            "act",
+            ACT | {"act": "comment", "claimed": "Kim K.", "role": "supervisor"},
+            "comment by kim (as Kim K., supervisor): WO-1",
+        ),
+        (
+            "refusal",
+            ACT | {"act": "confirm", "word": "forbidden", "text": "supervisor may"},
+            "confirm refused (forbidden): supervisor may; asked by kim: WO-1",
+        ),
+        ("refusal", {"word": "too_many", "count": 50}, "word=too_many count=50"),
+    ],
+)
+def test_what_an_operator_did_in_words(kind: str, body: dict[str, object], words: str) -> None:
+    line = click.unstyle(event_line(note(kind, "incubator-07", **body)))
+    assert line.endswith(f"incubator-07  {words}")
+
+
+def test_who_did_it_in_an_emergency_is_seen() -> None:
+    line = event_line(told(1, change="reset", actor="root", role="EMERGENCY", comment="fire"))
+    assert "by root (EMERGENCY): fire" in line
+
+
+def aside(**changed: object) -> str:
+    """The line of an alarm without what every line has."""
+    message = standing(alarm_event(1, response="", annunciated=False, **changed))  # type: ignore[arg-type]  # fields by name
+    line = click.unstyle(alarm_line(message, cleaning()))
+    return line.partition("(limit 4.5)")[2].strip()
+
+
+def cleaning(**changed: object) -> UsageMessage:
+    fields: dict[str, object] = {
+        "equipment": "incubator-07",
+        "kind": "incubator",
+        "area": "suite-a",
+        "state": "cleaning",
+        "since": "T0",
+        "cause": "act",
+        "told": "",
+        "user": "kim",
+        "reason": "a spill",
+        "until": "T1",
+        "suppressing_until": "T2",
+        "phase": "",
+        "batches": (),
+    }
+    return UsageMessage.model_validate(fields | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"shelved_until": "T1", "shelved_by": "ada", "shelved_reason": "calibration"},
+            "(shelved by ada until T1: calibration)",
+        ),
+        (
+            {"shelved_until": "T1", "shelved_by": "ada", "shelving_state": "OneShotShelved"},
+            "(shelved for once by ada until T1)",
+        ),
+        (
+            {
+                "out_of_service_until": "T3",
+                "out_of_service_by": "kim",
+                "out_of_service_reason": "WO-1",
+                "shelved_until": "T1",
+            },
+            "(out of service by kim until T3: WO-1)  (shelved until T1)",
+        ),
+        ({"suppressed_by": "incubator-07/_/silent-probe"}, "(behind incubator-07/_/silent-probe)"),
+        ({"superseded_by": "incubator-07/co2/ll"}, "(behind incubator-07/co2/ll)"),
+        (
+            {"suppressed_by": "state:cleaning"},
+            "(suppressed while cleaning by kim until T2: a spill)",
+        ),
+    ],
+)
+def test_an_alarm_that_nobody_is_told_of_says_by_whom_until_when_and_why(
+    changed: dict[str, object], words: str
+) -> None:
+    assert aside(**changed) == words
+
+
+def test_a_state_that_a_channel_tells_is_the_reason() -> None:
+    used = cleaning(user="", reason="", told="decontamination: running", until=None)
+    line = alarm_line(standing(alarm_event(1, suppressed_by="state:cleaning")), used)
+    assert "(suppressed while cleaning until T2: decontamination: running)" in line
+    alone = alarm_line(standing(alarm_event(1, suppressed_by="state:warming_up")))
+    assert "(suppressed while warming up)" in alone
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "cleaning        since T0  (set by kim until T1: a spill)  suppressing until T2"),
+        (
+            {"cause": "channel", "user": "", "told": "mode: clean", "suppressing_until": None},
+            "cleaning        since T0  (mode: clean)",
+        ),
+        (
+            {
+                "state": "in_use",
+                "since": None,
+                "cause": "unknown",
+                "user": "",
+                "told": "mode",
+                "suppressing_until": None,
+            },
+            "in_use          (mode cannot be read)",
+        ),
+        (
+            {
+                "state": "in_use",
+                "since": None,
+                "cause": "default",
+                "user": "",
+                "suppressing_until": None,
+                "phase": "expansion",
+                "batches": (
+                    {"batch": "COI-1", "position": "shelf 1", "since": "T0"},
+                    {"batch": "COI-\x1b[2J", "position": "", "since": "T0"},
+                ),
+            },
+            r"in_use          phase expansion  batches COI-1 @ shelf 1, COI-\x1b[2J @ -",
+        ),
+    ],
+)
+def test_how_an_equipment_is_used_is_one_line(changed: dict[str, object], words: str) -> None:
+    assert usage_line(cleaning(**changed)) == f"{'incubator-07':<24}  {words}"
 
 
 def test_an_event_of_another_release_is_still_shown() -> None:
