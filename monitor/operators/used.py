@@ -2,7 +2,7 @@
 
 from config.plant import Plant
 from drivers.reading import Moment
-from monitor.alarms.usage import Usage
+from monitor.alarms.usage import Usage, manner
 from monitor.messages import rfc3339
 from monitor.operators.protocol import LoadedMessage, UsageMessage
 
@@ -21,21 +21,13 @@ def usage(plant: Plant, name: str, usage: Usage, now: Moment) -> UsageMessage:
         user=override.user if override else "",
         reason=override.reason if override else "",
         until=_at(override.until if override else None, now),
-        suppressing_until=_at(_suppresses_until(plant, usage), now),
+        suppressing_until=_at(manner(plant, name).ends_suppressing(usage), now),
         phase=usage.phase,
         batches=tuple(
             LoadedMessage(batch=one.batch, position=one.position, since=rfc3339(one.since))
             for one in usage.loaded
         ),
     )
-
-
-def _suppresses_until(plant: Plant, usage: Usage) -> int | None:
-    """The elapsed time at which the state may suppress no longer."""
-    suppression = plant.suppression.get(usage.state)
-    if suppression is None or not suppression.suppress or usage.since is None or usage.exhausted:
-        return None
-    return usage.since.boot + suppression.longest
 
 
 def _at(boot: int | None, now: Moment) -> str | None:
