@@ -6,11 +6,15 @@ import pwd
 import socket
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from config.rules import EquipmentState, Suppression
 from drivers.reading import Fault, Origin, Quality, Reason, Scan
+from monitor.alarms.usage import ToldBy, Usage
+from monitor.messages import Actor
 from monitor.operators.address import SocketError
 from monitor.operators.local import (
     LONGEST_REQUEST,
@@ -21,10 +25,22 @@ from monitor.operators.local import (
     serve,
 )
 from monitor.store.points import Point
-from tests.support.desk import NOON, SECOND, FakeDesk, alarm_event, noted, recorded, standing
+from tests.support.desk import (
+    NOON,
+    PLANT,
+    SECOND,
+    START,
+    FakeDesk,
+    alarm_event,
+    noted,
+    recorded,
+    standing,
+)
 from tests.support.waiting import eventually
 
 Json = dict[str, object]
+
+CLEANING = Suppression(suppress=("co2",), longest="1m")
 
 
 @pytest.fixture
@@ -143,6 +159,112 @@ async def test_the_kernel_says_who_acts(desk: FakeDesk, served: Path) -> None:
     assert (request.act, request.duration, request.version) == ("shelve", 60 * SECOND, 3)
     assert request.request_id == f"socket/{me}/r1"
     assert (reply["result"], last) == ("done", end())
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        *("acknowledge", "confirm", "reset", "shelve", "unshelve"),
+        *("remove_from_service", "return_to_service", "comment"),
+    ],
+)
+async def test_each_act_on_an_alarm_is_asked_for_here(
+    desk: FakeDesk, served: Path, act: str
+) -> None:
+    said = {"role": "lead", "one_shot": True, "reason": "", "request_id": "r1"}
+    reply, _ = await ask(served, request="act", act=act, alarm="incubator-07/co2/low", **said)
+    [request] = desk.acted
+    assert (request.act, request.actor.role, request.one_shot) == (act, "lead", True)
+    assert reply["result"] == "done"
+
+
+@pytest.mark.parametrize("act", ["set_state", "load", "unload", "comment"])
+async def test_each_act_on_an_equipment_is_asked_for_here(
+    desk: FakeDesk, served: Path, act: str
+) -> None:
+    said = {"state": "cleaning", "seen": "idle", "batch": "COI-1", "position": "shelf 1"}
+    who = {"claimed": "Ada", "role": "lead", "request_id": "r1", "reason": "x", "duration": SECOND}
+    reply, last = await ask(served, request="use", act=act, equipment="incubator-07", **said, **who)
+    [request] = desk.used
+    assert (request.act, request.equipment) == (act, "incubator-07")
+    assert {name: getattr(request, name) for name in said} == said
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert request.request_id == f"socket/{me}/r1"
+    assert request.actor == Actor(
+        user=me, claimed="Ada", role="lead", via="socket", uid=os.getuid()
+    )
+    assert (request.reason, request.duration) == ("x", SECOND)
+    assert (reply["result"], last) == ("done", end())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"act": "resend"},
+        {"act": "acknowledge", "role": "x" * 65},
+        {"act": "acknowledge", "user": "kim"},
+        {"act": "acknowledge", "actor": {"user": "kim", "via": "socket"}},
+        {"act": "shelve", "duration": 0},
+        {"request": "use", "act": "acknowledge", "equipment": "incubator-07"},
+        {"request": "use", "act": "set_state", "equipment": "incubator-07", "state": "on fire"},
+        {"request": "use", "act": "load", "equipment": "incubator-07", "batch": "x" * 65},
+        {"request": "names", "fit": ["*"] * 101},
+        {"request": "usage", "fit": "incubator-07"},
+    ],
+)
+async def test_what_is_no_request_is_not_taken_for_one(
+    desk: FakeDesk, served: Path, wrong: dict[str, object]
+) -> None:
+    whole = {"request": "act", "alarm": "incubator-07/co2/low", "reason": "x", "request_id": "r"}
+    own = wrong if wrong.get("request") else {**whole, **wrong}
+    [last] = await ask(served, **own)
+    assert (last["result"], last["word"]) == ("failed", "invalid")
+    assert (desk.acted, desk.used) == ([], [])
+
+
+async def test_names_that_fit_a_pattern(desk: FakeDesk, served: Path) -> None:
+    *found, last = await ask(served, request="names", fit=["*/co2", "gateway"])
+    assert [each["alarm"] for each in found] == list(desk.watched)
+    assert last == end()
+    [refused] = await ask(served, request="names", fit=["*/co2", "incubator-9"])
+    assert refused["word"] == "unknown_alarm"
+    assert "incubator-08" in str(refused["text"])
+    assert await ask(served, request="names", fit=[]) == [end()]
+
+
+async def test_alarms_that_fit_a_pattern(desk: FakeDesk, served: Path) -> None:
+    low = standing(alarm_event(1))
+    desk.alarms = {low.alarm: low}
+    *found, _ = await ask(served, request="alarms", fit=["incubator-*"])
+    assert [each["alarm"] for each in found] == [low.alarm]
+    assert await ask(served, request="alarms", fit=["incubator-08"]) == [end()]
+
+
+async def test_how_equipment_is_used(desk: FakeDesk, served: Path) -> None:
+    plant = replace(PLANT, suppression={EquipmentState.CLEANING: CLEANING})
+    desk.plant = plant
+    desk.usages = {"incubator-08": Usage(EquipmentState.CLEANING, START, ToldBy.CHANNEL, "run: on")}
+    seven, eight, last = await ask(served, request="usage")
+    assert (seven["state"], seven["since"], seven["suppressing_until"]) == ("in_use", None, None)
+    assert (eight["state"], eight["cause"], eight["told"]) == ("cleaning", "channel", "run: on")
+    assert eight["suppressing_until"] == "2026-01-31T12:01:00.000Z"
+    assert last == end()
+    [one, _] = await ask(served, request="usage", fit=["*-07"])
+    assert one == seven
+    [refused] = await ask(served, request="usage", fit=["incubator-7"])
+    assert refused["word"] == "unknown_equipment"
+
+
+async def test_a_comment_is_told_without_being_asked_for(desk: FakeDesk, served: Path) -> None:
+    desk.store.add(
+        noted(1, "act", "incubator-07/co2/low", act="acknowledge"),
+        noted(2, "act", "incubator-07/co2/low", act="comment"),
+        noted(3, "refusal", "incubator-07/co2/low", act="comment"),
+    )
+    told = await ask(served, request="tail", last=9, follow=False)
+    assert [each["number"] for each in told[:-1]] == [2]
+    told = await ask(served, request="tail", last=9, follow=False, acts=True)
+    assert [each["number"] for each in told[:-1]] == [1, 2, 3]
 
 
 async def test_values_with_quality_and_age(desk: FakeDesk, served: Path) -> None:
