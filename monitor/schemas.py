@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from config.load import json_schema
+from monitor.excursions.record import Budget, ExcursionRecord
 from monitor.messages import (
     ActReply,
     AlarmEventMessage,
@@ -32,6 +33,8 @@ TOLD: tuple[type[Message], ...] = (
     StatusMessage,
     DigestMessage,
     ActReply,
+    ExcursionRecord,
+    Budget,
     protocol.ValueMessage,
     protocol.EventMessage,
     protocol.ReadingMessage,

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "set-state": ("equipment", "Say what an equipment is doing."),
     "load": ("equipment", "Say that a batch is in an equipment."),
     "unload": ("equipment", "Say that it is there no longer."),
+    "excursions": ("excursions", "Show what lay beyond a limit, for how long and how far."),
     "status": ("status", "Show how the gateway is."),
     "values": ("values", "Show what channels say now."),
     "export": ("export", "Write readings or events of a time span as CSV or JSON lines."),

@@ -10,13 +10,14 @@ import click
 from pydantic import JsonValue, ValidationError
 
 from config.problems import plain
+from monitor.excursions.record import ExcursionRecord
 from monitor.messages import AlarmEventMessage, AlarmMessage
 from monitor.operators.protocol import EventMessage, UsageMessage, ValueMessage
+from monitor.pages.facts import sentence
+from monitor.pages.figures import SIGNS
 
 COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow", "low": "cyan"}
 GRADES = {"good": None, "uncertain": "yellow", "bad": "red"}
-SIGNS = {"Cel": "°C", "[degF]": "°F", "[psi]": "psi"}
-"""How units are shown whose symbol (UCUM) few people would recognise."""
 PHASES = {"begin": "begins: ", "change": "now: ", "end": "well again after: "}
 SHOWN = 80
 """Characters of a value in a note."""
@@ -223,15 +224,29 @@ def _body(event: EventMessage) -> str:
             return f"cytowatch {version}, configuration {config[:8]}; before it: {away}"
         case "config", {"was": str(was)}:
             return f"in place of {was[:8]}" if was else "the first configuration"
+        case "excursion", {"schema": "cytowatch.excursion.v1"} as record:
+            return _excursion(record)
         case "outage", {"phase": str(phase), "text": text}:
             return f"{PHASES.get(phase, '')}{text}"
         case "unmonitored", {"from": start, "to": end, "seconds": seconds, "cause": cause}:
             return f"{cause}: for {seconds} s, from {start} to {end}"
         case "clock_step", {"kind": kind, "before": before, "after": after}:
             return f"{kind}, from {before} to {after}"
-        case _:
-            facts = {key: value for key, value in event.body.items() if value not in (None, "")}
-            return " ".join(f"{key}={_short(value)}" for key, value in facts.items())
+        case _, body:
+            return _facts(body)
+
+
+def _facts(body: Mapping[str, JsonValue]) -> str:
+    facts = {key: value for key, value in body.items() if value not in (None, "")}
+    return " ".join(f"{key}={_short(value)}" for key, value in facts.items())
+
+
+def _excursion(body: Mapping[str, JsonValue]) -> str:
+    try:
+        record = ExcursionRecord.model_validate(body)
+    except ValidationError:
+        return _facts(body)
+    return f"{sentence(record)} {record.excursion}"
 
 
 def _used(event: EventMessage) -> str:
