@@ -19,6 +19,7 @@ from monitor.cli.exits import IO_ERROR, Failure
 from monitor.cli.options import INSTANT, socket_option
 
 if TYPE_CHECKING:
+    from monitor.messages import Message
     from monitor.operators.protocol import ExportRequest
 
 
@@ -59,7 +60,7 @@ def export(
     asked = {"what": what, "start": start, "end": end or time.time_ns(), "equipment": equipment}
     request = ExportRequest.model_validate(asked)
     rows = _from_file(file, request) if file else ask(socket_path, request)
-    with _opened(output) as out:
+    with opened(output) as out:
         if form == "jsonl" or as_json:
             for row in rows:
                 out.write(row + "\n")
@@ -71,7 +72,11 @@ def write_csv(request: "ExportRequest", rows: Iterator[str], out: TextIO) -> Non
     """Write rows (JSON objects) as CSV (RFC 4180), with a header; what is not there is empty."""
     from monitor.operators.protocol import EventMessage, ReadingMessage
 
-    model = ReadingMessage if request.what == "readings" else EventMessage
+    write_rows(ReadingMessage if request.what == "readings" else EventMessage, rows, out)
+
+
+def write_rows(model: type["Message"], rows: Iterator[str], out: TextIO) -> None:
+    """Write messages of one kind (JSON objects) as CSV, with a header."""
     names = [name for name in model.model_fields if name != "schema_"]
     writer = csv.writer(out)
     writer.writerow(names)
@@ -83,7 +88,7 @@ def write_csv(request: "ExportRequest", rows: Iterator[str], out: TextIO) -> Non
 def _cell(value: object) -> object:
     """Numbers as Python writes them: they read back as the same; objects as JSON."""
     match value:
-        case dict():
+        case dict() | list():
             return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         case bool():
             return str(value).lower()
@@ -104,8 +109,8 @@ def _from_file(file: Path, request: "ExportRequest") -> Iterator[str]:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
-    """Stdout, or a file that gets its name when it is whole."""
+def opened(output: Path | None) -> Iterator[TextIO]:
+    """Give stdout, or a file that gets its name when it is whole."""
     if output is None:
         yield sys.stdout
         sys.stdout.flush()
