@@ -79,6 +79,7 @@ RULE_KEYS = {
     "against": "discrepancy",
     "rising": "rate",
     "falling": "rate",
+    "x": "repeated",
     "bits": "status_bits",
     "flatline": "flatline",
     "unreadable": "unreadable",
@@ -92,6 +93,8 @@ def _kind_of_rule(value: Any) -> str | None:  # noqa: ANN401 - as above
     if isinstance(value, ChannelRule):
         return f"a {value.kind} rule"
     keys = value if isinstance(value, Mapping) else ()
+    if "x" in keys:
+        return "a repeated rule"  # which has high or low, too
     kind = next((kind for key, kind in RULE_KEYS.items() if key in keys), None)
     return kind and f"a {kind} rule"
 
@@ -103,13 +106,13 @@ RuleEntry = Annotated[
     | Annotated[Deviation, Tag("a deviation rule")]
     | Annotated[Discrepancy, Tag("a discrepancy rule")]
     | Annotated[Rate, Tag("a rate rule")]
+    | Annotated[Repeated, Tag("a repeated rule")]
     | Annotated[StatusBits, Tag("a status_bits rule")]
     | Annotated[Flatline, Tag("a flatline rule")]
     | Annotated[UnreadableEntry, Tag("a unreadable rule")]
     | Annotated[StaleEntry, Tag("a stale rule")],
     Discriminator(_kind_of_rule),
 ]
-AnyEntry = RuleEntry | Repeated
 
 LimitSet = Mapping[Id, tuple[RuleEntry, ...]]
 """Rules by channel."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from config.levels import in_effect, situations
-from config.limits import AnyEntry, OffNormalEntry
+from config.limits import OffNormalEntry, RuleEntry
 from config.problems import Finding
 from config.rules import Deviation, Discrepancy, EquipmentState, High, Low, Rate, Repeated
 
 
-def sense_findings(rule: AnyEntry) -> Iterator[Finding]:
+def sense_findings(rule: RuleEntry) -> Iterator[Finding]:
     """What ``rule`` says that cannot be meant; paths are relative to it."""
     match rule:
         case High() | Low():

@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 from config.catalogue import Entry
 from config.channels import ChannelSpec
-from config.limits import AnyEntry, OffNormalEntry, StaleEntry, UnreadableEntry
+from config.limits import OffNormalEntry, RuleEntry, StaleEntry, UnreadableEntry
 from config.meaning import NUMBERS, limits_of
 from config.model import spell
 from config.plant import ChannelType
@@ -50,7 +50,7 @@ class Watched:
         return self.entries[self.name]
 
 
-def suit_findings(rule: AnyEntry, watched: Watched) -> Iterator[Finding]:  # noqa: C901 - an arm for each rule
+def suit_findings(rule: RuleEntry, watched: Watched) -> Iterator[Finding]:  # noqa: C901 - an arm for each rule
     """Why ``rule`` could not do its work on the channel; paths are relative to the rule."""
     match rule:
         case High() | Low():
@@ -80,7 +80,7 @@ def suit_findings(rule: AnyEntry, watched: Watched) -> Iterator[Finding]:  # noq
             assert_never(rule)
 
 
-def reference_of(rule: AnyEntry) -> str | None:
+def reference_of(rule: RuleEntry) -> str | None:
     """The other channel that ``rule`` holds its own against; None where there is none."""
     match rule:
         case Deviation():

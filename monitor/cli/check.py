@@ -20,8 +20,11 @@ DAY = 86_400
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--justify", is_flag=True, help="List every alarm with what it is for: limits, delays, why."
+)
 @json_option
-def check(file: Path, as_json: bool) -> None:
+def check(file: Path, justify: bool, as_json: bool) -> None:
     """Check a site's file and say everything that is wrong with it, by line.
 
     Exit 78 if anything is; a good file is summed up.
@@ -40,12 +43,29 @@ def check(file: Path, as_json: bool) -> None:
         click.echo(f"{count} problem{'s'[: count > 1]} in {file}", err=True)
         leave(CONFIG)
         return
+    if justify:
+        _justify(plant, as_json=as_json)
+        return
     facts = summary(plant)
     if as_json:
         click.echo(json.dumps({"schema": "cytowatch.check.v1", **facts}))
         return
     for line in table([(key.replace("_", " "), str(fact)) for key, fact in facts.items()]):
         click.echo(line)
+
+
+def _justify(plant: "Plant", *, as_json: bool) -> None:
+    """Print every alarm, and say what is missing."""
+    from monitor.alarms.watch import watch
+    from monitor.cli.justify import definition, gaps, lines
+    from monitor.troubles import gateway_rules
+
+    alarms = watch(plant, gateway_rules(plant)).values()
+    told = (json.dumps(definition(each)) for each in alarms) if as_json else lines(alarms)
+    for line in told:
+        click.echo(line)
+    missing = [f"{count} {what}" for what, count in gaps(alarms).items() if count]
+    click.echo(", ".join([f"{len(alarms)} alarms", *missing]), err=True)
 
 
 def summary(plant: "Plant") -> dict[str, str | int | float]:

@@ -488,7 +488,7 @@ FAULTS = {
             (
                 "8:9: limits.warm.temperature.0: "
                 "a rule says one of high, low, off_normal, normal, setpoint, against, rising, "
-                "falling, bits, flatline, unreadable, stale"
+                "falling, x, bits, flatline, unreadable, stale"
             ),
         ],
     ),

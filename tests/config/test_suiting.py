@@ -39,6 +39,10 @@ GOOD_ONES = {
         HIGH,
         "{name: falling, falling: 0.5, per: 1h, window: 5m}\n      - {rising: 1, window: 3s}",
     ),
+    "trends": (
+        HIGH,
+        "{name: up, x: 3, of: 5, high: 38}\n      - {name: down, x: 5, of: 5, low: 36}",
+    ),
     "discrepancy": (HIGH, "{against: co2_probe_temperature, tolerance: 1, deadband: 0.5}"),
 }
 
@@ -49,6 +53,46 @@ def test_what_makes_sense_is_no_problem(tmp_path: Path, old: str, new: str) -> N
 
 
 FAULTS = {
+    "a trend of nothing": (
+        HIGH,
+        "{x: 3, of: 5}",
+        [f"8:13: {AT}.x: beyond what limit: give high or low"],
+    ),
+    "two trends": (
+        HIGH,
+        "{x: 3, of: 5, high: 38, low: 35}",
+        [f"8:38: {AT}.low: high and low are two trends: give each a rule of its own"],
+    ),
+    "more than all": (
+        HIGH,
+        "{x: 6, of: 5, high: 38}",
+        [f"8:13: {AT}.x: 6 of the last 5 readings there never are"],
+    ),
+    "of how many": (
+        HIGH,
+        "{x: 6, high: 38}",
+        [f"8:9: {AT}.of: is missing"],
+    ),
+    "a trend that is none": (
+        HIGH,
+        "{x: 1, of: 1, high: 38}",
+        [f"8:20: {AT}.of: should be greater than or equal to 2 (got 1)"],
+    ),
+    "a trend beyond all readings": (
+        HIGH,
+        "{x: 3, of: 5, low: -60}",
+        [(f"8:28: {AT}.low: can never be raised: readings outside -50 to 150 Cel are bad")],
+    ),
+    "a trend of doors": (
+        CO2,
+        on("door", "{x: 3, of: 5, high: 1}"),
+        ["10:32: limits.warm.door.0.high: is for numbers, and this is a state"],
+    ),
+    "of without x": (
+        HIGH,
+        "{of: 5, high: 38}",
+        [f"8:10: {AT}.of: 'of' does not go with the other keys here"],
+    ),
     "a window of two readings": (
         HIGH,
         "{falling: 0.5, window: 2s}",
