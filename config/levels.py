@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 from config.problems import Finding, Path
-from config.rules import AnyRule, Deviation, EquipmentState, High, Low, When
+from config.rules import Deviation, EquipmentState, High, Low, Rule, When
 
 Situation = tuple[EquipmentState | None, str | None]
 """A state and a phase; None for one that no variant speaks of."""
@@ -53,7 +53,7 @@ class _Level:
         return (self.index, "when", self.variant, key)
 
 
-def level_findings(rules: Sequence[AnyRule]) -> Iterator[Finding]:
+def level_findings(rules: Sequence[Rule]) -> Iterator[Finding]:
     """What is wrong with limits among themselves, each said for the first situation it is met in.
 
     ``rules`` are all of the channel, at their index in the file.
@@ -140,7 +140,7 @@ def _overtaken(levels: Sequence[_Level], side: int) -> Iterator[Finding]:
             yield Finding(one.at, f"{one.limit:g} no longer is in order with {limit:g} of {name!r}")
 
 
-def _deviation_findings(rules: Sequence[AnyRule]) -> Iterator[Finding]:
+def _deviation_findings(rules: Sequence[Rule]) -> Iterator[Finding]:
     """Levels about one set-point of which neither lies inside the other."""
     deviations = [(n, rule) for n, rule in enumerate(rules) if isinstance(rule, Deviation)]
     for position, (_, first) in enumerate(deviations):

@@ -278,7 +278,7 @@ ChannelRule = (
     | Unreadable
     | Stale
 )
-Rule = ChannelRule | Silent
+Rule = ChannelRule | Silent | CalibrationDue
 
 
 class AlarmClass(Model):
@@ -310,7 +310,6 @@ class RuleSetting(AlarmClass):
     delay_justification: str | None = None
 
 
-AnyRule = Rule | Deviation | Discrepancy | Rate | Flatline | Repeated | StatusBits | CalibrationDue
 _OF_INSTRUMENTS = (Unreadable, Stale, Silent, Flatline, CalibrationDue)
 """The rules by which an instrument is known to work."""
 
@@ -344,7 +343,7 @@ class Suppression(Model):
     longest: Duration
     """After this (ns) they are annunciated again, whatever the state still is."""
 
-    def covers(self, channel: str, rule: AnyRule) -> bool:
+    def covers(self, channel: str, rule: Rule) -> bool:
         """Whether the alarm of ``rule`` on ``channel`` (``_``: the whole equipment) is among them.
 
         Nothing is remembered here: to be asked when a state begins, not at each reading.
@@ -352,7 +351,7 @@ class Suppression(Model):
         return any(covered(pattern, channel, rule) for pattern in self.suppress)
 
 
-def covered(pattern: str, channel: str, rule: AnyRule) -> bool:
+def covered(pattern: str, channel: str, rule: Rule) -> bool:
     """Whether ``pattern`` (see ``Suppression``) means the alarm of ``rule`` on ``channel``."""
     if pattern == "*":
         return True
@@ -364,7 +363,7 @@ def covered(pattern: str, channel: str, rule: AnyRule) -> bool:
     )
 
 
-def side_of(rule: AnyRule) -> Literal["high", "low", ""]:
+def side_of(rule: Rule) -> Literal["high", "low", ""]:
     """The one side on which ``rule`` has a limit; empty where it has both or none."""
     match rule:
         case High() | Deviation(below=None) | Repeated(low=None):

@@ -10,7 +10,7 @@ from config.plant import ChannelType
 from config.problems import Finding, Path, did_you_mean
 from config.resolve import specs_of
 from config.rulebook import calibration_name, expired_name, silent_name
-from config.rules import AnyRule, CalibrationDue, EquipmentState, Silent, Stale, Unreadable, covered
+from config.rules import CalibrationDue, EquipmentState, Rule, Silent, Stale, Unreadable, covered
 from config.salvage import Draft
 from config.signals import WORDED
 from config.sources import EquipmentSpec, StateSpec
@@ -150,7 +150,7 @@ def _state_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
             yield Finding(path, f"means no alarm of any equipment{hint}")
 
 
-def _alarms(draft: Draft, wiring: Wiring) -> Iterator[tuple[str, AnyRule]]:
+def _alarms(draft: Draft, wiring: Wiring) -> Iterator[tuple[str, Rule]]:
     """Every alarm that some equipment could have, by its channel and rule."""
     for saved in draft.equipment.values():
         limits = draft.limits.get(saved.value.limits or "")

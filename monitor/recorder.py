@@ -266,9 +266,11 @@ class Recorder:
                     future.set_result(None)
 
     def follow_clock(self) -> None:
-        """Look whether the wall clock stepped; called once a second."""
+        """Look whether the wall clock stepped, and what is due by it; called once a second."""
         if step := self.clock.check():
             self._step(step)
+        if events := self.board.look(self.clock()):
+            self.tell(events)
 
     @contextmanager
     def watching(self, watcher: Callable[[Scan], None]) -> Iterator[None]:

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
 from config.plant import ChannelType, Place, Plant, Source
-from config.rules import Flatline, OffNormal, Rule, Stale
+from config.rules import CalibrationDue, Flatline, OffNormal, Rule, Silent, Stale
 from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
 from monitor.alarms import engine
 from monitor.alarms.bands import (
@@ -52,6 +52,7 @@ from monitor.alarms.facts import (
 )
 from monitor.alarms.inputs import STILL, Reference, Unchanged, patience
 from monitor.alarms.variants import place
+from monitor.alarms.verdict import is_due
 from monitor.alarms.watch import (
     Watched,
     ended,
@@ -70,6 +71,8 @@ _UNKNOWN = Condition(None)
 _GRID_POINT = (Observation, Condition, Elapsed)
 """At these the time is looked at; an act ends no shelf but its own."""
 
+LOOK_EVERY = 60 * 10**9
+"""How often (ns of elapsed time) the calendar is looked at."""
 _LINE, _SOURCE, _OUTAGE = -1, -2, -3
 _CAUSES = frozenset({_LINE, _SOURCE, _OUTAGE})
 """Stand in ``_Source.restless`` for what is no channel: the line's alarm, the source's, a gate."""
@@ -174,6 +177,10 @@ class Board:
                 self._sources[one.source].of_file[one.channel_index] += (one,)
             elif one.source is not None:
                 self._own[one.equipment].append(one)
+        self._dated = [one for one in self.watched.values() if one.day is not None]
+        """What waits for a day, as the file has the rules; the worse level first."""
+        self._looked: int | None = None
+        """When (elapsed time) the calendar was last looked at."""
         self._references = self._find_references(plant)
         """What alarms compare themselves with, by the place of the channel."""
         for equipment in plant.by_name:
@@ -250,6 +257,19 @@ class Board:
         """
         turn = _Turn(now)
         self._advance_alone(self.watched[f"gateway/_/{name}"], Condition(holds), turn)
+        return tuple(turn.events)
+
+    def look(self, now: Moment) -> Sequence[AlarmEvent]:
+        """Look at the calendar: what has become due, or no longer is.
+
+        To be called again and again; it does so about once a minute. The day is that of record
+        time: what a wrong clock has raised is over once the clock is right.
+        """
+        if self._looked is not None and now.boot - self._looked < LOOK_EVERY:
+            return NOTHING
+        self._looked, turn = now.boot, _Turn(now)
+        for one in self._dated:
+            self._advance_alone(self.watched[one.name], Condition(_has_come(one, now)), turn)
         return tuple(turn.events)
 
     def missed(self, equipment: str, now: Moment) -> Sequence[AlarmEvent]:
@@ -436,7 +456,9 @@ class Board:
     def _regate(self, own: Watched, turn: _Turn) -> None:
         """Look who speaks for an alarm of a whole source."""
         if own.source is not None:
-            self._advance_alone(own, None, turn, _line_gate(self._sources[own.source]))
+            of_line = isinstance(own.rule, Silent)
+            cause = _line_gate(self._sources[own.source]) if of_line else ""
+            self._advance_alone(own, None, turn, cause)
 
     def _arrange(self, equipment: str, circumstances: Circumstances) -> list[tuple[_Source, int]]:
         """Lay out an equipment's alarms as they are watched; return the channels that changed."""
@@ -476,9 +498,14 @@ class Board:
         if watched.source is not None and watched.channel_index is not None:
             source = self._sources[watched.source]
             self._judge_channel(source, watched.channel_index, None, turn)
+        elif watched.day is not None:
+            for one in self._own[watched.equipment]:
+                self._regate(self.watched[one.name], turn)
 
     def _settle_alarm(self, watched: Watched) -> None:
         """Find anew what must be looked at on every scan, after a change of one alarm."""
+        if watched.day is not None:
+            return  # No scan says anything of it.
         waits = restless(watched.rule, self.alarm(watched.name))
         if watched.source is None:
             for source in self._sources:
@@ -558,6 +585,12 @@ class Board:
 def _line_gate(source: _Source) -> str:
     """Name of the line's alarm while it is what speaks for the source."""
     return source.gate if source.gate == source.line.name else ""
+
+
+def _has_come(dated: Watched, now: Moment) -> bool | None:
+    if dated.day is None or not isinstance(dated.rule, CalibrationDue):
+        return None
+    return is_due(dated.rule, dated.day, now.at)
 
 
 def _levels(source: Source) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from typing import assert_never
 
 from config.model import spell
 from config.rules import (
+    CalibrationDue,
     Deviation,
     Discrepancy,
     Flatline,
@@ -227,7 +228,7 @@ def _marked(rule: Rule, alarm: Alarm, observation: Observation, now: Moment) -> 
             after = alarm
             if alarm.source_time != observation.source_time:
                 after = alarm._replace(source_time=observation.source_time)
-        case Unreadable() | Silent():
+        case Unreadable() | Silent() | CalibrationDue():
             after = alarm
         case _:
             assert_never(rule)

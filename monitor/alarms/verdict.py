@@ -1,10 +1,12 @@
 """What one reading says to one rule, before any delay. Pure."""
 
+from datetime import date
 from enum import Enum
 from math import inf, isnan
 from typing import assert_never
 
 from config.rules import (
+    CalibrationDue,
     Deviation,
     Discrepancy,
     Flatline,
@@ -30,6 +32,7 @@ Compared = Deviation | Discrepancy
 Measured = High | Low | Compared | Rate | Repeated
 """Rules that have a limit to go beyond, further or less far."""
 
+_DAY_ZERO, _DAY = date(1970, 1, 1), 86_400 * 10**9
 SLOWER = 0.9
 """The part of its limit below which a rate is back."""
 
@@ -91,7 +94,7 @@ def _said(rule: Rule, alarm: Alarm, observation: Observation, value: Value) -> V
             said = _flatness(alarm, observation, value)
         case Stale():
             said = _standstill(alarm, observation)
-        case Unreadable() | Silent():
+        case Unreadable() | Silent() | CalibrationDue():
             said = Verdict.UNKNOWN
         case _:
             assert_never(rule)
@@ -107,6 +110,11 @@ def past(rule: Repeated, value: float) -> bool:
     """Whether a single ``value`` lies past the limit, strictly."""
     too_high = rule.high is not None and value > rule.high
     return too_high or (rule.low is not None and value < rule.low)
+
+
+def is_due(rule: CalibrationDue, day: date, at: int) -> bool:
+    """Whether ``day`` (of UTC) has begun at record time ``at`` (ns), or will within ``ahead``."""
+    return at >= (day - _DAY_ZERO).days * _DAY - rule.ahead
 
 
 def clear_of(rule: High | Low) -> float:

@@ -2,9 +2,12 @@
 
 Three kinds of name, so that one cause is one alarm: ``gateway/_/line-{line}`` for a lost line,
 ``{equipment}/_/silent-{source}`` for a silent unit, ``{equipment}/{channel}/{rule}`` for a channel.
+What is due of a unit's instrument is ``{equipment}/_/calibration-{source}``, and
+``calibration-expired-{source}`` once it is over.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
@@ -12,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from config.plant import ChannelType, Equipment, Place, Plant, Source
 from config.rules import (
+    CalibrationDue,
     ChannelRule,
     Deviation,
     Discrepancy,
@@ -58,6 +62,8 @@ class Watched(NamedTuple):
     """Index into ``Source.channels``."""
     compared: Place | None = None
     """The channel that it is compared with; None where there is none on this gateway."""
+    day: date | None = None
+    """When the calibration is due."""
     worse: tuple[str, ...] = ()
     """Names of the worse levels of the same side, nearest first."""
     by_design: str = ""
@@ -166,7 +172,7 @@ def _of_gateway(name: str, rule: Rule, line: str = "") -> Watched:
 
 def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
     equipment = plant.by_name[source.equipment]
-    yield Watched(
+    silent = Watched(
         name=source_alarm(source),
         rule=source.silent,
         rest=Alarm(),
@@ -178,8 +184,16 @@ def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
         line=source.line,
         source=source.index,
     )
+    yield silent
+    yield from ranked([_on_its_day(silent, source, rule) for rule in source.calibration])
     for index, channel in enumerate(source.channels):
         yield from ranked([_of_channel(plant, source, index, rule) for rule in channel.rules])
+
+
+def _on_its_day(of_source: Watched, source: Source, rule: CalibrationDue) -> Watched:
+    name = f"{of_source.equipment}/_/{rule.name}"
+    day = source.calibration_due
+    return of_source._replace(name=name, rule=rule, rule_name=rule.name, day=day)
 
 
 def _of_channel(plant: Plant, source: Source, index: int, rule: ChannelRule) -> Watched:
@@ -237,7 +251,7 @@ def ranked(of_channel: Sequence[Watched]) -> list[Watched]:
 def _measure(rule: Rule) -> object:
     """What levels have in common of which a worse one speaks for a milder; None: no level."""
     match rule:
-        case High() | Low():
+        case High() | Low() | CalibrationDue():
             return rule.kind
         case Deviation():
             return rule.kind, rule.setpoint
@@ -257,6 +271,8 @@ def _sides(rule: Rule) -> Sides:
             return None, -rule.limit
         case Deviation() | Discrepancy():
             return tolerated(rule)
+        case CalibrationDue():
+            return -rule.ahead, None
         case Rate():
             return _per_second(rule.rising, rule.per), _per_second(rule.falling, rule.per)
         case _:

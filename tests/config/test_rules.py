@@ -3,7 +3,6 @@
 import pytest
 
 from config.rules import (
-    AnyRule,
     CalibrationDue,
     Deviation,
     Flatline,
@@ -11,6 +10,7 @@ from config.rules import (
     Low,
     OffNormal,
     Repeated,
+    Rule,
     Silent,
     Stale,
     StatusBits,
@@ -29,7 +29,7 @@ FROZEN = Flatline(name="frozen", flatline=10**9)
 SILENT = Silent(name="silent-probe")
 DUE = CalibrationDue(name="calibration-probe")
 
-COVERED: list[tuple[str, str, AnyRule, bool]] = [
+COVERED: list[tuple[str, str, Rule, bool]] = [
     ("*", "temperature", HIGH, True),
     ("*", "temperature", Unreadable(), True),
     ("*", "_", SILENT, True),
@@ -71,7 +71,7 @@ COVERED: list[tuple[str, str, AnyRule, bool]] = [
 
 @pytest.mark.parametrize(("pattern", "channel", "rule", "covered"), COVERED)
 def test_a_pattern_means_these_alarms(
-    pattern: str, channel: str, rule: AnyRule, covered: bool
+    pattern: str, channel: str, rule: Rule, covered: bool
 ) -> None:
     suppression = Suppression(suppress=("never/met", pattern), longest=10**9)
     assert suppression.covers(channel, rule) is covered

@@ -4,17 +4,29 @@ What is told must be the same both ways.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import Deviation, Discrepancy, Flatline, Rate, Repeated, StatusBits
+from config.rules import (
+    CalibrationDue,
+    Deviation,
+    Discrepancy,
+    Flatline,
+    Priority,
+    Rate,
+    Repeated,
+    StatusBits,
+)
 from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
-from monitor.alarms.facts import AlarmEvent
+from monitor.alarms.facts import Acknowledge, AlarmEvent, Refusal, Shelve
 from tests.monitor.alarms.small_plant import (
     DOUBTFUL,
+    NOON,
     SECOND,
     channel,
     lost,
@@ -508,3 +520,95 @@ def test_while_no_reading_is_past_the_limit_nothing_is_kept_of_them() -> None:
     board.observe(scan(14, 20.0))
     assert board.alarm("room/particles/trend").at_rest
     assert board.observe(scan(15, 20.0)) is NOTHING
+
+
+# --- calibration
+
+
+DAY = 86_400
+NOON_DAY = datetime.fromtimestamp(NOON / SECOND, UTC).date()
+AHEAD, EXPIRED = "calibration-probe", "calibration-expired-probe"
+AHEAD_NAME, EXPIRED_NAME = f"inc/_/{AHEAD}", f"inc/_/{EXPIRED}"
+
+
+def calibrated(due: date) -> Plant:
+    rules = (
+        CalibrationDue(name=AHEAD, ahead=30 * DAY * SECOND),
+        CalibrationDue(name=EXPIRED, ahead=0, priority=Priority.MEDIUM),
+    )
+    probe = source(0, "inc", "probe", "bus", [channel("t")])
+    return plant(replace(probe, calibration_due=due, calibration=rules))
+
+
+DUE = calibrated(NOON_DAY + timedelta(days=31))
+CALENDAR: Sequence[tuple[float, Sequence[str]]] = [
+    (0, []),
+    (DAY - 12 * 3600 - 300, []),
+    (DAY, [f"{AHEAD} raised -> unacknowledged"]),
+    (DAY + 61, []),
+    (
+        31 * DAY,
+        [f"{EXPIRED} raised -> unacknowledged", f"{AHEAD} suppressed -> suppressed"],
+    ),
+    (32 * DAY, []),
+]
+
+
+def test_a_calibration_that_comes_due_is_two_alarms_of_which_one_speaks() -> None:
+    board, saved = Board(DUE, {}), Saved(DUE)
+    for days, expected in CALENDAR:
+        assert told(board.look(moment(days))) == list(expected)
+        again = saved.board(scan(days))
+        assert told(again.look(moment(days))) == list(expected)
+        saved.keep(again, scan(days))
+
+
+def test_the_calendar_is_looked_at_once_a_minute() -> None:
+    board = Board(calibrated(NOON_DAY), {})
+    assert len(board.look(moment(0))) == 2
+    assert board.act(EXPIRED_NAME, Shelve(SECOND), moment(1))
+    assert [board.look(moment(s)) for s in (2, 30, 59)] == [NOTHING] * 3
+    assert told(board.look(moment(60)))[0] == f"{EXPIRED} unshelved -> unacknowledged"
+
+
+def test_a_new_certificate_ends_it() -> None:
+    board, saved = Board(calibrated(NOON_DAY), {}), Saved(calibrated(NOON_DAY + timedelta(days=99)))
+    board.look(moment(0))
+    saved.keep(board, scan(0))
+    renewed = saved.board(scan(1))
+    assert told(renewed.look(moment(1))) == [
+        f"{EXPIRED} returned -> returned",
+        f"{AHEAD} returned -> suppressed",
+        f"{AHEAD} unsuppressed -> returned",
+    ]
+
+
+def test_what_a_wrong_clock_raised_is_over_when_the_clock_is_right() -> None:
+    board = Board(DUE, {})
+    wrong = moment(0)._replace(at=moment(400 * DAY).at)
+    assert len(board.look(wrong)) == 2
+    assert told(board.look(moment(60)))[0] == f"{EXPIRED} returned -> returned"
+
+
+def test_a_shelf_of_the_later_one_lets_the_earlier_speak() -> None:
+    board = Board(calibrated(NOON_DAY), {})
+    board.look(moment(0))
+    events = board.act(EXPIRED_NAME, Shelve(3600 * SECOND), moment(1))
+    assert not isinstance(events, Refusal)
+    assert told(events) == [
+        f"{EXPIRED} shelved -> shelved",
+        f"{AHEAD} unsuppressed -> unacknowledged",
+    ]
+
+
+def test_a_calibration_has_nothing_to_do_with_what_the_source_says() -> None:
+    board = Board(calibrated(NOON_DAY), {})
+    board.look(moment(0))
+    assert board.observe(scan(1, 37.0)) is NOTHING
+    for seconds in (2, 5):
+        board.observe(lost(seconds, Cause.SOURCE, 1))
+    assert board.alarm("inc/_/silent-probe").active
+    assert board.alarm(EXPIRED_NAME).annunciated
+    events = board.act(AHEAD_NAME, Acknowledge(), moment(6))
+    assert not isinstance(events, Refusal)
+    assert told(events) == [f"{AHEAD} acknowledged -> suppressed"]

@@ -1,15 +1,26 @@
 """What one reading says to one rule, row by row."""
 
+from datetime import date, datetime
+
 import pytest
 
-from config.rules import Deviation, Discrepancy, Flatline, Rate, Repeated, Rule, StatusBits
+from config.rules import (
+    CalibrationDue,
+    Deviation,
+    Discrepancy,
+    Flatline,
+    Rate,
+    Repeated,
+    Rule,
+    StatusBits,
+)
 from drivers.reading import Quality, Reason
 from monitor.alarms.facts import NORMAL, Alarm, Condition, Observation, Sample
-from monitor.alarms.verdict import Verdict, verdict
+from monitor.alarms.verdict import Verdict, is_due, verdict
 from tests.monitor.alarms.small_plant import moment
 
 GOOD, UNSURE, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
-NOW = moment(0)
+NOW, DAY = moment(0), 86_400 * 10**9
 BEYOND, WITHIN, CLEAR, UNKNOWN = Verdict.BEYOND, Verdict.WITHIN, Verdict.CLEAR, Verdict.UNKNOWN
 
 FAULTY = StatusBits(bits=(3, 7))
@@ -96,6 +107,26 @@ def seen(*values: float) -> Alarm:
 )
 def test_verdict(rule: Rule, alarm: Alarm, observation: Observation, expected: Verdict) -> None:
     assert verdict(rule, alarm, observation) is expected
+
+
+SOON, OVER = CalibrationDue(name="soon", ahead=2 * DAY), CalibrationDue(name="over", ahead=0)
+
+
+@pytest.mark.parametrize(
+    ("at", "due"),
+    [
+        ("2027-02-26T23:59:59", []),
+        ("2027-02-27T00:00:00", ["soon"]),
+        ("2027-02-28T23:59:59", ["soon"]),
+        ("2027-03-01T00:00:00", ["soon", "over"]),
+        ("2031-01-01T00:00:00", ["soon", "over"]),
+        ("1970-01-01T00:00:00", []),
+    ],
+)
+def test_a_calibration_is_due_from_the_beginning_of_its_day(at: str, due: list[str]) -> None:
+    now = round(datetime.fromisoformat(f"{at}+00:00").timestamp()) * 10**9
+    rules = [rule for rule in (SOON, OVER) if is_due(rule, date(2027, 3, 1), now)]
+    assert [rule.name for rule in rules] == due
 
 
 def test_what_is_simply_so_or_not_so_says_the_same_to_every_rule() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from config.rules import (
+    CalibrationDue,
     ChannelRule,
     Deviation,
     Discrepancy,
@@ -156,6 +157,7 @@ def test_alarms_under_an_equal_rule_share_their_facts_at_rest() -> None:
         Discrepancy(against="t2", tolerance=0.5),
         Rate(rising=0.5, window=300 * SECOND),
         Repeated(x=3, of=5, high=20.0),
+        CalibrationDue(name="calibration-probe"),
         StatusBits(bits=(3, 7)),
         Flatline(flatline=1800 * SECOND),
         Unreadable(on_delay=60 * SECOND),
