@@ -4,7 +4,8 @@ Most sources tell nothing of a state or a phase; the index of those that do is i
 that for all others there is nothing to do. Pure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from config.plant import Plant
@@ -37,6 +38,9 @@ class Usages:
         self._listening = _listening(self._manners)
         self.sources = frozenset(self._listening)
         """Indices of the sources that tell a state or a phase."""
+        self._picks = {source: _pick(each) for source, each in self._listening.items()}
+        self._steady: dict[int, object] = {}
+        """What they said last, where all of it was good: nothing comes of the same again."""
         for name, manner in self._manners.items():
             self._keep(name, one.begin(self[name], manner, now), now)
 
@@ -54,10 +58,16 @@ class Usages:
 
     def observe(self, scan: Scan) -> Sequence[UsageEvent]:
         """Hear what a scan says of states and phases; what is late or a test says nothing."""
-        if scan.source not in self.sources or scan.origin is not Origin.LIVE:
+        source = scan.source
+        if source not in self.sources or scan.origin is not Origin.LIVE:
             return NOTHING
+        said = self._picks[source](scan.values)
+        whole = scan.spoke is None and not scan.faults
+        if whole and said == self._steady.get(source):
+            return NOTHING
+        self._steady[source] = said if whole else None
         events: list[UsageEvent] = []
-        for listening in self._listening[scan.source]:
+        for listening in self._listening[source]:
             events += self._hear(listening, scan)
         return events or NOTHING
 
@@ -111,6 +121,11 @@ class Usages:
             self._due.pop(name, None)
         else:
             self._due[name] = due
+
+
+def _pick(listening: Sequence[_Listening]) -> Callable[[Sequence[Value | None]], object]:
+    """Return what takes all that is listened to out of a scan's values."""
+    return itemgetter(*dict.fromkeys(index for each in listening for index, _ in each.channels))
 
 
 def _usable(scan: Scan, index: int) -> Value | None:
