@@ -559,6 +559,26 @@ class BoardMachine(RuleBasedStateMachine):
             assert expected is not None
             self.check(answer, expected)
 
+    @rule(acts=st.lists(st.sampled_from(["acknowledge", "confirm", "reset"]), max_size=3))
+    def everything_is_seen_to(self, acts: list[str]) -> None:
+        for name in [name for name, _ in self.board.standing()]:
+            for act in ["acknowledge", *acts]:
+                self.someone_acts(name, act, 1)
+
+    @rule(temp=TEMPERATURES, opened=st.booleans(), scans=st.integers(2, 6))
+    def things_stay_as_they_are(self, temp: float, opened: bool, scans: int) -> None:
+        for _ in range(scans):
+            self.incubator_speaks(1, (GOOD, temp), (GOOD, "heat"), (GOOD, opened))
+
+    @rule(
+        name=st.sampled_from(["inc/temp/high-high", "inc/temp/high", "inc/door/open"]),
+        acts=st.lists(st.sampled_from(["shelve", "shelve once", "remove"]), min_size=1),
+        seconds=st.integers(1, 9),
+    )
+    def one_is_put_aside(self, name: str, acts: list[str], seconds: int) -> None:
+        for act in acts:
+            self.someone_acts(name, act, seconds)
+
     def started_with(self, facts: dict[str, Alarm]) -> None:
         self.board = Board(PLANT, facts, circumstances={"inc": self.circumstances})
         assert self.board.reconcile(self.moment) == ()
@@ -591,7 +611,7 @@ class BoardMachine(RuleBasedStateMachine):
 
 
 TestBoardMachine = BoardMachine.TestCase
-TestBoardMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestBoardMachine.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 
 
 STALE = Stale(on_delay=2 * S)
