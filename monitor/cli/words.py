@@ -217,7 +217,7 @@ def _note(event: EventMessage) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _body(event: EventMessage) -> str:
+def _body(event: EventMessage) -> str:  # noqa: PLR0911 - one for each kind
     """Return what an event says; its facts as they are where there are no words for them here."""
     match event.kind, event.body:
         case "start", {"version": version, "config": str(config), "away": away}:
