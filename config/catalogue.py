@@ -12,7 +12,7 @@ from pydantic import Field
 from config.model import Flag, Id, Model
 from config.plant import ChannelType
 
-RESERVED_KINDS = frozenset({"gateway", "event", "alarm_event"})
+RESERVED_KINDS = frozenset({"gateway", "event", "alarm_event", "alarm_performance"})
 """Measurements of our own."""
 RESERVED_EQUIPMENT = frozenset({"gateway"})
 """The gateway's own alarms stand under this name."""

@@ -2,15 +2,18 @@
 
 Once a second each trouble is reported to its alarm. Every ten seconds a point of the measurement
 ``gateway`` goes among the readings: it is kept, delivered and chained as they are, and carries the
-head of the record's chain out of the gateway.
+head of the record's chain out of the gateway. The alarm rates go beside it once a minute, and when
+they have changed.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 
 from drivers.base import Line
 from monitor.desk import Desk
 from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMessage
+from monitor.rates import Follower, by_area
 from monitor.recorder import Recorder
 from monitor.store.line_protocol import Figure
 from monitor.supervise import Held, Outage
@@ -25,6 +28,8 @@ from monitor.troubles import (
 
 PERIOD = 10.0
 """Seconds between two points."""
+EVERY = 6
+"""The alarm rates go with every sixth of them, and with each where they have changed."""
 FILLING = 0.5
 """The part of the quota that undelivered readings may take before that is an alarm."""
 
@@ -42,6 +47,7 @@ class Health:
         self._delivers_readings = recorder.plant.influxdb is not None
         self._filling = self._refused = False
         self._dead = 0
+        self._rates: Mapping[str, Mapping[str, Figure]] = {}
         store = recorder.store
         self._losing = Loss(recorder, STORE_LOSING, "points", lambda: {"store": store.lost_lines})
         self._dropping = Loss(recorder, VALUES_DROPPED, "values", self._dropped)
@@ -64,8 +70,10 @@ class Health:
         Raises StoreError when the store cannot say how it is.
         """
         self._dead = _dead_letters((await self._desk.status()).store)
+        rates = await Follower.begin(self._recorder.store, self._desk.now().at)
         held()
-        while True:
+        for number in count():
+            await self.tell_rates(rates, always=number % EVERY == 0)
             await asyncio.sleep(PERIOD)
             await self.tell()
 
@@ -78,6 +86,15 @@ class Health:
         self._refused, self._dead = dead > self._dead, dead
         dropped = {"values_dropped": sum(self._dropped().values())}
         self._recorder.record_health({**figures(status, self._recorder), **dropped})
+
+    async def tell_rates(self, follower: Follower, *, always: bool) -> None:
+        """Record how many alarms people were told of lately, altogether and by area."""
+        rates = await follower.rates(self._desk.now().at)
+        areas = sorted({each.area for each in self._recorder.plant.equipment})
+        points = by_area(rates, areas, self._recorder.active())
+        if always or points != self._rates:
+            self._recorder.record_alarm_performance(points)
+            self._rates = points
 
     def _dropped(self) -> dict[str, int]:
         return {f"line/{line.name}": line.dropped for line in self._lines}

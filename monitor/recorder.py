@@ -224,9 +224,18 @@ class Recorder:
 
     def record_health(self, figures: Mapping[str, line_protocol.Figure]) -> None:
         """Record how the gateway is: a point of its own, in the tick of the newest scans."""
-        ms = self._last_health = max(self.clock().at // MILLISECOND, self._last_health + 1)
+        ms = self._next_own()
         line = line_protocol.health(figures, self.plant.site, self.plant.gateway, ms)
         self._tick.add(self._own_group, line, self._scan, ms * MILLISECOND)
+
+    def record_alarm_performance(
+        self, by_area: Mapping[str, Mapping[str, line_protocol.Figure]]
+    ) -> None:
+        """Record how alarms do in each area, and altogether (an empty name): a point each."""
+        site, gateway, ms = self.plant.site, self.plant.gateway, self._next_own()
+        for area, figures in by_area.items():
+            line = line_protocol.alarm_performance(figures, site, gateway, area, ms)
+            self._tick.add(self._own_group, line, self._scan, ms * MILLISECOND)
 
     def remember(self, request_id: str, reply: str) -> None:
         """Keep the answer to an operator's request, in the same commit as its effect."""
@@ -304,6 +313,11 @@ class Recorder:
         if not self._failed:
             self.note("stop", self.plant.gateway, {"reason": "told to"})
             await self.commit()
+
+    def _next_own(self) -> int:
+        """Return the time (ms, UTC) of the next of the gateway's own points."""
+        self._last_health = max(self.clock().at // MILLISECOND, self._last_health + 1)
+        return self._last_health
 
     async def _store(self, tick: Tick) -> None:
         if tick.empty:

@@ -26,6 +26,10 @@ class Rate(NamedTuple):
     """How long the one that is on has lasted; 0 where none is."""
 
 
+NO_RATE = Rate(0, 0, 0, flood=False, floods=0, flood_seconds=0.0)
+"""Where there never was an alarm."""
+
+
 class _Minutes:
     """Counts by the minute, for a day."""
 

@@ -15,7 +15,7 @@ from monitor.cli.options import INSTANT, json_option, socket_option
 
 if TYPE_CHECKING:
     from monitor.alarms.performance import Performance, Tally
-    from monitor.alarms.targets import Figure, Now
+    from monitor.alarms.targets import Figure
     from monitor.messages import AlarmMessage
     from monitor.operators.protocol import (
         AlarmReportMessage,
@@ -122,6 +122,7 @@ def _message(
     from monitor.alarms.targets import ENOUGH, figures
     from monitor.messages import rfc3339
     from monitor.operators.protocol import AlarmReportMessage
+    from monitor.rates import standing
 
     start, end = performance.start, performance.end
     now = standing([alarm for alarm in alarms if area in {WHOLE, alarm.area}])
@@ -158,19 +159,6 @@ def _offenders(tally: "Tally") -> Iterator["ReportedAlarm"]:
             chattering=tally.chattering[alarm],
             fleeting=tally.fleeting[alarm],
         )
-
-
-def standing(alarms: Sequence["AlarmMessage"]) -> "Now":
-    """Count what stands, and what of it nobody is told: of several whys the strongest counts."""
-    from monitor.alarms.targets import Now, Suppressed
-
-    aside = [alarm for alarm in alarms if not alarm.annunciated]
-    out = sum(alarm.out_of_service_state for alarm in aside)
-    shelved = sum(
-        alarm.shelving_state != "Unshelved" and not alarm.out_of_service_state for alarm in aside
-    )
-    active = sum(alarm.active_state and alarm.annunciated for alarm in alarms)
-    return Now(active, Suppressed(shelved, len(aside) - shelved - out, out))
 
 
 def lines(report: "AlarmReportMessage") -> list[str]:

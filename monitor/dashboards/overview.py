@@ -10,6 +10,7 @@ from config.catalogue import CATALOGUE, RESERVED_CHANNELS, RESERVED_ENDINGS, RES
 from config.plant import ChannelType
 from config.rules import Priority
 from drivers.reading import Quality
+from monitor.alarms.flood import BEGINS
 from monitor.dashboards import grafana, questions
 from monitor.dashboards.grafana import (
     BLUE,
@@ -32,6 +33,8 @@ AGE = "dateTimeFromNow"
 """Shows a time as how long ago it was."""
 FINEST = "10s"
 """The finest step of a trend; what is polled more seldom is shown as points."""
+SELDOM = "2m"
+"""The finest step of what is told once a minute."""
 TRENDS = {
     "Temperature": ("incubator", "temperature"),
     "CO2": ("incubator", "co2"),
@@ -79,10 +82,11 @@ def site_overview() -> Dashboard:
             *_figures(),
             _alarms_standing(Place(0, 4, 16, 9)),
             _alarms_per_hour(Place(16, 4, 8, 9)),
-            _quality(Place(0, 13, 14, 9)),
-            _usable_readings(Place(14, 13, 6, 9)),
-            _bad_readings(Place(20, 13, 4, 9)),
-            *_trends(22),
+            _alarm_rates(Place(0, 13, WIDTH, 7)),
+            _quality(Place(0, 20, 14, 9)),
+            _usable_readings(Place(14, 20, 6, 9)),
+            _bad_readings(Place(20, 20, 4, 9)),
+            *_trends(29),
         ],
         hours=12,
     )
@@ -255,6 +259,18 @@ def _alarms_per_hour(place: Place) -> Json:
         [grafana.coloured(name, color) for name, color in colors.items()],
     )
     return grafana.bars(panel)
+
+
+def _alarm_rates(place: Place) -> Json:
+    panel = Panel(
+        "Alarm rate",
+        place,
+        [Query(questions.alarm_rates(), "time_series", "$col $tag_gateway")],
+        _SILENT._replace(alert={BEGINS: RED}),
+        "Alarms people were told of within ten minutes, and alarms that were kept from them then;"
+        " ten in ten minutes are a flood.",
+    )
+    return grafana.trend(panel, SELDOM)
 
 
 def _quality(place: Place) -> Json:

@@ -32,6 +32,15 @@ RAISED = f"(\"change\" = '{Change.RAISED}' OR \"change\" = '{Change.RAISED_AGAIN
 NOT_RAISED = f"\"change\" <> '{Change.RAISED}' AND \"change\" <> '{Change.RAISED_AGAIN}'"
 BY_TIME = 'time($__interval), "equipment" fill(null)'
 """Where nothing was said stands nothing: a line is broken there."""
+WHOLE = "_"
+"""The area that stands for the whole gateway."""
+RATES = {
+    "told in 10 min": "last_10_min",
+    "shelved": "shelved",
+    "suppressed by design": "suppressed",
+    "out of service": "out_of_service",
+}
+"""Names for people, and the fields."""
 NOT_STANDING = (State.NORMAL, State.ENDED)
 
 
@@ -137,6 +146,17 @@ def raised_per_hour(priority: Priority) -> str:
 def others_per_hour() -> str:
     """Ask how many other transitions there were in each hour."""
     return _per_hour(NOT_RAISED)
+
+
+def alarm_rates() -> str:
+    """Ask how many alarms people were told of within ten minutes, and how many were kept from them.
+
+    Of each gateway as a whole, its own alarms too: it has one operator.
+    """
+    worst = [f'max("{field}") AS "{name}"' for name, field in RATES.items()]
+    where = f"{SHOWN} AND {SITE} AND \"area\" = '{WHOLE}'"
+    by = 'time($__interval), "gateway" fill(null)'
+    return select(", ".join(worst), '"alarm_performance"', where, by)
 
 
 def _per_hour(which: str) -> str:

@@ -5,7 +5,8 @@ channel, in the order of its source, its value and ``<channel>_quality`` (and ``
 ``_source`` where there is one), then how the scan is as a whole (``bad``, ``quality`` and
 ``readings``), ``missed`` when there were any, ``config``, the equipment's ``state`` and ``scan``.
 A bad reading has no value field; a scan without any value is still a line. Times are milliseconds.
-Transitions are points of ``alarm_event``, what else happens of ``event``, health of ``gateway``.
+Transitions are points of ``alarm_event``, what else happens of ``event``, health of ``gateway``,
+the alarm rates of the gateway and its areas of ``alarm_performance``.
 Nearly every scan is whole and good: for it there is one %-template per source; what a subscription
 brings, and what is not good, is put together from a part for each channel.
 https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
@@ -233,6 +234,14 @@ def health(figures: Mapping[str, Figure], site: str, gateway: str, ms: int) -> b
     """Return the line, without a newline, of how the gateway is at ``ms`` (UTC)."""
     fields = {name: _figure(figure) for name, figure in figures.items()}
     return _line("gateway", {"gateway": gateway, "site": site}, fields, ms)
+
+
+def alarm_performance(
+    figures: Mapping[str, Figure], site: str, gateway: str, area: str, ms: int
+) -> bytes:
+    """Return the line of how alarms do at ``ms`` (UTC); an empty ``area`` is the whole gateway."""
+    fields = {name: _figure(figure) for name, figure in figures.items()}
+    return _line("alarm_performance", {"area": area, "gateway": gateway, "site": site}, fields, ms)
 
 
 _REASONS = {reason: quoted(reason.value) for reason in Reason}

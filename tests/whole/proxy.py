@@ -38,7 +38,7 @@ class Batch:
 
 
 def _is_own(line: bytes) -> bool:
-    return line.startswith((b"alarm_event,", b"event,", b"gateway,"))
+    return line.startswith((b"alarm_event,", b"event,", b"gateway,", b"alarm_performance,"))
 
 
 @dataclass
