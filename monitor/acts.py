@@ -6,6 +6,7 @@ order; the first that speaks against it is what is told.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, assert_never
@@ -24,8 +25,10 @@ from monitor.alarms.facts import (
 )
 from monitor.messages import Act as Right
 from monitor.messages import Actor, ActReply, ActRequest, AlarmAct, EquipmentRequest
-from monitor.operators.roles import acting_as
+from monitor.operators.roles import EMERGENCY, acting_as
 from monitor.recorder import Recorder
+
+log = logging.getLogger(__name__)
 
 Request = ActRequest | EquipmentRequest
 Body = Mapping[str, object]
@@ -167,6 +170,8 @@ class Acts:
     def _allowed(self, actor: Actor, act: Right, only: Sequence[str] = ()) -> Actor | Refusal:
         """Return the actor in the role that may do it, or why not."""
         role = acting_as(self._recorder.plant.operators, actor, act, only, self._owners)
+        if role == EMERGENCY:
+            log.warning("%s acts without a role that may %s: EMERGENCY", actor.user, act)
         return role if isinstance(role, Refusal) else actor.model_copy(update={"role": role})
 
     def _occurrence(self, request: ActRequest) -> int | Refusal | None:

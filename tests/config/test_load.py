@@ -291,17 +291,57 @@ def test_the_schema_for_editors_takes_the_examples(name: str) -> None:
 def test_the_first_site_of_the_readme_is_a_good_one(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     parts = [pyyaml.safe_load(part) for part in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)]
-    site, reactor, secured, sinks = parts
+    site, reactor, secured, people, sinks = parts
     for key in ("lines", "equipment"):
         site[key] += reactor[key]
     encrypted = {**site, "lines": [site["lines"][0], *secured["lines"]]}
     assert len(loaded(tmp_path, pyyaml.safe_dump(encrypted)).lines) == len(encrypted["lines"])
-    plant = loaded(tmp_path, pyyaml.safe_dump({**site, **sinks}))
+    plant = loaded(tmp_path, pyyaml.safe_dump({**site, **people, **sinks}))
+    assert plant.operators is not None
+    assert "confirm" in plant.operators.roles["engineer"]
     assert {channel.name for source in plant.sources for channel in source.channels} == {
         *("co2", "humidity", "temperature"),
         *("ph", "dissolved_oxygen", "phase"),
     }
     assert plant.influxdb is not None
+
+
+TANK = """\
+site: lab
+gateway: gw-1
+lines: [{name: tank, opcua: {endpoint: "opc.tcp://192.0.2.31:4840"}}]
+equipment:
+  - name: bioreactor-1
+    kind: bioreactor
+    area: lab
+    limits: reactor
+    sources:
+      - line: tank
+        calibration_due: 2027-03-01
+        channels:
+          temperature: {node: "i=1"}
+          temperature_setpoint: {node: "i=2"}
+          temperature_reference: {node: "i=3"}
+          ph: {node: "i=4"}
+          device_status: {node: "i=5"}
+          door: {node: "i=6"}
+          phase: {node: "i=7", names: {0: activation, 1: transduction}}
+"""
+
+
+def test_what_the_page_on_limits_shows_is_a_good_file(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
+    parts = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    plant = loaded(tmp_path, TANK + "".join(parts))
+    assert [rule.name for rule in plant.sources[0].channels[0].rules] == [
+        *("high", "off-setpoint", "probes-differ", "runaway"),
+        *("unreadable", "stale"),
+    ]
+    assert plant.operators is not None
+    assert [rule.name for rule in plant.sources[0].calibration] == [
+        "calibration-tank",
+        "calibration-expired-tank",
+    ]
 
 
 def test_the_example_shows_all_that_can_be_written() -> None:

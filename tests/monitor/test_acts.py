@@ -187,6 +187,14 @@ async def test_roles_decide_and_stand_on_the_record(
     assert (transition["actor"], transition["role"]) == ((who.user, role) if done else ("", ""))
 
 
+async def test_an_emergency_is_in_the_log(
+    tmp_path: Path, hand: HandTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with standing(tmp_path, hand, staffed()) as desk:
+        await desk.act(request(actor=actor("root", uid=0)))
+    assert "root acts without a role that may acknowledge: EMERGENCY" in caplog.text
+
+
 async def test_a_class_may_be_for_some_roles_alone(tmp_path: Path, hand: HandTime) -> None:
     async with standing(tmp_path, hand, staffed(managed(roles=("supervisor",)))) as desk:
         refused = await desk.act(request(actor=actor("anna")))
