@@ -565,6 +565,13 @@ REFUSALS: list[tuple[str, Act, str]] = [
     (A, UNSHELVE, "already_done"),
     (A, shelve(0), "illegal_transition"),
     (B, shelve(24 * 60 + 1), "too_long"),
+    (B, once(24 * 60 + 1), "too_long"),
+    (A, CONFIRM, "illegal_transition"),
+    (B, CONFIRM, "illegal_transition"),
+    (C, CONFIRM, "illegal_transition"),
+    (A, RETURN, "already_done"),
+    (A, remove(0), "illegal_transition"),
+    (B, remove(30 * 24 * 60 + 1), "too_long"),
 ]
 
 
@@ -582,8 +589,49 @@ def test_an_act_that_makes_no_sense_is_refused_and_changes_nothing(
     assert engine.step(rule, alarm, act, minute(10)) is alarm
 
 
-def test_a_day_is_the_longest_shelf() -> None:
+def test_a_day_is_the_longest_shelf_where_the_rule_says_nothing_else() -> None:
     assert engine.refuse(HIGH, NORMAL, shelve(24 * 60)) is None
+    critical = HIGH.model_copy(
+        update={"longest_shelf": 120 * MINUTE, "alarm_class": "gmp-critical"}
+    )
+    assert engine.refuse(critical, NORMAL, once(120)) is None
+    refusal = engine.refuse(critical, NORMAL, shelve(121))
+    assert refusal == ("too_long", "shelve an alarm of class gmp-critical for 2h at most")
+
+
+def test_what_may_not_be_shelved_says_so() -> None:
+    never = HIGH.model_copy(update={"shelvable": False})
+    refusal = engine.refuse(never, NORMAL, shelve(1))
+    assert refusal == ("not_shelvable", "an alarm by the rule high may not be shelved")
+    assert engine.refuse(never, NORMAL, remove(1)) is None
+
+
+def test_a_month_is_the_longest_removal_from_service() -> None:
+    assert engine.refuse(HIGH, NORMAL, remove(30 * 24 * 60)) is None
+    refusal = engine.refuse(HIGH, NORMAL, remove(30 * 24 * 60 + 1))
+    assert refusal == ("too_long", "remove an alarm from service for 30d at most")
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ([], "illegal_transition"),
+        ([co2(7)], "illegal_transition"),
+        ([co2(7), co2(5)], "illegal_transition"),
+        ([co2(7), ACK], None),
+        ([co2(7), co2(5), ACK], None),
+        ([co2(7), ACK, CONFIRM], "already_done"),
+        ([co2(7), ACK, CONFIRM, co2(5)], "illegal_transition"),
+    ],
+)
+def test_an_alarm_is_confirmed_once_and_after_its_acknowledgement(
+    path: list[Stimulus], word: str | None
+) -> None:
+    rule, alarm = HIGH.model_copy(update={"confirm": True}), NORMAL
+    for minutes, stimulus in enumerate(path):
+        alarm, _ = tell(rule, alarm, stimulus, minutes)
+    refusal = engine.refuse(rule, alarm, CONFIRM)
+    assert (refusal.word if refusal else None) == word
 
 
 def test_the_condition_is_older_than_the_scan_that_decided() -> None:

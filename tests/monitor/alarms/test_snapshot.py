@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from config.rules import High
 from drivers.reading import Moment, Quality
 from monitor.alarms import engine, snapshot
-from monitor.alarms.facts import NORMAL, Alarm, Observation, Pending, Sample, Shelve
+from monitor.alarms.facts import (
+    NORMAL,
+    Acknowledge,
+    Alarm,
+    Observation,
+    Pending,
+    RemoveFromService,
+    Sample,
+    Shelve,
+)
 from tests.monitor.alarms.small_plant import BOOTED, MINUTE, NOON, SECOND, minute
 
 SLOW = High(name="high", limit=6.0, on_delay=5 * MINUTE, off_delay=5 * MINUTE)
@@ -34,8 +43,13 @@ ALARMS = st.builds(
     active=st.booleans(),
     alarm_time=st.none() | MOMENTS,
     acknowledged=st.booleans(),
+    acknowledged_at=st.none() | st.integers(),
+    confirmed=st.booleans(),
+    re_alarms=st.integers(0),
     latched=st.booleans(),
     shelved_until=st.none() | st.integers(),
+    one_shot=st.booleans(),
+    out_of_service_until=st.none() | st.integers(),
     suppressed_by=st.text(),
     superseded_by=st.text(),
     occurrence=st.integers(0),
@@ -82,6 +96,35 @@ def test_a_shelf_ends_at_its_time_over_a_reboot() -> None:
     shelved = engine.step(SLOW, NORMAL, Shelve(10 * MINUTE), minute(0))
     alarm, now = rebooted(shelved, 0, 4, 2)
     assert alarm.shelved_until == now.boot + 6 * MINUTE
+
+
+def test_a_removal_ends_at_its_time_over_a_reboot() -> None:
+    removed = engine.step(SLOW, NORMAL, RemoveFromService(10 * MINUTE), minute(0))
+    alarm, now = rebooted(removed, 0, 4, 2)
+    assert alarm.out_of_service_until == now.boot + 6 * MINUTE
+    assert alarm.bridged
+
+
+def test_a_re_alarm_counts_on_over_a_reboot() -> None:
+    rule = High(name="high", limit=6.0, re_alarm=10 * MINUTE)
+    raised = engine.step(rule, NORMAL, BEYOND, minute(0))
+    seen = engine.step(rule, raised, Acknowledge(), minute(1))
+    alarm, now = rebooted(seen, 2, 5, 1)
+    due = Moment(now.at + 6 * MINUTE, now.boot + 6 * MINUTE)
+    almost = Moment(due.at - 1, due.boot - 1)
+    assert engine.step(rule, alarm, BEYOND, almost).re_alarms == 0
+    assert engine.step(rule, alarm, BEYOND, due).re_alarms == 1
+
+
+def test_facts_of_a_release_without_these_acts_mean_what_they_meant() -> None:
+    text = (
+        '{"v":1,"boot_id":"b","saved":[1,2],"condition":true,"active":true,"acknowledged":false,'
+        '"shelved_until":9,"occurrence":3,"version":4,"alarm_time":[1,2]}'
+    )
+    alarm = snapshot.load(text, "b", Moment(1, 2))
+    assert (alarm.confirmed, alarm.re_alarms, alarm.one_shot) == (True, 0, False)
+    assert (alarm.acknowledged_at, alarm.out_of_service_until) == (None, None)
+    assert (alarm.active, alarm.acknowledged, alarm.shelved_until) == (True, False, 9)
 
 
 def test_a_wall_clock_that_went_back_bridges_nothing_and_loses_nothing() -> None:
