@@ -334,7 +334,7 @@ def test_what_the_page_on_limits_shows_is_a_good_file(tmp_path: Path) -> None:
     parts = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     plant = loaded(tmp_path, TANK + "".join(parts))
     assert [rule.name for rule in plant.sources[0].channels[0].rules] == [
-        *("high", "off-setpoint", "probes-differ", "runaway"),
+        *("high", "low", "off-setpoint", "probes-differ", "runaway"),
         *("unreadable", "stale"),
     ]
     assert plant.operators is not None
