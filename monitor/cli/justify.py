@@ -11,7 +11,6 @@ from pydantic import JsonValue
 from config.model import spell
 from config.problems import plain
 from config.rules import (
-    AnyRule,
     CalibrationDue,
     Deviation,
     Discrepancy,
@@ -21,6 +20,7 @@ from config.rules import (
     OffNormal,
     Rate,
     Repeated,
+    Rule,
     Silent,
     Stale,
     StatusBits,
@@ -98,7 +98,7 @@ def _condition(watched: Watched) -> str:
     return condition(watched.rule, watched.unit, watched.states)
 
 
-def _handling(rule: AnyRule) -> Iterator[str]:
+def _handling(rule: Rule) -> Iterator[str]:
     yield f"priority {rule.priority}"
     if rule.alarm_class:
         yield f"class {rule.alarm_class}"
@@ -128,7 +128,7 @@ def gaps(alarms: Iterable[Watched]) -> dict[str, int]:
     }
 
 
-def condition(rule: AnyRule, unit: str, states: Mapping[int, str]) -> str:  # noqa: C901, PLR0911, PLR0912 - an arm for each rule
+def condition(rule: Rule, unit: str, states: Mapping[int, str]) -> str:  # noqa: C901, PLR0911, PLR0912 - an arm for each rule
     """Return in words when the alarm of ``rule`` is raised, and when it returns."""
     match rule:
         case High():
@@ -183,7 +183,7 @@ def _word(state: bool | str, states: Mapping[int, str]) -> str:
     return states.get(int(state), str(state)) if isinstance(state, bool) else state
 
 
-def unless(rule: AnyRule, unit: str) -> Iterator[str]:
+def unless(rule: Rule, unit: str) -> Iterator[str]:
     """Yield what is different in some states and phases, in words."""
     if isinstance(rule, High | Low):
         for when in rule.when:

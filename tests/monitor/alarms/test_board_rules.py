@@ -8,10 +8,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.plant import ChannelType, Plant
 from config.rules import (
     CalibrationDue,
+    ChannelRule,
     Deviation,
     Discrepancy,
     Flatline,
@@ -35,6 +38,7 @@ from tests.monitor.alarms.small_plant import (
     scan,
     source,
 )
+from tests.monitor.alarms.test_board_model import without_bands
 
 Story = Sequence[tuple[Scan, Sequence[str]]]
 """Scans, and what each of them has told: ``rule change -> state``."""
@@ -612,3 +616,69 @@ def test_a_calibration_has_nothing_to_do_with_what_the_source_says() -> None:
     events = board.act(AHEAD_NAME, Acknowledge(), moment(6))
     assert not isinstance(events, Refusal)
     assert told(events) == [f"{AHEAD} acknowledged -> suppressed"]
+
+
+# --- any story
+
+
+def every_rule(*more: ChannelRule) -> Plant:
+    """Return a source with each of the rules, on channels of small numbers."""
+    slow = {"on_delay": 2 * SECOND, "off_delay": 3 * SECOND}
+    rules: list[ChannelRule] = [
+        Deviation(setpoint="sp", above=1.0, below=1.0, deadband=0.5, **slow),
+        Deviation(name="far", setpoint="sp", above=2.0, below=2.0),
+        Discrepancy(against="other", tolerance=1.0, on_delay=SECOND),
+        Rate(rising=0.25, falling=0.3, per=SECOND, window=8 * SECOND, off_delay=SECOND),
+        Repeated(name="often", x=2, of=4, high=3.0),
+        Repeated(name="seldom", x=2, of=3, low=2.0, **slow),
+    ]
+    bits = channel("bits", StatusBits(bits=(1,), off_delay=SECOND), kind=ChannelType.COUNTER)
+    channels = [channel("t", *rules, *more), channel("sp"), channel("other"), bits]
+    return plant(source(0, "inc", "probe", "bus", channels))
+
+
+Row = tuple[
+    tuple[float, float, float, int], frozenset[int], frozenset[int], frozenset[int] | None, int
+]
+SMALL = st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+SCAN = st.tuples(
+    st.tuples(SMALL, SMALL, SMALL, st.integers(0, 5)),
+    st.frozensets(st.integers(0, 3), max_size=1),
+    st.frozensets(st.integers(0, 3), max_size=1),
+    st.sampled_from([None, None, None, frozenset({0}), frozenset({1, 3})]),
+    st.sampled_from([1, 1, 1, 2, 4]),
+)
+STEADY: st.SearchStrategy[Row] = st.just(((2.0, 2.0, 2.0, 0), frozenset(), frozenset(), None, 1))
+
+
+def scans(rows: Sequence[Row]) -> list[Scan]:
+    """Return the scans of ``rows``: values, the bad and the doubtful, who spoke, and the pause."""
+    seconds, made = 0, []
+    for values, bad, doubtful, spoke, pause in rows:
+        seconds += pause
+        spoken = spoke or frozenset(range(4))
+        said = [None if i in bad or i not in spoken else v for i, v in enumerate(values)]
+        faults = dict.fromkeys((doubtful - bad) & spoken, DOUBTFUL)
+        made.append(scan(seconds, *said, faults=faults, spoke=spoke))
+    return made
+
+
+@given(st.lists(SCAN | STEADY, max_size=40))
+def test_a_restart_before_any_scan_changes_nothing_that_is_told(rows: list[Row]) -> None:
+    watched = every_rule()
+    board, saved = Board(watched, {}), Saved(watched)
+    for one in scans(rows):
+        if one.spoke is not None and 1 not in one.spoke:
+            continue  # What another scan said of the set-point is in memory only.
+        restarted = saved.board(one)
+        assert told(restarted.observe(one)) == told(board.observe(one))
+        saved.keep(restarted, one)
+
+
+@given(st.lists(SCAN | STEADY, max_size=40))
+def test_what_bands_pass_over_would_have_changed_nothing(rows: list[Row]) -> None:
+    watched = every_rule(Flatline(flatline=4 * SECOND), Flatline(name="long", flatline=9 * SECOND))
+    fast, slow = Board(watched, {}), Board(watched, {})
+    for one in scans(rows):
+        assert fast.observe(one) == without_bands(slow).observe(one)
+        assert [fast.alarm(n) for n in fast.watched] == [slow.alarm(n) for n in slow.watched]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from config.rules import (
-    AnyRule,
     CalibrationDue,
     Deviation,
     Discrepancy,
@@ -17,6 +16,7 @@ from config.rules import (
     OffNormal,
     Rate,
     Repeated,
+    Rule,
     Silent,
     Stale,
     StatusBits,
@@ -29,7 +29,7 @@ from monitor.cli.justify import condition, unless
 MINUTE = 60 * 10**9
 DOOR = {0: "closed", 1: "open"}
 
-CONDITIONS: list[tuple[AnyRule, str]] = [
+CONDITIONS: list[tuple[Rule, str]] = [
     (High(limit=37.5), "above 37.5 °C"),
     (High(limit=37.5, deadband=0.1), "above 37.5 °C, back below 37.4 °C"),
     (Low(limit=-80, deadband=2), "below -80 °C, back above -78 °C"),
@@ -61,7 +61,7 @@ CONDITIONS: list[tuple[AnyRule, str]] = [
 
 
 @pytest.mark.parametrize(("rule", "words"), CONDITIONS)
-def test_a_condition_in_words(rule: AnyRule, words: str) -> None:
+def test_a_condition_in_words(rule: Rule, words: str) -> None:
     assert condition(rule, "Cel", DOOR) == words
 
 
