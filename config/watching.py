@@ -58,6 +58,9 @@ def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
             whole = each.whole and wiring.complete(equipment)
             missing = tuple(_missing(equipment, limits.value, specs, anywhere)) if whole else ()
             seen[key or (index,)] = (*found, *missing)
+        yield from (
+            each.under(("equipment", index)) for each in _apart(equipment, limits.value, wiring)
+        )
         for finding in seen[key or (index,)]:
             yield finding.under(("equipment", index)) if finding.path == ("limits",) else finding
 
@@ -167,6 +170,32 @@ def _missing(
                 text = f"limit set {equipment.limits!r} holds {channel!r} against {other!r}"
                 hint = did_you_mean(other, specs)
                 yield Finding(("limits",), f"{text}, which no source here gives{hint}")
+
+
+def _apart(equipment: EquipmentSpec, limits: LimitSet, wiring: Wiring) -> Iterator[Finding]:
+    """Channels that a gateway reads without the one that they are held against."""
+    pairs = {
+        (channel, other)
+        for channel, rules in limits.items()
+        for rule in rules
+        if (other := reference_of(rule)) is not None
+    }
+    gateways = _gateways(equipment, wiring) if pairs else {}
+    for channel, other in sorted(pairs):
+        ours, theirs = (gateways.get(name, frozenset()) for name in (channel, other))
+        if theirs and not (ours and ours <= theirs):
+            text = f"limit set {equipment.limits!r} holds {channel!r} against {other!r}"
+            reading = ", ".join(sorted(theirs))
+            yield Finding(("limits",), f"{text}, which nobody but {reading} reads")
+
+
+def _gateways(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, frozenset[str]]:
+    """The gateways that read each channel; none named: all of them."""
+    return {
+        name: frozenset(wiring.lines[source.line].on if source.line in wiring.lines else ())
+        for source in equipment.sources
+        for name in specs_of(source, wiring.profile(source))
+    }
 
 
 def _rule_findings(

@@ -266,3 +266,19 @@ def test_the_pace_is_that_of_each_source(tmp_path: Path) -> None:
     assert problems(tmp_path, spoilt("every: 1s", "every: 30s", text)) == [
         (f"8:20: {AT}.flatline: is too short: with a reading every 30s it should be 90s at least")
     ]
+
+
+def test_a_set_point_is_read_by_the_same_gateway(tmp_path: Path) -> None:
+    text = spoilt(HIGH, "{against: co2_probe_temperature, tolerance: 0.5}", MORE)
+    text = spoilt(
+        "lines:\n", "lines:\n  - {name: bus-2, on: ON, modbus: {host: 192.0.2.2}}\n", text
+    )
+    text = spoilt("line: bus-1\n        unit: 2", "line: bus-2\n        unit: 2", text)
+    assert problems(tmp_path, text.replace("ON", "[gw-2]")) == [
+        (
+            "23:13: equipment.0.limits: limit set 'warm' holds 'temperature' against "
+            "'co2_probe_temperature', which nobody but gw-2 reads"
+        )
+    ]
+    both = spoilt("{name: bus-1, modbus", "{name: bus-1, on: [gw-1], modbus", text)
+    assert problems(tmp_path, both.replace("ON", "[gw-2, gw-1]")) == []
