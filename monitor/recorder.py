@@ -20,19 +20,17 @@ from typing import NamedTuple, TypeVar, assert_never
 
 from config.plant import Place, Plant
 from drivers.reading import Moment, Quality, Scan
-from monitor import VERSION
-from monitor.alarms import snapshot, usage_snapshot
+from monitor import VERSION, kept
 from monitor.alarms.board import Board
-from monitor.alarms.facts import Alarm, AlarmEvent, Refusal
+from monitor.alarms.facts import AlarmEvent, Refusal
 from monitor.alarms.unmonitored import unmonitored
-from monitor.alarms.usage import UNUSED, Load, Occupancy, SetState, Unload, Usage, UsageEvent
+from monitor.alarms.usage import Load, Occupancy, SetState, Unload, Usage, UsageEvent
 from monitor.alarms.usages import Event as UseEvent
 from monitor.alarms.usages import Usages
 from monitor.asides import Asides
 from monitor.clock import ClockStep, RecordClock, synchronised
 from monitor.describe import Describer, Told, equipment_state, occupancy, standing_part, used_now
 from monitor.excursions import budget
-from monitor.excursions import case as excursion
 from monitor.excursions.case import Case, Setting
 from monitor.excursions.ledger import Ledger
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
@@ -51,10 +49,6 @@ NO_EQUIPMENT = ()
 """The group of the gateway's own points."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
-USAGE = "usage/"
-"""Before the name of an equipment: where its use is kept among the facts."""
-
-
 EXCURSIONS = 500
 """Records that are read at once at the start."""
 
@@ -115,11 +109,11 @@ class Recorder:
         before = await Before.read(store)
         step = clock.resume(store.last.at, before.clock_epoch)
         now = clock()
-        facts, usages = _alarms(store, clock.boot_id, now), _usages(store, clock.boot_id, now)
-        used = Usages(plant, usages, now)
-        board = Board(plant, facts, gateway_rules(plant), used.circumstances())
+        stood = kept.load(store, clock.boot_id, now)
+        used = Usages(plant, stood.usages, now)
+        board = Board(plant, stood.alarms, gateway_rules(plant), used.circumstances())
         recorder = cls(plant, store, board, used, clock)
-        await recorder._take_up(before, step, now)
+        await recorder._take_up(before, stood.excursions, step, now)
         return recorder
 
     @property
@@ -337,22 +331,14 @@ class Recorder:
         untold, self._untold = self._untold, []
         waiting, self._waiting = self._waiting, []
         now = self.clock()
-        for name, alarm in self.board.take_changed().items():
-            tick.facts[name] = self._saved(alarm, now)
-        for name, usage in self._usages.take_changed().items():
-            tick.facts[USAGE + name] = self._saved_use(usage, now)
-        for name, case in self.excursions.take_changed().items():
-            tick.facts[excursion.PREFIX + name] = self._saved_case(case, now)
+        tick.facts = kept.save(
+            self.board.take_changed(),
+            self._usages.take_changed(),
+            self.excursions.take_changed(),
+            self.clock.boot_id,
+            now,
+        )
         return tick, untold, waiting
-
-    def _saved(self, alarm: Alarm, now: Moment) -> str:
-        return "" if alarm.at_rest else snapshot.dump(alarm, self.clock.boot_id, now)
-
-    def _saved_use(self, usage: Usage, now: Moment) -> str:
-        return "" if usage == UNUSED else usage_snapshot.dump(usage, self.clock.boot_id, now)
-
-    def _saved_case(self, case: Case | None, now: Moment) -> str:
-        return "" if case is None else excursion.dump(case, self.clock.boot_id, now)
 
     def _stand(self, told: Sequence[AlarmEventMessage]) -> None:
         for message in told:
@@ -477,14 +463,15 @@ class Recorder:
         self.board.retake()
         self._usages.retake()
 
-    async def _take_up(self, before: "Before", step: ClockStep | None, now: Moment) -> None:
+    async def _take_up(
+        self, before: "Before", cases: Mapping[str, Case], step: ClockStep | None, now: Moment
+    ) -> None:
         """Begin the record of this run: who we are, what stands, and why we were away."""
         self._groups = await self._group_sources()
         self._away = before.why_away(self.clock.boot_id)
         self._standing = await self._stood()
         self._asides = Asides(self._standing.values())
         self._note_start(before)
-        cases = _cases(self.store, self.clock.boot_id, now)
         self._tell_excursions(self.excursions.resume(cases, await self._spent(now), now), now)
         if step:
             self._step(step)
@@ -528,23 +515,6 @@ class Recorder:
         return stood
 
 
-def _alarms(store: Store, boot_id: str, now: Moment) -> dict[str, Alarm]:
-    """Return where each alarm stands by the record."""
-    return _loaded(store, _saved(store, 2), lambda text: snapshot.load(text, boot_id, now))
-
-
-def _usages(store: Store, boot_id: str, now: Moment) -> dict[str, Usage]:
-    """Return how each equipment is used by the record."""
-    saved = _saved(store, 1, USAGE)
-    return _loaded(store, saved, lambda text: usage_snapshot.load(text, boot_id, now))
-
-
-def _cases(store: Store, boot_id: str, now: Moment) -> dict[str, Case]:
-    """Return the excursions that go on by the record."""
-    saved = _saved(store, 3, excursion.PREFIX)
-    return _loaded(store, saved, lambda text: excursion.load(text, boot_id, now))
-
-
 def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
     return ExcursionAlarm(
         alarm=message.alarm, occurrence=message.occurrence, raised=message.alarm_time
@@ -554,28 +524,6 @@ def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
 def _act_on(subject: str, body: Mapping[str, object], now: Moment) -> ExcursionAct:
     said = {name: str(body.get(name) or "") for name in ("act", "user", "claimed", "reason")}
     return ExcursionAct.model_validate({**said, "time": rfc3339(now.at), "subject": subject})
-
-
-def _saved(store: Store, slashes: int, owner: str = "") -> Mapping[str, str]:
-    """Return the facts whose names begin with ``owner`` and have so many slashes, without it.
-
-    Those of an alarm stand under its name; all others have the name of their kind before it, and
-    another number of slashes, since that may be the name of an equipment, too.
-    """
-    return {
-        name.removeprefix(owner): text
-        for name, text in store.facts.items()
-        if name.startswith(owner) and name.count("/") == slashes
-    }
-
-
-def _loaded(store: Store, saved: Mapping[str, str], load: Callable[[str], _T]) -> dict[str, _T]:
-    try:
-        return {name: load(text) for name, text in saved.items()}
-    except snapshot.SnapshotError as error:
-        raise StoreError(
-            f"{store.path}: {error}; start the release that wrote it, or move the file away"
-        ) from error
 
 
 def _use(request: EquipmentRequest) -> SetState | Load | Unload | None:
