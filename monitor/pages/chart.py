@@ -219,11 +219,11 @@ def time_ticks(start: int, end: int) -> list[Tick]:
 
 def value_ticks(to: Scale) -> list[Tick]:
     """Return round values."""
-    raw = (to.high - to.low) / 6
+    raw = (to.high - to.low) / 7
     power = 10.0 ** floor(log10(raw))
-    step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw)
+    step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= raw)
     first, last = ceil(to.low / step), floor(to.high / step)
-    digits = max(0, -floor(log10(step)))
+    digits = len(f"{step:.9f}".rstrip("0").partition(".")[2])
     return [Tick(to.y(n * step), f"{n * step:.{digits}f}") for n in range(first, last + 1)]
 
 

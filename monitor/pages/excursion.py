@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from monitor import VERSION
 from monitor.excursions.budget import instant
-from monitor.excursions.record import ExcursionRecord
+from monitor.excursions.record import ExcursionAlarm, ExcursionRecord
 from monitor.pages import chart
-from monitor.pages.facts import Section, local, offset, sections, sentence, utc
+from monitor.pages.facts import Section, offset, sections, sentence, utc
 from monitor.pages.figures import measure, sign
 
 SECOND = 10**9
@@ -64,9 +64,9 @@ class Drawing:
 
     def add_reading(self, reading: Mapping[str, object]) -> None:
         """Add a reading (``cytowatch.reading.v1``), in the order of the record."""
-        if reading["origin"] != "live":
-            return
         time, value = instant(str(reading["time"])), reading["value"]
+        if reading["origin"] != "live" or not self._shows(time):
+            return
         if reading["channel"] == self.record.channel:
             number = isinstance(value, int | float) and reading["quality"] != "bad"
             self._line.add(time, float(str(value)) if number else None)
@@ -75,10 +75,9 @@ class Drawing:
 
     def add_event(self, event: Mapping[str, object]) -> None:
         """Add an event (``cytowatch.event.v1``); what is of something else is left out."""
-        body = event["body"]
-        if not isinstance(body, dict):
+        time, subject, body = instant(str(event["time"])), str(event["subject"]), event["body"]
+        if not isinstance(body, dict) or not self._shows(time):
             return
-        time, subject = instant(str(event["time"])), str(event["subject"])
         place = f"{self.record.equipment}/{self.record.channel}/"
         match event["kind"]:
             case "alarm" if subject.startswith(place):
@@ -102,12 +101,15 @@ class Drawing:
             sections=_columns(sections(self.record, kinetic, zone)),
             chart=self._chart(),
             happenings=[self._told(each, zone) for each in self._happenings],
-            alarms=self.record.alarms,
+            alarms=[_alarm(each) for each in self.record.alarms],
             unit=sign(self.record.unit),
             offset=offset(start),
             made=f"{made.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
             version=VERSION,
         )
+
+    def _shows(self, time: int) -> bool:
+        return self.span[0] <= time <= self.span[1]
 
     def _add_door(self, channel: str, time: int, *, stands: bool) -> None:
         since = self._open.get(channel)
@@ -121,8 +123,9 @@ class Drawing:
         if isinstance(limit, int | float) and body.get("alarm") != self._own:
             self._limits[str(body.get("rule"))] = float(limit)
         if not body.get("actor"):  # What somebody did stands as an act, with its reason.
-            what = f"alarm {_text(body, 'change').replace('_', ' ')}"
-            self._happenings.append(Happening(time, what, subject, "", _text(body, "priority")))
+            change = _text(body, "change").replace("_", " ")
+            what = f"alarm {change} ({_text(body, 'priority')})"
+            self._happenings.append(Happening(time, what, subject, "", ""))
 
     def _act(self, time: int, subject: str, body: Mapping[str, object]) -> None:
         claimed, user = _text(body, "claimed"), _text(body, "user")
@@ -141,12 +144,12 @@ class Drawing:
         self._happenings.sort(key=lambda each: each.time)
 
     def _told(self, each: Happening, zone: tzinfo | None) -> dict[str, str]:
-        time = datetime.fromtimestamp(each.time / SECOND, UTC).isoformat()
+        time = datetime.fromtimestamp(each.time / SECOND, UTC)
         return {
-            "utc": utc(time),
-            "local": local(time, zone),
+            "utc": f"{time:%Y-%m-%d %H:%M:%S}",
+            "local": f"{time.astimezone(zone):%H:%M:%S}",
             "what": each.what,
-            "subject": each.subject,
+            "subject": each.subject.removeprefix(f"{self.record.equipment}/"),
             "who": each.who,
             "why": each.why,
         }
@@ -182,6 +185,11 @@ class Drawing:
             "levels": chart.value_ticks(to),
             "marks": chart.marks([each.time for each in self._happenings], *span),
         }
+
+
+def _alarm(alarm: ExcursionAlarm) -> dict[str, str]:
+    raised = utc(alarm.raised) if alarm.raised else ""
+    return {"alarm": alarm.alarm, "raised": raised, "occurrence": alarm.occurrence}
 
 
 def _text(body: Mapping[str, object], name: str) -> str:

@@ -69,9 +69,11 @@ def sentence(record: ExcursionRecord) -> str:
 
 
 def local(text: str, zone: tzinfo | None) -> str:
-    """Return a time of the record as the clock on the wall had it, with its offset."""
-    moment = datetime.fromisoformat(text).astimezone(zone)
-    return f"{moment:%Y-%m-%d %H:%M:%S} {offset(moment)}"
+    """Return a time of the record as the clock on the wall had it; its day where it is another."""
+    moment = datetime.fromisoformat(text)
+    there = moment.astimezone(zone)
+    day = "" if there.date() == moment.astimezone(UTC).date() else f"{there:%Y-%m-%d} "
+    return f"{day}{there:%H:%M:%S} {offset(there)}"
 
 
 def offset(moment: datetime) -> str:
