@@ -5,6 +5,7 @@ from typing import assert_never
 
 from config.plant import Plant
 from drivers.reading import Moment
+from monitor.alarms.conditions import condition_of
 from monitor.alarms.facts import Alarm, AlarmEvent, State
 from monitor.alarms.usage import (
     Load,
@@ -18,6 +19,7 @@ from monitor.alarms.usage import (
 )
 from monitor.alarms.watch import Watched
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
+from monitor.pages.figures import sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Describer:
             "unit": watched.unit,
             "limit": watched.limit_at(alarm.peak),
             "reference": alarm.other,
+            "condition": condition_of(watched, sign(watched.unit)),
             "peak": alarm.peak,
             "peak_time": _time(alarm.peak_at),
             "condition_start": _time(alarm.condition_start and alarm.condition_start.at),

@@ -91,6 +91,8 @@ class AlarmMessage(Message):
     limit: float | None
     """What ``peak`` is compared with: a value, or of some rules a difference or a rate, which is
     negative where it lies below or goes down."""
+    condition: str = ""
+    """When it is raised and when it returns, in words."""
     reference: float | None = None
     """What the value was compared with: the set-point, or what a second probe said."""
     peak: float | None

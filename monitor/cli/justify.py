@@ -3,32 +3,22 @@
 The file is that database; here it is only laid out, for a review, or as JSON for another system.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import assert_never
+from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
 from config.model import spell
 from config.problems import plain
 from config.rules import (
-    CalibrationDue,
-    Deviation,
-    Discrepancy,
-    Flatline,
     High,
     Low,
-    OffNormal,
-    Rate,
-    Repeated,
     Rule,
-    Silent,
-    Stale,
-    StatusBits,
-    Unreadable,
     When,
 )
+from monitor.alarms.conditions import condition_of
 from monitor.alarms.watch import Watched
 from monitor.cli.words import quantity
+from monitor.pages.figures import sign
 
 SECOND = 10**9
 NAMED = 3
@@ -44,7 +34,7 @@ def definition(watched: Watched) -> dict[str, JsonValue]:
         "area": watched.area,
         "kind": watched.kind,
         "rule": rule.kind,
-        "condition": _condition(watched),
+        "condition": condition_of(watched, sign(watched.unit)),
         "unless": list(unless(rule, watched.unit)),
         "priority": rule.priority,
         "severity": rule.priority.severity,
@@ -82,7 +72,8 @@ def lines(alarms: Iterable[Watched]) -> Iterator[str]:
 
 def _told(watched: Watched) -> Iterator[str]:
     rule = watched.rule
-    yield _condition(watched) + (f", for {spell(rule.on_delay)}" if rule.on_delay else "")
+    delay = f", for {spell(rule.on_delay)}" if rule.on_delay else ""
+    yield condition_of(watched, sign(watched.unit)) + delay
     yield from unless(rule, watched.unit)
     yield ", ".join(_handling(rule))
     yield f"consequence: {rule.consequence or '-'}"
@@ -90,12 +81,6 @@ def _told(watched: Watched) -> Iterator[str]:
     yield f"time to respond: {'-' if rule.time_to_respond is None else spell(rule.time_to_respond)}"
     if rule.on_delay or rule.off_delay:
         yield f"delay is justified by: {rule.delay_justification or '-'}"
-
-
-def _condition(watched: Watched) -> str:
-    if watched.equipment == "gateway" and not watched.line:
-        return watched.rule_name.replace("-", " ")  # a trouble of its own: its name says which
-    return condition(watched.rule, watched.unit, watched.states)
 
 
 def _handling(rule: Rule) -> Iterator[str]:
@@ -126,61 +111,6 @@ def gaps(alarms: Iterable[Watched]) -> dict[str, int]:
             bool(rule.on_delay) and not rule.delay_justification for rule in rules
         ),
     }
-
-
-def condition(rule: Rule, unit: str, states: Mapping[int, str]) -> str:  # noqa: C901, PLR0911, PLR0912 - an arm for each rule
-    """Return in words when the alarm of ``rule`` is raised, and when it returns."""
-    match rule:
-        case High():
-            return _beyond("above", "below", rule.limit, -rule.deadband, unit)
-        case Low():
-            return _beyond("below", "above", rule.limit, rule.deadband, unit)
-        case OffNormal():
-            words = [_word(each, states) for each in rule.off_normal or rule.normal]
-            return f"is {'' if rule.off_normal else 'anything but '}{' or '.join(words)}"
-        case Deviation():
-            over = [f"{quantity(rule.above, unit)} over"] if rule.above is not None else []
-            under = [f"{quantity(rule.below, unit)} under"] if rule.below is not None else []
-            return f"more than {' or '.join(over + under)} {rule.setpoint}{_less(rule, unit)}"
-        case Discrepancy():
-            width = quantity(rule.tolerance, unit)
-            return f"differs from {rule.against} by more than {width}{_less(rule, unit)}"
-        case Rate():
-            up = [f"rises by {quantity(rule.rising, unit)}"] if rule.rising is not None else []
-            down = [f"falls by {quantity(rule.falling, unit)}"] if rule.falling is not None else []
-            ways = " or ".join(up + down)
-            return f"{ways} in {spell(rule.per)} or faster, over {spell(rule.window)}"
-        case Flatline():
-            return f"does not change at all for {spell(rule.flatline)}"
-        case Repeated():
-            side, limit = ("below", rule.low) if rule.high is None else ("above", rule.high)
-            return f"{rule.x} of {rule.of} readings are {side} {quantity(limit, unit)}"
-        case StatusBits():
-            return f"one of the bits {', '.join(map(str, rule.bits))} is set"
-        case CalibrationDue():
-            ahead = f"is due in {spell(rule.ahead)}" if rule.ahead else "was due"
-            return f"calibration {ahead}"
-        case Unreadable():
-            return "gives no usable reading"
-        case Stale():
-            return "its own time stands still"
-        case Silent():
-            return "does not answer"
-        case _:
-            assert_never(rule)
-
-
-def _beyond(side: str, back: str, limit: float, deadband: float, unit: str) -> str:
-    text = f"{side} {quantity(limit, unit)}"
-    return f"{text}, back {back} {quantity(limit + deadband, unit)}" if deadband else text
-
-
-def _less(rule: Deviation | Discrepancy, unit: str) -> str:
-    return f", back with {quantity(rule.deadband, unit)} less" if rule.deadband else ""
-
-
-def _word(state: bool | str, states: Mapping[int, str]) -> str:
-    return states.get(int(state), str(state)) if isinstance(state, bool) else state
 
 
 def unless(rule: Rule, unit: str) -> Iterator[str]:
