@@ -139,7 +139,7 @@ def _state_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
     }
     if not patterns or not draft.whole:
         return
-    alarms = list(dict.fromkeys(_alarms(draft, wiring)))
+    alarms = list(_alarms(draft, wiring))
     channels = {channel for channel, _ in alarms}
     for path, pattern in patterns.items():
         channel = pattern.partition("/")[0]
@@ -152,15 +152,17 @@ def _state_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
 
 def _alarms(draft: Draft, wiring: Wiring) -> Iterator[tuple[str, Rule]]:
     """Every alarm that some equipment could have, by its channel and rule."""
-    for saved in draft.equipment.values():
-        limits = draft.limits.get(saved.value.limits or "")
-        for channel in _specs(saved.value, wiring):
-            yield channel, Unreadable()
-            yield channel, Stale()
-            for entry in limits.value.get(channel, ()) if limits else ():
-                yield channel, as_rule(entry)
-        for source in saved.value.sources:
-            yield "_", Silent(name=silent_name(source.label))
-            if source.calibration_due:
-                yield "_", CalibrationDue(name=calibration_name(source.label))
-                yield "_", CalibrationDue(name=expired_name(source.label))
+    each_of = [saved.value for saved in draft.equipment.values()]
+    watched = {(each.limits, name) for each in each_of for name in _specs(each, wiring)}
+    for name, channel in watched:
+        limits = draft.limits.get(name or "")
+        for entry in limits.value.get(channel, ()) if limits else ():
+            yield channel, as_rule(entry)
+    for channel in {channel for _, channel in watched}:
+        yield channel, Unreadable()
+        yield channel, Stale()
+    for source in (source for each in each_of for source in each.sources):
+        yield "_", Silent(name=silent_name(source.label))
+        if source.calibration_due:
+            yield "_", CalibrationDue(name=calibration_name(source.label))
+            yield "_", CalibrationDue(name=expired_name(source.label))
