@@ -265,6 +265,7 @@ _ALARM_TEXTS = {
     "superseded_by": "superseded_by",
     "actor": "actor",
     "claimed": "claimed",
+    "role": "role",
     "via": "via",
     "comment": "comment",
     "equipment_state": "equipment_state",

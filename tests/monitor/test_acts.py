@@ -5,16 +5,27 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config.plant import Operators, Plant
 from config.rules import EquipmentState, High, Low
 from drivers.grid import Grid
 from monitor.alarms.facts import State
 from monitor.desk import Desk
-from monitor.messages import Actor, ActReply, ActRequest, EquipmentRequest, Resend
+from monitor.messages import (
+    Actor,
+    ActReply,
+    ActRequest,
+    AlarmAct,
+    EquipmentAct,
+    EquipmentRequest,
+    Resend,
+)
 from monitor.operators.roles import EMERGENCY
 from monitor.store.verify import verify
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
@@ -357,3 +368,57 @@ async def test_resending_is_for_who_may(tmp_path: Path, hand: HandTime) -> None:
     assert (act["act"], act["user"], act["role"]) == ("resend", "hmi", "consumer")
     [refusal] = bodies(tmp_path, "refusal")
     assert (refusal["user"], refusal["word"]) == ("anna", "forbidden")
+
+
+TEXTS = st.text(max_size=12) | st.sampled_from([HIGH, EQUIPMENT, "incubator-8", "gateway", "anna"])
+ON_ALARM = st.fixed_dictionaries(
+    {
+        "act": st.sampled_from(get_args(AlarmAct)),
+        "alarm": TEXTS,
+        "actor": st.builds(actor, TEXTS, TEXTS | st.just(""), st.integers(0, 2000)),
+        "reason": TEXTS,
+    },
+    optional={
+        "duration": st.integers(-1, 2**70),
+        "one_shot": st.booleans(),
+        "occurrence": TEXTS | st.just(f"s/{HIGH}/9{'9' * 30}"),
+        "version": st.integers(-1, 3),
+    },
+).map(lambda fields: ActRequest.model_validate(fields | {"request_id": "r"}))
+ON_EQUIPMENT = st.fixed_dictionaries(
+    {
+        "act": st.sampled_from(get_args(EquipmentAct)),
+        "equipment": TEXTS,
+        "actor": st.builds(actor, TEXTS, TEXTS | st.just(""), st.integers(0, 2000)),
+        "reason": TEXTS,
+    },
+    optional={
+        "state": st.none() | st.sampled_from(EquipmentState),
+        "seen": st.none() | st.sampled_from(EquipmentState),
+        "duration": st.integers(-1, 2**70),
+        "batch": TEXTS,
+        "position": TEXTS,
+    },
+).map(lambda fields: EquipmentRequest.model_validate(fields | {"request_id": "r"}))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(ON_ALARM | ON_EQUIPMENT, min_size=1, max_size=20), st.booleans())
+async def test_whatever_is_asked_is_answered_and_stands_on_the_record_once(
+    asked: list[ActRequest | EquipmentRequest], roles: bool
+) -> None:
+    plant = staffed() if roles else small_plant()
+    with TemporaryDirectory() as folder:
+        async with recording(Path(folder), plant) as recorder, committing(recorder):
+            recorder.accept(scan(recorder.clock(), 6.5))
+            desk = Desk(recorder, Grid(recorder.clock), (), ())
+            for number, each in enumerate(asked):
+                own = each.model_copy(update={"request_id": f"r-{number}"})
+                reply = await desk.act(own)
+                assert reply.request_id == own.request_id
+                assert (reply.result == "done") == (reply.word == "done")
+                assert await desk.act(own) == reply
+        told = [*bodies(Path(folder), "act"), *bodies(Path(folder), "refusal")]
+    assert sorted(each["request_id"] for each in told) == sorted(
+        f"r-{number}" for number in range(len(asked))
+    )

@@ -1,5 +1,7 @@
+from config.rules import EquipmentState
+from monitor.alarms.usage import Override, ToldBy, Usage
 from tests.monitor.cli.conftest import LOW, Gateway, lines
-from tests.support.desk import alarm_event, standing
+from tests.support.desk import START, alarm_event, standing
 
 
 def test_alarms_are_shown_by_urgency(gateway: Gateway) -> None:
@@ -44,6 +46,18 @@ def test_what_is_put_aside_is_shown_and_counted_by_why(gateway: Gateway) -> None
     )
     assert result.exit_code == 0
     assert gateway.ask("alarms", "--suppressed", "--check").exit_code == 1
+
+
+def test_a_state_that_suppresses_is_shown_with_who_set_it(gateway: Gateway) -> None:
+    told = alarm_event(1, annunciated=False, state="suppressed", suppressed_by="state:cleaning")
+    gateway.desk.alarms = {LOW: standing(told)}
+    by = Override(EquipmentState.CLEANING, "kim", "a spill", START)
+    gateway.desk.usages = {
+        "incubator-07": Usage(EquipmentState.CLEANING, START, ToldBy.ACT, override=by)
+    }
+    result = gateway.ask("alarms")
+    assert "(suppressed while cleaning by kim: a spill)" in result.stdout
+    assert result.stderr == "0 annunciated, 1 suppressed.\n"
 
 
 def test_what_nobody_is_told_of_is_no_alarm_to_a_check(gateway: Gateway) -> None:
