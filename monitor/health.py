@@ -72,9 +72,10 @@ class Health:
         self._dead = _dead_letters((await self._desk.status()).store)
         rates = await Follower.begin(self._recorder.store, self._desk.now().at)
         held()
-        for number in count():
-            await self.tell_rates(rates, always=number % EVERY == 0)
+        await self.tell_rates(rates, always=True)
+        for number in count(1):
             await asyncio.sleep(PERIOD)
+            await self.tell_rates(rates, always=number % EVERY == 0)
             await self.tell()
 
     async def tell(self) -> None:

@@ -12,6 +12,8 @@ from monitor.messages import Message
 from monitor.operators.protocol import End, Request
 
 Answer = TypeVar("Answer", bound=Message)
+AT_ONCE = 2**16
+"""Bytes."""
 
 
 class NoDaemon(Failure):
@@ -38,19 +40,45 @@ def ask(path: Path, request: Request) -> Iterator[str]:
     return converse(connect(path), request)
 
 
-def converse(connection: socket.socket, request: Request) -> Iterator[str]:
-    """Give the lines of the answer on a connection of its own, which is closed at the end."""
-    with connection, connection.makefile("r", encoding="utf-8") as answers:
+def converse(
+    connection: socket.socket, request: Request, *, beat: float | None = None
+) -> Iterator[str]:
+    """Give the lines of the answer on a connection of its own, which is closed at the end.
+
+    With ``beat`` an empty one whenever none came for so many seconds.
+    """
+    with connection:
         try:
             connection.sendall(request.model_dump_json().encode() + b"\n")
-            for text in answers:
+            for line in _lines(connection, beat):
+                text = line.decode()
                 if text.startswith('{"schema":"cytowatch.end.'):
                     _ended(End.model_validate_json(text))
                     return
-                yield text.rstrip("\n")
+                yield text
         except ConnectionError as error:
             raise Gone("the daemon went away") from error
     raise Gone("the daemon went away")
+
+
+def _lines(connection: socket.socket, beat: float | None) -> Iterator[bytes]:
+    """Give lines without their newlines, and empty ones as ``converse`` says."""
+    connection.settimeout(beat)
+    parts: list[bytes] = []
+    while True:
+        try:
+            got = connection.recv(AT_ONCE)
+        except TimeoutError:
+            yield b""
+            continue
+        if not got:
+            return
+        *whole, rest = got.split(b"\n")
+        for line in whole:
+            parts.append(line)
+            yield b"".join(parts)
+            parts = []
+        parts.append(rest)
 
 
 def ask_for(path: Path, request: Request, model: type[Answer]) -> list[Answer]:

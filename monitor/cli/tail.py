@@ -12,6 +12,8 @@ from monitor.cli.options import INSTANT, json_option, socket_option
 if TYPE_CHECKING:
     from monitor.operators.protocol import EventMessage, TailRequest
 
+BEAT = 1.0
+"""Seconds without an event after which it is looked what of a flood is to be told."""
 RETRY = 1.0
 """Seconds between two looks whether the daemon is back."""
 PRIORITIES = ("low", "medium", "high", "critical")
@@ -43,6 +45,7 @@ STATES = (
 )  # fmt: skip
 @click.option("--all", "acts", is_flag=True, help="Also the acts and refusals themselves.")
 @click.option("--no-follow", is_flag=True, help="End with what is on the record now.")
+@click.option("--every-event", is_flag=True, help="Tell each event of a flood, too.")
 @click.option("--once", is_flag=True, help="End when the daemon goes away.")
 @json_option
 @socket_option
@@ -54,6 +57,7 @@ def tail(
     last: int,
     acts: bool,
     no_follow: bool,
+    every_event: bool,
     once: bool,
     as_json: bool,
     socket_path: Path,
@@ -62,6 +66,8 @@ def tail(
 
     A line says when, how urgent, what happened, to which alarm, the value against its limit, and
     the state after it. With --json an alarm's line is what goes out over MQTT, the same object.
+    A flood (ten alarms in ten minutes, until fewer than five are left) is summed up every few
+    seconds, while critical alarms keep a line each.
     """
     from monitor.operators.protocol import TailRequest
 
@@ -76,8 +82,14 @@ def tail(
             "follow": not no_follow,
         }
     )
-    for event in followed(socket_path, request, once=once or no_follow):
-        click.echo(as_line(event, as_json=as_json))
+    if no_follow or every_event or as_json:
+        for event in followed(socket_path, request, once=once or no_follow):
+            click.echo(as_line(event, as_json=as_json))
+        return
+    from monitor.cli.floods import lines
+
+    for line in lines(heard(socket_path, request, once=once, beat=BEAT)):
+        click.echo(line)
 
 
 def as_line(event: "EventMessage", *, as_json: bool) -> str:
@@ -95,6 +107,13 @@ def as_line(event: "EventMessage", *, as_json: bool) -> str:
 
 def followed(path: Path, request: "TailRequest", *, once: bool) -> Iterator["EventMessage"]:
     """Give events, going on where it was when the daemon is back after a break."""
+    return (event for event in heard(path, request, once=once) if event is not None)
+
+
+def heard(
+    path: Path, request: "TailRequest", *, once: bool, beat: float | None = None
+) -> Iterator["EventMessage | None"]:
+    """``followed``, with a None whenever none came for ``beat`` seconds."""
     from monitor.cli.client import Gone, NoDaemon, connect, converse, understood
     from monitor.operators.protocol import EventMessage
 
@@ -105,9 +124,9 @@ def followed(path: Path, request: "TailRequest", *, once: bool) -> Iterator["Eve
             if waiting:
                 click.echo("cytowatch: the daemon is back", err=True)
             waiting = False
-            for text in converse(connection, request):
-                event = understood(EventMessage, text)
-                request = _from(request, event)
+            for text in converse(connection, request, beat=beat):
+                event = understood(EventMessage, text) if text else None
+                request = _from(request, event) if event else request
                 yield event
         except Gone as gone:
             if once:

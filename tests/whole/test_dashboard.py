@@ -339,6 +339,35 @@ def hour(at: int) -> int:
     return at // HOUR * HOUR
 
 
+def alarm_rate(scene: Scene, wanted: Wanted, asked: Asked, rows: list[Row]) -> None:
+    """Each point is as counted from the record; the panel shows the worst of each step."""
+    shown = wanted.shown
+    span = f"time >= {shown.start}ms AND time <= {shown.end}ms AND \"area\" = '_'"
+    points = scene.query(select("*", '"alarm_performance"', span))
+    worst: dict[int, int] = {}
+    for point in points:
+        at = point["time"] // MILLISECOND
+        assert point["last_10_min"] == len(_rung(wanted.all_events, at)) == point["last_day"]
+        step = at // (120 * SECOND) * 120 * SECOND
+        worst[step] = max(worst.get(step, 0), point["last_10_min"])
+    found = {row["time"] // MILLISECOND: row["told in 10 min"] for row in rows}
+    assert {at: count for at, count in found.items() if count is not None} == worst
+    assert asked.step == "2m"
+    assert max(worst.values()) >= 5
+    assert {row["gateway"] for row in rows} == {"gw-1"}
+
+
+def _rung(events: Sequence[AlarmEventMessage], at: int) -> list[AlarmEventMessage]:
+    """What people were told of in the ten minutes before, by the record."""
+    return [
+        event
+        for event in events
+        if event.annunciated
+        and event.change in {"raised", "raised_again"}
+        and at - 600 * SECOND < ms(event.time) <= at
+    ]
+
+
 def quality(_: Scene, wanted: Wanted, asked: Asked, rows: list[Row]) -> None:
     worst = over_time(wanted, asked, lambda p: float(p.quality), max)
     series(rows, worst, "quality")
@@ -406,6 +435,7 @@ CHECKS: Mapping[tuple[str, str], Check] = {
     ("To be delivered", "A"): waiting,
     ("Alarms standing", "A"): alarms_standing,
     **{("Alarm transitions per hour", ref): transitions for ref in "ABCDE"},
+    ("Alarm rate", "A"): alarm_rate,
     ("Quality of data", "A"): quality,
     ("Last usable reading", "A"): usable,
     ("Bad readings", "A"): bad_share,
