@@ -174,28 +174,30 @@ def occupancy(event: Occupancy, actor: Actor | None, reason: str) -> dict[str, o
     }
 
 
-def used_now(
-    act: UsageAct, name: str, usage: Usage, suppressing_until: int | None, now: Moment
-) -> str:
-    """Return what is so after an act, as a sentence to whoever did it."""
+def used_now(act: UsageAct, usage: Usage, suppressing_until: int | None, now: Moment) -> str:
+    """Return what is so of an equipment after an act, to whoever did it."""
     match act:
         case Load(batch, position):
-            return f"{batch} is in {name}{_at(position)}"
+            return f"{batch} loaded{_at(position)}"
         case Unload(batch, position):
-            return f"{batch} is no longer in {name}{_at(position)}"
+            return f"{batch} unloaded{_at(position)}"
         case SetState():
-            parts = [f"{name} is {usage.state.value}"]
-            if usage.override and (until := _until(usage.override.until, now)):
-                parts.append(f"until {until}")
-            if silent := _until(suppressing_until, now):
-                parts.append(f"and its alarms are suppressed until {silent} at the latest")
-            return " ".join(parts)
+            end = usage.override.until if usage.override else None
+            until = f" until {_until(end, now)}" if end is not None else ""
+            return usage.state.value + until + _silent(end, suppressing_until, now)
         case _:
             assert_never(act)
 
 
+def _silent(end: int | None, suppressing_until: int | None, now: Moment) -> str:
+    """Return until when alarms are suppressed, where that is not simply as long as the state."""
+    if suppressing_until is None or (end is not None and end <= suppressing_until):
+        return ""
+    return f"; alarms are suppressed until {_until(suppressing_until, now)}"
+
+
 def _at(position: str) -> str:
-    return f", at {position}" if position else ""
+    return f" at {position}" if position else ""
 
 
 def _who(actor: Actor | None, reason: str, override: Override | None = None) -> dict[str, object]:

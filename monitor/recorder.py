@@ -190,7 +190,7 @@ class Recorder:
     def use(self, request: EquipmentRequest) -> str | Refusal:
         """Do what an operator says of an equipment, and put what changes on the record.
 
-        Returns what is so now as a sentence. That somebody asked, and why, is for the caller to
+        Returns what is so now, in words. That somebody asked, and why, is for the caller to
         put on the record, which is all that there is of a comment.
         """
         name = request.equipment
@@ -198,14 +198,14 @@ class Recorder:
             return Refusal("unknown_equipment", f"there is no equipment {name}")
         act = _use(request)
         if act is None:
-            return f"noted of {name}"
+            return "noted"
         now = self.clock()
         self._follow(self._usages.look(now))
         events = self._usages.act(name, act, now)
         if isinstance(events, Refusal):
             return events
         self._follow(events, actor=request.actor, reason=request.reason)
-        return used_now(act, name, self.usage(name), self._usages.suppressing_until(name), now)
+        return used_now(act, self.usage(name), self._usages.suppressing_until(name), now)
 
     def follow_use(self) -> None:
         """Let fall due what of the use of equipment hangs on time; called once a second."""

@@ -256,9 +256,8 @@ def _used(event: EventMessage) -> str:
             return f"phase {phase or '-'} (was {before or '-'})"
         case "equipment_state", {"change": "suppression_ended", "state": state}:
             return f"{state} for as long as it may suppress: its alarms are told again"
-        case "equipment_state", {"state": state, "before": before, "suppressing_until": until}:
-            silent = f", suppresses until {until}" if until else ""
-            return f"{state} (was {before}){_source(event.body)}{silent}"
+        case "equipment_state", {"state": state, "before": before}:
+            return f"{state} (was {before}){_source(event.body)}{_silent(event.body)}"
         case "occupancy", {"act": act, "batch": batch, "position": position}:
             done = "loaded" if act == "load" else "unloaded"
             return f"{batch} {done}{f' at {position}' if position else ''}{_by(event.body)}"
@@ -276,6 +275,14 @@ def _asked(event: EventMessage) -> str:
             return f"{asked} refused ({word}): {text}; asked{_by(event.body)}"
         case _:
             return ""
+
+
+def _silent(said: Mapping[str, JsonValue]) -> str:
+    """Return until when the state suppresses, where it may outlast that."""
+    end, until = said.get("until"), said.get("suppressing_until")
+    if not until or (end and str(end) <= str(until)):
+        return ""
+    return f", suppresses until {until}"
 
 
 def _source(said: Mapping[str, JsonValue]) -> str:

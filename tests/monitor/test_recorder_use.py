@@ -242,16 +242,13 @@ async def test_an_act_is_signed_and_answered_with_what_is_so_now(
     async with recording(tmp_path, site()) as recorder:
         recorder.accept(told(hand))
         until = rfc3339(hand.wall + LONGEST)
-        assert done(recorder, "set_state", state="cleaning", reason="a spill") == (
-            f"{USED} is cleaning until {until}"
-            f" and its alarms are suppressed until {until} at the latest"
-        )
-        assert done(recorder, "load", batch="B-1", position="shelf 2") == (
-            f"B-1 is in {USED}, at shelf 2"
-        )
-        assert done(recorder, "unload", batch="B-1") == f"B-1 is no longer in {USED}"
-        assert done(recorder, "set_state", state=None) == f"{USED} is in_use"
-        assert done(recorder, "comment") == f"noted of {USED}"
+        said = done(recorder, "set_state", state="cleaning", reason="a spill")
+        assert said == f"cleaning until {until}"
+        said = done(recorder, "load", batch="B-1", position="shelf 2")
+        assert said == "B-1 loaded at shelf 2"
+        assert done(recorder, "unload", batch="B-1") == "B-1 unloaded"
+        assert done(recorder, "set_state", state=None) == "in_use"
+        assert done(recorder, "comment") == "noted"
         await recorder.commit()
     signed = {"user": "anna", "claimed": "Anna B.", "role": "operator", "via": "socket"}
     set_, freed = bodies(tmp_path, "equipment_state")
@@ -264,6 +261,16 @@ async def test_an_act_is_signed_and_answered_with_what_is_so_now(
     assert left == {"act": "unload", **batch, **signed, "reason": "as planned"}
     assert [event.subject for event in events(tmp_path, "occupancy")] == [USED, USED]
     assert verify(tmp_path / FILE).whole
+
+
+async def test_a_state_that_outlasts_its_suppression_says_so(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    end, silent = rfc3339(hand.wall + 2 * LONGEST), rfc3339(hand.wall + LONGEST)
+    async with recording(tmp_path, site()) as recorder:
+        said = done(recorder, "set_state", state="cleaning", duration=2 * LONGEST)
+        assert said == f"cleaning until {end}; alarms are suppressed until {silent}"
+        assert done(recorder, "set_state", state="idle") == "idle"
 
 
 async def test_alarms_name_the_batches_inside(tmp_path: Path, hand: HandTime) -> None:

@@ -188,6 +188,16 @@ BATCH = {"act": "load", "batch": "B-1", "position": "", "user": "kim", "claimed"
         ),
         (
             "equipment_state",
+            {**STATE, "cause": "act", "user": "kim", "until": "T1", "suppressing_until": "T2"},
+            "cleaning (was in_use) until T1 by kim",
+        ),
+        (
+            "equipment_state",
+            {**STATE, "cause": "act", "user": "kim", "until": "T2", "suppressing_until": "T1"},
+            "cleaning (was in_use) until T2 by kim, suppresses until T1",
+        ),
+        (
+            "equipment_state",
             {**STATE, "cause": "default", "user": "kim", "claimed": "Kim", "reason": "done"},
             "cleaning (was in_use) by kim (as Kim): done",
         ),
