@@ -260,7 +260,9 @@ _ALARM_TEXTS = {
     "condition_start": "condition_start",
     "alarm_time": "alarm_time",
     "peak_time": "peak_time",
+    "shelving_state": "shelving_state",
     "shelved_until": "shelved_until",
+    "out_of_service_until": "out_of_service_until",
     "suppressed_by": "suppressed_by",
     "superseded_by": "superseded_by",
     "actor": "actor",
@@ -272,8 +274,17 @@ _ALARM_TEXTS = {
     "phase": "phase",
     "config": "config",
 }
-_ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "scan")
-_ALARM_FLAGS = ("active_state", "acked_state", "latched_state", "annunciated")
+_ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "re_alarms", "scan")
+_ALARM_FLAGS = (
+    "active_state",
+    "acked_state",
+    "confirmed_state",
+    "latched_state",
+    "out_of_service_state",
+    "suppressed_state",
+    "annunciated",
+    "test",
+)
 
 
 def _field(channel: Channel) -> _Field:

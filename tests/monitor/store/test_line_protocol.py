@@ -301,6 +301,28 @@ def test_a_transition_is_a_point() -> None:
     assert "shelved_until" not in parsed.fields
 
 
+def test_how_an_alarm_stands_is_told_by_the_names_of_part_9() -> None:
+    said = {
+        "confirmed_state": False,
+        "out_of_service_state": True,
+        "out_of_service_until": "2026-02-01T12:00:00.000Z",
+        "shelving_state": "OneShotShelved",
+        "suppressed_state": True,
+        "re_alarms": 2,
+    }
+    assert said.items() <= parse(line_protocol.alarm_event(alarm(**said))).fields.items()
+
+
+def test_a_transition_of_an_older_release_is_a_point_without_what_it_did_not_say() -> None:
+    event = alarm()
+    body = json.loads(event.body)
+    for name in ("confirmed_state", "out_of_service_state", "re_alarms", "test"):
+        del body[name]
+    fields = parse(line_protocol.alarm_event(event._replace(body=json.dumps(body)))).fields
+    assert fields["to"] == "unacknowledged"
+    assert "confirmed_state" not in fields
+
+
 def test_batches_and_state_are_fields_of_a_transition_and_never_tags() -> None:
     ids = ['B-1, "x"=y', "B-2"]
     used = {"batches": ids, "equipment_state": "in_use", "phase": "expansion"}
