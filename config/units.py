@@ -161,3 +161,12 @@ def conversion(given: str, wanted: str) -> Linear:
 def convert(value: float, given: str, wanted: str) -> float:
     """``value`` of unit ``given`` in unit ``wanted``, rounded once. Raises ``UnitError``."""
     return float(conversion(given, wanted)(value))
+
+
+_SIGNS = {"Cel": "°C", "[degF]": "°F", "[psi]": "psi"}
+"""How units are shown whose symbol (UCUM) few people would recognise."""
+
+
+def sign(unit: str) -> str:
+    """Return a unit as people are shown it."""
+    return _SIGNS.get(unit, unit)

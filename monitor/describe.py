@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from config.plant import Plant
+from config.units import sign
 from drivers.reading import Moment
 from monitor.alarms.conditions import condition_of
 from monitor.alarms.facts import Alarm, AlarmEvent, State
@@ -19,7 +20,6 @@ from monitor.alarms.usage import (
 )
 from monitor.alarms.watch import Watched
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
-from monitor.pages.figures import sign
 
 
 @dataclass(frozen=True, slots=True)

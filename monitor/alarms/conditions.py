@@ -92,5 +92,5 @@ def _word(state: bool | str, states: Mapping[int, str]) -> str:  # noqa: FBT001 
     return states.get(int(state), str(state)) if isinstance(state, bool) else state
 
 
-def _quantity(value: float, unit: str) -> str:
-    return f"{value:.6g} {unit}".rstrip()
+def _quantity(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.6g} {unit}".rstrip()

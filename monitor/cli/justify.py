@@ -15,10 +15,10 @@ from config.rules import (
     Rule,
     When,
 )
+from config.units import sign
 from monitor.alarms.conditions import condition_of
 from monitor.alarms.watch import Watched
 from monitor.cli.words import quantity
-from monitor.pages.figures import sign
 
 SECOND = 10**9
 NAMED = 3

@@ -10,11 +10,11 @@ import click
 from pydantic import JsonValue, ValidationError
 
 from config.problems import plain
+from config.units import sign
 from monitor.excursions.record import ExcursionRecord
 from monitor.messages import AlarmEventMessage, AlarmMessage
 from monitor.operators.protocol import EventMessage, UsageMessage, ValueMessage
 from monitor.pages.facts import sentence
-from monitor.pages.figures import SIGNS
 
 COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow", "low": "cyan"}
 GRADES = {"good": None, "uncertain": "yellow", "bad": "red"}
@@ -39,7 +39,7 @@ def figure(value: float | bool | str | None) -> str:
 
 def quantity(value: float | bool | str | None, unit: str) -> str:
     """Return a value with its unit as it is shown."""
-    return f"{figure(value)} {SIGNS.get(unit, unit)}".rstrip()
+    return f"{figure(value)} {sign(unit)}".rstrip()
 
 
 def size(count: int) -> str:

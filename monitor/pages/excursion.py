@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from config.units import sign
 from monitor import VERSION
 from monitor.excursions.budget import instant
 from monitor.excursions.record import ExcursionAlarm, ExcursionRecord
 from monitor.pages import chart
 from monitor.pages.facts import Section, offset, sections, sentence, utc
-from monitor.pages.figures import measure, sign
+from monitor.pages.figures import measure
 
 SECOND = 10**9
 LEAST_MARGIN = 5 * 60 * SECOND

@@ -1,14 +1,9 @@
 """How figures are said to people, on a page and in a terminal. Pure."""
 
-SIGNS = {"Cel": "°C", "[degF]": "°F", "[psi]": "psi"}
-"""How units are shown whose symbol (UCUM) few people would recognise."""
+from config.units import sign
+
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _MINUTE = 60
-
-
-def sign(unit: str) -> str:
-    """Return a unit as it is shown."""
-    return SIGNS.get(unit, unit)
 
 
 def measure(value: float, unit: str) -> str:
