@@ -4,6 +4,8 @@ Runs the daemon under its load (many equipments on Modbus TCP at 1 Hz, or with `
 that change at 1 Hz; a rule on every channel, a durable store, a real broker, a database that
 counts), beside it, before and after, the script of an afternoon that does the same job, and prints
 every budget with what was measured.
+With ``--replay`` it measures in place of all that how fast ``cytowatch replay`` goes through
+exported readings.
 It reports; with ``--check`` a budget that is missed is exit 1, and a change that was served and did
 not arrive is exit 1 always.
 """
@@ -24,6 +26,7 @@ from tests.bench.budget import Row
 from tests.bench.modbus import Modbus
 from tests.bench.opcua import OpcUa
 from tests.bench.opcua_load import CHANNELS
+from tests.bench.replay import replay_rows
 from tests.bench.rows import Beside, Measured, all_rows
 from tests.bench.runs import (
     Span,
@@ -41,6 +44,7 @@ from tests.support.debian import UnavailableError, tool
 SCHEMA = "cytowatch.bench.v1"
 LONGEST_STEPPED = 30.0
 CLI_TIMES = 10
+REPLAYED = 1_000_000
 TOLD_FUNCTIONS = 30
 MODBUS_EQUIPMENTS = 400
 OPCUA_EQUIPMENTS = 40
@@ -59,6 +63,8 @@ class Options:
     check: bool
     profile: Path | None
     folder: Path | None
+    replay: int | None = None
+    """Readings to be replayed; None: the daemon is measured."""
 
 
 def main() -> int:
@@ -66,7 +72,8 @@ def main() -> int:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        tool("mosquitto")
+        if options.replay is None:
+            tool("mosquitto")
         if options.profile is not None:
             spy.program()
         with tempfile.TemporaryDirectory(prefix="cytobench-", dir=options.folder) as folder:
@@ -83,6 +90,8 @@ def main() -> int:
 
 def run(options: Options, folder: Path) -> int:
     """Measure everything in ``folder``, and tell it."""
+    if options.replay is not None:
+        return run_replay(options, options.replay, folder)
     measured = measure(options, folder)
     profile = None if options.profile is None else profiled(options, options.profile, folder)
     rows = all_rows(measured)
@@ -93,6 +102,19 @@ def run(options: Options, folder: Path) -> int:
     if lost := measured.plain.lost + measured.fast.lost:
         say(f"{lost} changes were served and did not arrive: that is a defect, whatever the rest")
         return MISSED
+    return MISSED if options.check and budget.missed(rows) else 0
+
+
+def run_replay(options: Options, readings: int, folder: Path) -> int:
+    """Measure a replay of so many readings, and tell it."""
+    size, machine = options.wire.size, gauges.machine(folder)
+    say(f"writing and replaying {readings} readings, twice")
+    rows = replay_rows(size, readings, folder / "replay")
+    if options.as_json:
+        told = {row.key: row.as_json() for row in rows}
+        print(json.dumps({"schema": SCHEMA, "machine": asdict(machine), "rows": told}))
+    else:
+        print(budget.table(rows))
     return MISSED if options.check and budget.missed(rows) else 0
 
 
@@ -186,6 +208,10 @@ def parse() -> Options:
     parser.add_argument("--seconds", type=float, default=60, help="to look at the daemon")
     parser.add_argument("--warm-up", type=float, default=10, help="seconds before that")
     parser.add_argument("--opcua", action="store_true", help="OPC UA in place of Modbus TCP")
+    parser.add_argument(
+        "--replay", type=int, nargs="?", const=REPLAYED, metavar="READINGS",
+        help=f"of exported readings, in place of the daemon (default: {REPLAYED})",
+    )  # fmt: skip
     parser.add_argument("--equipments", type=int, help="default: 400, with --opcua 40")
     parser.add_argument("--channels", type=int, default=25, help="of each")
     parser.add_argument("--lines", type=int, default=4, help="servers, with --opcua")
@@ -206,6 +232,8 @@ def parse() -> Options:
     )
     if min(given.seconds, size.equipments, size.channels, given.lines) <= 0 or given.warm_up < 0:
         parser.error("seconds, equipments, channels and lines are more than nothing")
+    if given.replay is not None and given.replay <= 0:
+        parser.error("there is nothing to replay")
     if given.opcua and (size.channels > len(CHANNELS) or given.lines > size.equipments):
         parser.error(f"a bioreactor has {len(CHANNELS)} channels at most, and a line one of them")
     return Options(
@@ -215,6 +243,7 @@ def parse() -> Options:
         given.check,
         given.profile and given.profile.resolve(),
         given.folder,
+        given.replay,
     )
 
 

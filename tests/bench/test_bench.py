@@ -89,6 +89,17 @@ def test_every_change_that_is_served_over_opc_ua_arrives(tmp_path: Path) -> None
 
 
 @pytest.mark.real
+def test_a_replay_has_its_rows() -> None:
+    command = [*BENCH, "--replay", "2000", "--json"]
+    done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    rows = json.loads(done.stdout)["rows"]
+    whats = ("us", "s", "memory_mb", "raised", "bytes")
+    assert set(rows) == {f"replay_{form}_{what}" for form in ("jsonl", "csv") for what in whats}
+    assert rows["replay_csv_raised"]["value"] == rows["replay_jsonl_raised"]["value"] > 0
+
+
+@pytest.mark.real
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_all_that_it_started(how: signal.Signals) -> None:
     with subprocess.Popen(BENCH, env=environment(), cwd=ROOT, stderr=subprocess.PIPE) as bench:
