@@ -4,7 +4,7 @@ A story is a list of steps: when, what happens, and what it is told to come to.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,6 @@ from monitor.alarms.usage import (
     SetState,
     ToldBy,
     Unload,
-    Usage,
     UsageAct,
     UsageChange,
     UsageEvent,
@@ -220,15 +219,16 @@ STORIES: Mapping[str, Sequence[Step]] = {
 }
 
 
-def restarted(usages: Usages, now: Moment, boots: tuple[str, str] = ("a", "a")) -> Usages:
-    """Save everything, and take it up again."""
+def restarted(usages: Usages, before: Moment, after: Moment | None = None) -> Usages:
+    """Save everything, and take it up again; ``after``: by the clock of another boot."""
     usages.retake()
     saved = {
-        name: usage_snapshot.dump(usage, boots[0], now)
+        name: usage_snapshot.dump(usage, "a", before)
         for name, usage in usages.take_changed().items()
         if usage != UNUSED
     }
-    loaded = {name: usage_snapshot.load(text, boots[1], now) for name, text in saved.items()}
+    now, boot = (before, "a") if after is None else (after, "b")
+    loaded = {name: usage_snapshot.load(text, boot, now) for name, text in saved.items()}
     again = Usages(PLANT, loaded, now)
     assert again.reconcile(now) == [], "nothing is told that was not told before"
     return again
@@ -281,27 +281,75 @@ STEPS = st.lists(
 )
 
 
+class Passing:
+    """A clock for a run, which may be stepped, and may begin anew with another boot."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._stepped = self._booted = 0
+
+    def now(self) -> Moment:
+        true = moment(self.seconds)
+        return Moment(true.at + self._stepped, true.boot - self._booted)
+
+    def step(self) -> None:
+        self._stepped += 40 * 24 * 3600 * SECOND
+
+    def reboot(self) -> None:
+        self._booted = moment(self.seconds).boot - 30 * SECOND
+
+
+Disturbance = Literal["", "restart", "reboot", "step"]
+
+
 def run(
-    steps: Sequence[tuple[float, object, object, object]], restarts: bool
-) -> tuple[list[object], Usage]:
-    """What is told, and how it ends; time is looked at as the daemon looks at it."""
-    usages, at, heard = fresh(), 0.0, list[object]()
+    steps: Sequence[tuple[float, object, object, object]], disturbance: Disturbance = ""
+) -> list[object]:
+    """What is told in the end; time is looked at as the daemon looks at it."""
+    usages, clock, heard = fresh(), Passing(), list[object]()
     for passed, what, mode, word in steps:
-        at += passed
-        heard += usages.look(moment(at))
+        clock.seconds += passed
+        now = clock.now()
+        heard += map(essence, usages.look(now))
         if isinstance(what, SetState | Load | Unload):
-            done = usages.act(USED, what, moment(at))
-            heard += [done] if isinstance(done, Refusal) else done
+            done = usages.act(USED, what, now)
+            heard += [done] if isinstance(done, Refusal) else map(essence, done)
         else:
-            heard += usages.observe(panel(at, what, mode, word))
-        if restarts:
-            usages = restarted(usages, moment(at))
-    return heard, usages[USED]
+            scan = panel(0, what, mode, word)._replace(at=now.at, boot=now.boot)
+            heard += map(essence, usages.observe(scan))
+        match disturbance:
+            case "restart":
+                usages = restarted(usages, now)
+            case "reboot":
+                clock.reboot()
+                usages = restarted(usages, now, clock.now())
+            case "step":
+                clock.step()
+            case "":
+                pass
+            case _:
+                assert_never(disturbance)
+    return heard
 
 
-@given(STEPS)
-def test_no_restart_is_ever_seen(steps: Sequence[tuple[float, object, object, object]]) -> None:
-    assert run(steps, restarts=True) == run(steps, restarts=False)
+def essence(event: Event) -> object:
+    """What is told of an event, but for the time."""
+    match event:
+        case UsageEvent():
+            before, after = event.before, event.after
+            return event.change, before.state, after.state, after.cause, after.phase, after.told
+        case Occupancy():
+            return event.came, event.loaded.batch, event.loaded.position
+        case _:
+            assert_never(event)
+
+
+@pytest.mark.parametrize("disturbance", ["restart", "reboot", "step"])
+@given(steps=STEPS)
+def test_no_restart_and_no_clock_is_ever_seen(
+    disturbance: Disturbance, steps: Sequence[tuple[float, object, object, object]]
+) -> None:
+    assert run(steps, disturbance) == run(steps)
 
 
 @given(STEPS)
