@@ -615,7 +615,7 @@ TestBoardMachine.settings = settings(max_examples=120, stateful_step_count=40, d
 
 
 STALE = Stale(on_delay=2 * S)
-TIMED = plant(
+_TIMED = plant(
     source(
         0,
         "inc",
@@ -629,6 +629,13 @@ TIMED = plant(
         ],
     )
 )
+TIMED = replace(_TIMED, suppression=PLANT.suppression)
+PLACED = st.builds(Circumstances, STATES, PHASES, st.booleans())
+DONE = st.tuples(
+    st.sampled_from(["inc/temp/high-high", "inc/temp/high", "inc/temp/low", "inc/door/open"]),
+    st.sampled_from(["acknowledge", "confirm", "reset", "shelve", "shelve once", "remove"]),
+)
+BESIDE = st.one_of(st.none(), st.none(), PLACED, DONE)
 ROW = st.tuples(SAID, MODES, SAID, DOORS, st.integers(1, 3), st.booleans())
 OUTAGE = st.sampled_from(
     [Cause.NONE, Cause.NONE, Cause.NONE, Cause.SOURCE, Cause.LINE, Cause.UNKNOWN]
@@ -645,14 +652,34 @@ def without_bands(board: Board) -> Board:
     return board
 
 
-@given(st.lists(st.tuples(ROW | st.just(STEADY), OUTAGE, st.integers(1, 2)), max_size=60))
+def done(
+    board: Board, beside: Circumstances | tuple[str, str] | None, now: Moment
+) -> Sequence[AlarmEvent] | Refusal:
+    """What is told of an act or of another state of the incubator."""
+    if beside is None:
+        return ()
+    if isinstance(beside, Circumstances):
+        return board.place("inc", beside, now)
+    name, act = beside
+    return board.act(name, act_of(act, 3), now)
+
+
+@given(st.lists(st.tuples(ROW | st.just(STEADY), OUTAGE, st.integers(1, 2), BESIDE), max_size=60))
 def test_the_fast_path_tells_what_looking_at_everything_tells(
-    story: list[tuple[tuple[Said, Said, Said, Said, int, bool], Cause, int]],
+    story: list[
+        tuple[
+            tuple[Said, Said, Said, Said, int, bool],
+            Cause,
+            int,
+            Circumstances | tuple[str, str] | None,
+        ]
+    ],
 ) -> None:
     fast, slow, at = Board(TIMED, {}), Board(TIMED, {}), 0
-    for (temp, mode, co2, opened, time, partial), cause, seconds in story:
+    for (temp, mode, co2, opened, time, partial), cause, seconds, beside in story:
         at += seconds
         now = Moment(NOON + at * S, at * S)
+        assert done(fast, beside, now) == done(slow, beside, now)
         scan = scan_of(0, now, [temp, None if partial else mode, co2, opened])
         scan = scan._replace(source_times={0: time} if partial else {0: time, 1: time + 1})
         if cause is not Cause.NONE:
