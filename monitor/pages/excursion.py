@@ -91,6 +91,11 @@ class Drawing:
             case _:
                 pass
 
+    def add_comment(self, event: Mapping[str, object]) -> None:
+        """Add what was said of the excursion after the time that is shown."""
+        if isinstance(body := event["body"], dict):
+            self._act(instant(str(event["time"])), str(event["subject"]), body)
+
     def page(self, *, made: datetime, kinetic: float | None, zone: tzinfo | None = None) -> str:
         """Return the page, made at ``made``; local times are those of ``zone`` (None: here)."""
         self._finish()
@@ -130,7 +135,8 @@ class Drawing:
 
     def _act(self, time: int, subject: str, body: Mapping[str, object]) -> None:
         claimed, user = _text(body, "claimed"), _text(body, "user")
-        who = f"{user} (as {claimed})" if claimed else user
+        known = ", ".join(filter(None, (claimed and f"as {claimed}", _text(body, "role"))))
+        who = f"{user} ({known})" if known else user
         what = _text(body, "act").replace("_", " ")
         self._happenings.append(Happening(time, what, subject, who, _text(body, "reason")))
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from config.plant import Storage
-from monitor.excursions.kinetic import WINDOWS
+from monitor.excursions.kinetic import HOUR, WINDOWS
 from monitor.excursions.record import Budget, ExcursionRecord
 from monitor.pages.figures import area, duration, measure
 
@@ -16,6 +16,7 @@ ENDINGS = {
     "rule_removed": "the rule was taken out of the site's file",
 }
 UNKNOWN = "not known"
+LONGEST_IN_HOURS = 48
 
 
 class Fact(NamedTuple):
@@ -159,7 +160,8 @@ def _budget(each: Budget) -> str:
 
 
 def _kinetic(record: ExcursionRecord, kinetic: float | None) -> Fact:
-    window = duration(WINDOWS[Storage(record.storage)])
+    hours = WINDOWS[Storage(record.storage)] // HOUR
+    window = f"{hours} hours" if hours <= LONGEST_IN_HOURS else f"{hours // 24} days"
     name = f"Mean kinetic temperature, {window} to its end ({record.storage})"
     return Fact(name, "no readings" if kinetic is None else f"{kinetic:.2f} °C")
 

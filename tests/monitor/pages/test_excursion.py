@@ -132,7 +132,9 @@ def test_what_is_of_another_equipment_or_time_is_left_out(text: str) -> None:
 def test_mean_kinetic_temperature_stands_only_where_product_is_stored() -> None:
     stored = page(scene.recorded(scene.site(Storage.COLD)), kinetic=7.7046)
     assert "7.70 °C" in stored
-    assert "24 h to its end (2-8C)" in stored or "1 d to its end (2-8C)" in stored
+    assert "24 hours to its end (2-8C)" in stored
+    room = page(scene.recorded(scene.site(Storage.ROOM)), kinetic=None)
+    assert "30 days to its end (15-25C)" in room
     assert "Mean kinetic" not in page(scene.recorded())
 
 
