@@ -8,7 +8,6 @@ from config.channels import ChannelSpec
 from config.limits import as_rule
 from config.plant import ChannelType
 from config.problems import Finding, Path, did_you_mean
-from config.resolve import specs_of
 from config.rulebook import calibration_name, expired_name, silent_name
 from config.rules import CalibrationDue, EquipmentState, Rule, Silent, Stale, Unreadable, covered
 from config.salvage import Draft
@@ -16,7 +15,7 @@ from config.signals import WORDED
 from config.sources import EquipmentSpec, StateSpec
 from config.wiring import Wiring
 
-_EITHER_WAY = frozenset({"closed", "normal", "off", "shut"})
+_SHUT = frozenset({"closed", "normal", "off", "shut"})
 """Words for a contact that says nothing is open."""
 
 
@@ -26,17 +25,9 @@ def use_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
         each = saved.value
         entries = wiring.kinds.get(each.kind)
         if entries is not None and saved.whole and wiring.complete(each):
-            signals = _Signals(each, _specs(each, wiring), entries)
+            signals = _Signals(each, wiring.specs(each), entries)
             yield from (found.under(("equipment", index)) for found in signals.findings())
     yield from _state_findings(draft, wiring)
-
-
-def _specs(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, ChannelSpec]:
-    return {
-        name: spec
-        for source in equipment.sources
-        for name, spec in specs_of(source, wiring.profile(source)).items()
-    }
 
 
 class _Signals:
@@ -110,7 +101,7 @@ class _Signals:
         said = (entry.names or self.specs[name].names).get(1, "")
         if entry.type is not ChannelType.STATE:
             yield Finding(path, f"a door is open or closed, and {name!r} is of type {entry.type}")
-        elif said in _EITHER_WAY:
+        elif said in _SHUT:
             text = f"{name!r} is true while {said!r}, and a door while it is open"
             yield Finding(path, f"{text}; give the contact to a channel such as door")
 
@@ -153,7 +144,7 @@ def _state_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
 def _alarms(draft: Draft, wiring: Wiring) -> Iterator[tuple[str, Rule]]:
     """Every alarm that some equipment could have, by its channel and rule."""
     each_of = [saved.value for saved in draft.equipment.values()]
-    watched = {(each.limits, name) for each in each_of for name in _specs(each, wiring)}
+    watched = {(each.limits, name) for each in each_of for name in wiring.specs(each)}
     for name, channel in watched:
         limits = draft.limits.get(name or "")
         for entry in limits.value.get(channel, ()) if limits else ():

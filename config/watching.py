@@ -52,7 +52,7 @@ def watch_findings(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
         entries = wiring.kinds[equipment.kind]
         key = _composition(equipment)
         if key is None or key not in seen:
-            specs = _specs(equipment, wiring)
+            specs = wiring.specs(equipment)
             rules = equipment.limits or "", limits.value
             found = tuple(_rule_findings(*rules, specs, entries, _periods(equipment, wiring)))
             whole = each.whole and wiring.complete(equipment)
@@ -79,7 +79,7 @@ def _timeless(draft: Draft, wiring: Wiring) -> Iterator[Finding]:
     given: dict[tuple[str, str], bool] = {}
     for saved in draft.equipment.values():
         limits = saved.value.limits or ""
-        for channel, spec in _specs(saved.value, wiring).items():
+        for channel, spec in wiring.specs(saved.value).items():
             timed = isinstance(spec, NodeSpec)
             given[limits, channel] = given.get((limits, channel), False) or timed
     for (name, channel), index in asked.items():
@@ -116,7 +116,7 @@ def _phase_words(users: Sequence[EquipmentSpec], wiring: Wiring) -> set[str] | N
     words: set[str] = set()
     for each in users:
         entries = wiring.kinds.get(each.kind, {})
-        specs = _specs(each, wiring)
+        specs = wiring.specs(each)
         phase = phase_of(each, entries, specs)
         if phase in specs and phase in entries:
             names = entries[phase].names or specs[phase].names
@@ -136,14 +136,6 @@ def _composition(equipment: EquipmentSpec) -> tuple[object, ...] | None:
         return None
     sources = tuple((source.profile, source.every) for source in equipment.sources)
     return equipment.kind, equipment.limits, sources
-
-
-def _specs(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, ChannelSpec]:
-    return {
-        name: spec
-        for source in equipment.sources
-        for name, spec in specs_of(source, wiring.profile(source)).items()
-    }
 
 
 def _periods(equipment: EquipmentSpec, wiring: Wiring) -> dict[str, int]:

@@ -41,6 +41,14 @@ class Wiring:
             self.site_profiles, source.profile if source.profile in self.known else None
         )
 
+    def specs(self, equipment: EquipmentSpec) -> dict[str, ChannelSpec]:
+        """All channels of ``equipment``, of whatever source."""
+        return {
+            name: spec
+            for source in equipment.sources
+            for name, spec in specs_of(source, self.profile(source)).items()
+        }
+
     def complete(self, equipment: EquipmentSpec) -> bool:
         """Whether all profiles that it speaks of are known and whole."""
         names = [source.profile for source in equipment.sources if source.profile]
