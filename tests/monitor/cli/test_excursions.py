@@ -185,7 +185,7 @@ def test_mean_kinetic_temperature_is_shown_where_product_is_stored(asked: Gatewa
         r"Mean kinetic temperature, 24 hours to its end \(2-8C\) +([0-9.]+) °C", shown
     )
     assert found is not None
-    usable = [value for at in range(1189) if (value := scene.temperature(at)) is not None]
+    usable = [value for at in range(1389) if (value := scene.temperature(at)) is not None]
     plain = mean_kinetic_temperature((value, 1.0) for value in usable)
     assert float(found[1]) == pytest.approx(plain, abs=0.02)
     assert "Mean kinetic" not in asked.ask("excursions", "show", "x902").stdout
