@@ -18,7 +18,11 @@ from monitor.messages import rfc3339
 
 MILLISECOND = 10**6
 TOLERANCE = 50 * MILLISECOND
-"""Differences below this are left alone: reading two clocks is not atomic, and NTP slews."""
+"""Differences below this are left alone: NTP slews."""
+CLOSE = MILLISECOND // 10
+"""Two clocks were read at one time when they were read within this."""
+TRIES = 10
+"""On a machine that is held up each time, the closest of so many pairs is taken."""
 _TIMEX_BYTES = 256
 """More than ``struct timex`` takes on any architecture (208 on those with 64 bits)."""
 _TIME_ERROR = 5
@@ -88,6 +92,23 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def both_clocks() -> tuple[int, int]:
+    """Return elapsed and wall time of one instant (``CLOCK_BOOTTIME``; UTC; ns).
+
+    A process that is held up between the two would take its own delay for a step of the clock.
+    """
+    pairs = []
+    for _ in range(TRIES):
+        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        wall = time.time_ns()
+        took = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - before
+        pairs.append((took, before + took // 2, wall))
+        if took <= CLOSE:
+            break
+    _, boot, wall = min(pairs)
+    return boot, wall
+
+
 def synchronised() -> bool | None:
     """Return whether the kernel's clock is kept in step with another; None where it does not say.
 
@@ -106,7 +127,8 @@ class RecordClock:
     """Gives moments; told about steps by ``check``, which the daemon calls once a second."""
 
     def __init__(self) -> None:
-        self._anchor = Anchor(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        boot, wall = both_clocks()
+        self._anchor = Anchor(wall, boot)
         self.boot_id = boot_id()
 
     def __call__(self) -> Moment:
@@ -125,8 +147,7 @@ class RecordClock:
         A wall clock that is behind the record by a little is met slowly; one that is far behind
         is believed, and the step that is returned must go on the record.
         """
-        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        wall = time.time_ns()
+        boot, wall = both_clocks()
         if wall > last:
             self._anchor = Anchor(wall, boot, epoch=epoch)
             return None
@@ -135,6 +156,6 @@ class RecordClock:
 
     def check(self) -> ClockStep | None:
         """Compare with the wall clock; return the step if it made one."""
-        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self._anchor, step = follow(self._anchor, time.time_ns(), boot)
+        boot, wall = both_clocks()
+        self._anchor, step = follow(self._anchor, wall, boot)
         return step

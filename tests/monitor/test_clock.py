@@ -1,5 +1,6 @@
 """Record time goes on, whatever the wall clock does."""
 
+from itertools import chain, count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -129,3 +130,24 @@ def test_the_kernel_says_whether_it_is_kept_in_step_and_else_timesyncd(
     if told:
         clock.TIMESYNCD.touch()
     assert synchronised() is expected
+
+
+def test_a_process_that_is_held_up_between_two_clocks_does_not_see_a_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    boots = iter([1_000, 1_000 + SECOND, 2 * SECOND, 2 * SECOND + 100])
+    walls = iter([NOON + SECOND, NOON + 2 * SECOND])
+    monkeypatch.setattr("time.clock_gettime_ns", lambda _: next(boots))
+    monkeypatch.setattr("time.time_ns", lambda: next(walls))
+    assert clock.both_clocks() == (2 * SECOND + 50, NOON + 2 * SECOND)
+
+
+def test_of_clocks_that_are_never_read_at_one_time_the_closest_pair_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = [(n * SECOND, n * SECOND + 10**7 * abs(n - 4) + 10**6) for n in range(clock.TRIES)]
+    boots = chain.from_iterable(pairs)
+    walls = count(NOON, SECOND)
+    monkeypatch.setattr("time.clock_gettime_ns", lambda _: next(boots))
+    monkeypatch.setattr("time.time_ns", lambda: next(walls))
+    assert clock.both_clocks() == (4 * SECOND + 5 * 10**5, NOON + 4 * SECOND)
