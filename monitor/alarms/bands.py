@@ -22,7 +22,7 @@ from config.rules import (
     StatusBits,
 )
 from monitor.alarms.facts import Alarm, State
-from monitor.alarms.verdict import clear_of
+from monitor.alarms.verdict import Compared, clear_of, tolerated
 
 Band = tuple[float, float]
 """Lowest and highest value, both inside."""
@@ -55,8 +55,11 @@ class Words(NamedTuple):
 ANYTHING = Words()
 
 
-def band(rule: Rule, alarm: Alarm) -> Band:
-    """Return where a good value changes nothing of an ``alarm`` that is not ``restless``."""
+def band(rule: Rule, alarm: Alarm, other: float | None = None) -> Band:
+    """Return where a good value changes nothing of an ``alarm`` that is not ``restless``.
+
+    ``other`` is what it is compared with, where it is; None while that cannot be used.
+    """
     match rule:
         case High():
             still = (clear_of(rule), _peak(rule, alarm)) if alarm.active else (-inf, rule.limit)
@@ -65,7 +68,9 @@ def band(rule: Rule, alarm: Alarm) -> Band:
         case OffNormal():
             states = [state for state in (False, True) if rule.is_off(state) is alarm.active]
             still = (min(states), max(states)) if states else NOWHERE
-        case Deviation() | Discrepancy() | Rate():
+        case Deviation() | Discrepancy():
+            still = NOWHERE if alarm.active else _around(rule, other)
+        case Rate():
             still = NOWHERE
         case Repeated():
             still = NOWHERE if alarm.samples else _between(rule.low, rule.high)
@@ -104,6 +109,15 @@ def restless(rule: Rule, alarm: Alarm) -> bool:
 def awake(alarm: Alarm) -> bool:
     """Whether ``alarm`` is anything but at peace: what an outage has to be told of."""
     return alarm.pending is not None or alarm.state is not State.NORMAL
+
+
+def _around(rule: Compared, other: float | None) -> Band:
+    if other is None:
+        return EVERYWHERE
+    above, below = tolerated(rule)
+    return _between(
+        None if below is None else other - below, None if above is None else other + above
+    )
 
 
 def _between(low: float | None, high: float | None) -> Band:

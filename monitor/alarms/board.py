@@ -191,6 +191,8 @@ class Board:
     def observe(self, scan: Scan) -> Sequence[AlarmEvent]:
         """Judge one scan; the steady case returns the shared empty tuple."""
         source = self._sources[scan.source]
+        if source.references and scan.origin is not Origin.LATE:
+            self._hear_references(source, scan)
         if (
             not scan.faults
             and scan.cause is Cause.NONE
@@ -200,7 +202,6 @@ class Board:
             and not (source.remembers and _any_stands_still(source, scan))
         ):
             if source.remembers and scan.origin is not Origin.LATE:
-                _remember_references(source, scan)
                 _remember(source, scan)
             if source.looked_at:
                 source.looked_at = False
@@ -331,7 +332,6 @@ class Board:
             return NOTHING  # It is history: it may not speak against what was read since.
         source.looked_at = True
         self.attentive.add(source.index)
-        _remember_references(source, scan)
         turn = _Turn(scan.moment)
         if scan.cause is not Cause.NONE or not source.restless.isdisjoint(_CAUSES):
             self._judge_causes(source, scan.cause, turn)
@@ -483,8 +483,17 @@ class Board:
             reference = Reference(channel, plant.sources[index].period)
             references[index, channel] = reference
             self._sources[index].references.append(reference)
-            self._sources[index].remembers = True
+        for one in self.watched.values():
+            if one.compared is not None and one.source is not None:
+                references[one.compared].beholders.add((one.source, one.channel_index or 0))
         return references
+
+    def _hear_references(self, source: _Source, scan: Scan) -> None:
+        """Keep what readings are held against; bands around it move with it."""
+        for one in source.references:
+            if one.hear(scan):
+                for index, channel in one.beholders:
+                    self._settle(self._sources[index], channel)
 
     def _keep(self, name: str, alarm: Alarm, rest: Alarm) -> None:
         if alarm.at_rest:
@@ -525,7 +534,8 @@ class Board:
             if alarm is not None:  # One at rest waits for nothing.
                 waits = waits or restless(one.rule, alarm)
                 stirs = stirs or awake(alarm)
-            rest = narrower(rest, band(one.rule, alarm or one.rest))
+            other = None if one.compared is None else self._references[one.compared].value
+            rest = narrower(rest, band(one.rule, alarm or one.rest, other))
         _mark(source.restless, channel, on=waits)
         _mark(source.awake, channel, on=stirs)
         if stirs:
@@ -692,12 +702,6 @@ def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
         return False
     since = source.still[channel]
     return scan.boot - (scan.boot if since is None else since.boot) >= source.patience[channel]
-
-
-def _remember_references(source: _Source, scan: Scan) -> None:
-    """Keep what readings are held against: also of those in the same scan."""
-    for one in source.references:
-        one.remember(scan)
 
 
 def _remember(source: _Source, scan: Scan) -> None:

@@ -60,9 +60,11 @@ def _observed(value: Value, fault: Fault | None) -> Observation:
 class Reference:
     """What a channel that others are compared with said last, for as long as that is of now."""
 
-    __slots__ = ("boot", "channel", "lasts", "quality", "value")
+    __slots__ = ("beholders", "boot", "channel", "lasts", "quality", "value")
 
     def __init__(self, channel: int, period: int) -> None:
+        self.beholders: set[tuple[int, int]] = set()
+        """The places of the channels that are compared with it."""
         self.channel = channel
         self.lasts = STILL * period
         """For how long (ns) it stands for what the channel would say."""
@@ -70,16 +72,21 @@ class Reference:
         self.quality = Quality.GOOD
         self.boot = 0
 
-    def remember(self, scan: Scan) -> None:
-        """Take note of what ``scan`` says, before it is judged: a reading may stand beside it."""
+    def hear(self, scan: Scan) -> bool:
+        """Take note of what ``scan`` says, before it is judged; return whether it is another value.
+
+        Before, since a reading of the same scan is held against it.
+        """
         if scan.spoke is not None and self.channel not in scan.spoke:
-            return
+            return False
+        before = self.value
         value, fault = scan.values[self.channel], scan.faults.get(self.channel)
         if value is None or isinstance(value, str) or not usable(_observed(value, fault)):
             self.value = None
         else:
             self.value, self.boot = float(value), scan.boot
             self.quality = fault.quality if fault else Quality.GOOD
+        return self.value != before
 
     def beside(self, observation: Observation, now: Moment) -> Observation:
         """Return ``observation`` with what it is compared with: no surer than either of the two."""

@@ -61,8 +61,6 @@ def read(rule: Rule, *values: float | str) -> Alarm:
         (SHUT, NORMAL, (True, True)),
         (SHUT, read(SHUT, False), (False, False)),
         (OffNormal(off_normal=(True, False)), NORMAL, NOWHERE),
-        (Deviation(setpoint="sp", above=0.5), NORMAL, NOWHERE),
-        (Discrepancy(against="t2", tolerance=0.5), NORMAL, NOWHERE),
         (Rate(rising=0.5, window=600), NORMAL, NOWHERE),
         (Repeated(x=3, of=5, high=20.0), NORMAL, (-inf, 20.0)),
         (Repeated(x=3, of=5, low=-5.0), NORMAL, (-5.0, inf)),
@@ -72,6 +70,27 @@ def read(rule: Rule, *values: float | str) -> Alarm:
 )
 def test_band(rule: Rule, alarm: Alarm, expected: Band) -> None:
     assert band(rule, alarm) == expected
+
+
+DEVIATION = Deviation(setpoint="sp", above=0.5, below=1.0)
+DIFFERENCE = Discrepancy(against="t2", tolerance=0.5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "alarm", "other", "expected"),
+    [
+        (DEVIATION, NORMAL, 37.0, (36.0, 37.5)),
+        (Deviation(setpoint="sp", above=0.5), NORMAL, 37.0, (-inf, 37.5)),
+        (Deviation(setpoint="sp", below=0.5), NORMAL, 37.0, (36.5, inf)),
+        (DIFFERENCE, NORMAL, 37.0, (36.5, 37.5)),
+        (DIFFERENCE, NORMAL, None, EVERYWHERE),
+        (DIFFERENCE, NORMAL._replace(active=True), 37.0, NOWHERE),
+    ],
+)
+def test_the_band_of_what_is_compared_lies_around_the_other(
+    rule: Rule, alarm: Alarm, other: float | None, expected: Band
+) -> None:
+    assert band(rule, alarm, other) == expected
 
 
 def test_the_band_of_a_channel_lies_inside_those_of_all_its_rules() -> None:

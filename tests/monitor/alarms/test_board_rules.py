@@ -682,3 +682,37 @@ def test_what_bands_pass_over_would_have_changed_nothing(rows: list[Row]) -> Non
     for one in scans(rows):
         assert fast.observe(one) == without_bands(slow).observe(one)
         assert [fast.alarm(n) for n in fast.watched] == [slow.alarm(n) for n in slow.watched]
+
+
+def test_around_a_set_point_nothing_is_looked_at_until_it_moves() -> None:
+    board = Board(APART, {})
+    board.observe(scan(0, 37.0, source=1))
+    assert board.observe(scan(0, 37.25)) is NOTHING
+    assert board.attentive == set()
+    board.observe(scan(1, 36.0, source=1))
+    assert board.observe(scan(1, 37.25)) == ()
+    assert board.alarm("inc/t/deviation").pending is not None
+
+
+SAID = st.tuples(
+    st.integers(0, 1),
+    st.none() | SMALL,
+    st.booleans(),
+    st.sampled_from([0, 1, 1, 3]),
+    st.booleans(),
+)
+
+
+@given(st.lists(SAID, max_size=40))
+def test_a_set_point_of_another_source_moves_the_band_in_time(
+    said: list[tuple[int, float | None, bool, int, bool]],
+) -> None:
+    fast, slow, seconds = Board(APART, {}), Board(APART, {}), 0
+    for unit, value, doubtful, pause, is_lost in said:
+        seconds += pause
+        faults = {0: DOUBTFUL} if doubtful and value is not None else None
+        one = scan(seconds, value, source=unit, faults=faults)
+        if is_lost and value is None:
+            one = lost(seconds, Cause.SOURCE, 1, source=unit)
+        assert fast.observe(one) == without_bands(slow).observe(one)
+        assert [fast.alarm(n) for n in fast.watched] == [slow.alarm(n) for n in slow.watched]
