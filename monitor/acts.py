@@ -133,6 +133,8 @@ class Acts:
             return actor
         if not request.reason.strip() and (watched.rule.reason_required or _is_comment(request)):
             return Refusal("reason_required", "say why")
+        if not _is_its_excursion(request):
+            return Refusal("invalid", f"{request.excursion} is no excursion of this alarm")
         occurrence = self._occurrence(request)
         if isinstance(occurrence, Refusal):
             return occurrence
@@ -255,6 +257,13 @@ def _is_comment(request: ActRequest) -> bool:
     return request.act == "comment"
 
 
+def _is_its_excursion(request: ActRequest) -> bool:
+    """Whether the excursion that a comment names, if any, is one of the alarm."""
+    place, _, number = request.excursion.rpartition("/x")
+    named = place.endswith(f"/{request.alarm}") and number.isdecimal()
+    return not request.excursion or (named and _is_comment(request))
+
+
 def _reply(request_id: str, subject: str, outcome: Done | Refusal) -> ActReply:
     result: Literal["done", "refused"] = "done" if isinstance(outcome, Done) else "refused"
     word = "done" if isinstance(outcome, Done) else outcome.word
@@ -279,6 +288,7 @@ def _of_alarm(request: ActRequest) -> Body:
         "one_shot": request.one_shot,
         "occurrence": request.occurrence,
         "version": request.version,
+        **({"excursion": request.excursion} if request.excursion else {}),
     }
 
 

@@ -192,6 +192,8 @@ class ActRequest(Message):
     occurrence: str | None = None
     """Refused as stale when the alarm is at another one; None: whatever stands now."""
     version: int | None = None
+    excursion: str = ""
+    """For ``comment``: the excursion of this alarm that it is about, by its id."""
     request_id: str
     """A repeated one is answered as before and does nothing."""
 

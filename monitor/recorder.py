@@ -16,10 +16,10 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar, assert_never
+from typing import NamedTuple, assert_never
 
 from config.plant import Place, Plant
-from drivers.reading import Moment, Quality, Scan
+from drivers.reading import Moment, Quality, Scan, over
 from monitor import VERSION, kept
 from monitor.alarms.board import Board
 from monitor.alarms.facts import AlarmEvent, Refusal
@@ -40,7 +40,6 @@ from monitor.troubles import gateway_rules
 
 log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 
 MILLISECOND = 10**6
 GROUP = 100
@@ -138,7 +137,7 @@ class Recorder:
         if self._unseen or scan.missed:
             self._look_back(scan)
         before = self.latest[source]
-        self.latest[source] = _over(before, scan)
+        self.latest[source] = over(before, scan)
         self._all_readings += len(scan.values) if scan.spoke is None else len(scan.spoke)
         for fault in scan.faults.values():
             self._readings[fault.quality] += 1
@@ -379,19 +378,8 @@ class Recorder:
 
     def _around(self, place: Place) -> Setting:
         """Say how things stand around a channel that passes a limit, or is back."""
-        source = self.plant.sources[place[0]]
-        channel, usage = source.channels[place[1]], self._usages[source.equipment]
-        names = [f"{source.equipment}/{channel.name}/{rule.name}" for rule in channel.rules]
-        active = [(name, alarm) for name in names if (alarm := self.board.alarm(name)).active]
-        alarms = [
-            ExcursionAlarm(
-                alarm=name,
-                occurrence=self._describer.occurrence(name, alarm.occurrence),
-                raised=rfc3339(alarm.alarm_time.at) if alarm.alarm_time else None,
-            )
-            for name, alarm in active
-        ]
-        return Setting(usage.state, usage.phase, usage.batches, synchronised(), tuple(alarms))
+        usage = self._usages[self.plant.sources[place[0]].equipment]
+        return self._describer.setting(place, self.board, usage, synchronised())
 
     def _tell_excursions(self, ended: Sequence[ExcursionRecord], now: Moment) -> None:
         """Put excursions that are over on the record."""
@@ -521,8 +509,11 @@ def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
     )
 
 
+_ACTED = ("act", "user", "claimed", "role", "reason")
+
+
 def _act_on(subject: str, body: Mapping[str, object], now: Moment) -> ExcursionAct:
-    said = {name: str(body.get(name) or "") for name in ("act", "user", "claimed", "reason")}
+    said = {name: str(body.get(name) or "") for name in _ACTED}
     return ExcursionAct.model_validate({**said, "time": rfc3339(now.at), "subject": subject})
 
 
@@ -539,32 +530,6 @@ def _use(request: EquipmentRequest) -> SetState | Load | Unload | None:
             return None
         case _:
             assert_never(request.act)
-
-
-def _over(before: Scan | None, scan: Scan) -> Scan | None:
-    """What a source says as a whole after ``scan``, which may be about some channels only."""
-    if scan.spoke is None:
-        return scan
-    if before is None:
-        return None
-    spoke, values = scan.spoke, list(before.values)
-    for channel in spoke:
-        values[channel] = scan.values[channel]
-    return scan._replace(
-        values=tuple(values),
-        faults=_laid_over(before.faults, scan.faults, spoke),
-        source_times=_laid_over(before.source_times, scan.source_times, spoke),
-        spoke=None,
-    )
-
-
-def _laid_over(
-    before: Mapping[int, _T], now: Mapping[int, _T], spoke: frozenset[int]
-) -> Mapping[int, _T]:
-    """What is known by channel, when those that spoke have ``now`` and nothing else."""
-    if len(now) == len(spoke) or not before:
-        return {**before, **now}
-    return {**{channel: one for channel, one in before.items() if channel not in spoke}, **now}
 
 
 class Before(NamedTuple):

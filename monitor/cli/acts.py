@@ -84,16 +84,23 @@ def in_service(who: Asking, alarms: tuple[str, ...]) -> None:
 
 
 @click.command()
+@click.option("--excursion", is_flag=True, help="SUBJECT is an excursion's id, or the end of it.")
 @click.argument("subject")
 @click.argument("text")
 @asking
-def comment(who: Asking, subject: str, text: str) -> None:
-    """Put TEXT on the record, about an alarm or an equipment; it changes nothing.
+def comment(who: Asking, subject: str, text: str, excursion: bool) -> None:
+    """Put TEXT on the record, about an alarm, an equipment or an excursion; it changes nothing.
 
     SUBJECT is equipment/channel/rule, a pattern of such alarms that stand, or an equipment.
     """
     said = who._replace(reason=text)
-    if "/" in subject:
+    if excursion:
+        from monitor.cli.excursions import one
+
+        _, record = one(who.path, subject)
+        alarm = f"{record.equipment}/{record.channel}/{record.rule}"
+        _act(said, "comment", (alarm,), excursion=record.excursion)
+    elif "/" in subject:
         _act(said, "comment", (subject,))
     else:
         from monitor.cli.equipment import use
@@ -108,6 +115,7 @@ def _act(
     *,
     duration: int | None = None,
     one_shot: bool = False,
+    excursion: str = "",
 ) -> None:
     from monitor.cli.client import ask_for
     from monitor.messages import ActReply
@@ -128,7 +136,8 @@ def _act(
             reason=who.reason,
             duration=duration,
             one_shot=one_shot,
-            occurrence=alarm and alarm.occurrence,
+            excursion=excursion,
+            occurrence=None if excursion or alarm is None else alarm.occurrence,
             version=alarm and alarm.version,
             request_id=uuid.uuid4().hex,
         )

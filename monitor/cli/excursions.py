@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -63,13 +63,17 @@ def show(excursion: str, as_json: bool, socket_path: Path) -> None:
     from monitor.cli.words import table
     from monitor.pages.facts import flat, sections
 
-    text, record = _one(socket_path, excursion)
+    text, record = one(socket_path, excursion)
     if as_json:
         click.echo(text)
         return
     found = sections(record, _kinetic(socket_path, record))
     acts = [(act.time, f"{act.act} by {act.user}: {act.reason}") for act in record.acts]
-    for line in table([*flat(found), *acts]):
+    later = [
+        (comment["time"], f"comment by {comment['body']['user']}: {comment['body']['reason']}")
+        for comment in _later(socket_path, record)
+    ]
+    for line in table([*flat(found), *acts, *later]):
         click.echo(line)
 
 
@@ -122,12 +126,14 @@ def page(excursion: str, output: Path, socket_path: Path) -> None:
 
     from monitor.pages import excursion as pages
 
-    _, record = _one(socket_path, excursion)
+    _, record = one(socket_path, excursion)
     drawing = pages.Drawing(record)
     for text in _exported(socket_path, record, *drawing.span, drawing.channels):
         drawing.add_reading(json.loads(text))
     for text in _exported_events(socket_path, record, *drawing.span):
         drawing.add_event(json.loads(text))
+    for comment in _later(socket_path, record, after=drawing.span[1] + 1):
+        drawing.add_comment(comment)
     now = datetime.now(UTC).astimezone()
     kinetic = _kinetic(socket_path, record)
     with opened(output) as out:
@@ -216,7 +222,8 @@ def _records(rows: Iterator[str]) -> list["ExcursionRecord"]:
     return [understood(ExcursionRecord, row) for row in rows]
 
 
-def _one(path: Path, excursion: str) -> tuple[str, "ExcursionRecord"]:
+def one(path: Path, excursion: str) -> tuple[str, "ExcursionRecord"]:
+    """Return the one excursion whose id ends so, as it came and as it is understood."""
     from monitor.cli.client import understood
     from monitor.excursions.record import ExcursionRecord
 
@@ -245,6 +252,23 @@ def _exported_events(path: Path, record: "ExcursionRecord", start: int, end: int
 
     asked = {"what": "events", "start": start, "end": end, "equipment": record.equipment}
     return ask(path, ExportRequest.model_validate(asked))
+
+
+def _later(
+    path: Path, record: "ExcursionRecord", after: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """What was said of an excursion after its end, or after the time ``after`` (ns, UTC)."""
+    import time
+
+    from monitor.excursions.budget import instant
+
+    if record.end is None:
+        return
+    start = instant(record.end) if after is None else after
+    for text in _exported_events(path, record, start, time.time_ns()):
+        event: dict[str, Any] = json.loads(text)
+        if event["kind"] == "act" and event["body"].get("excursion") == record.excursion:
+            yield event
 
 
 def _kinetic(path: Path, record: "ExcursionRecord") -> float | None:

@@ -37,6 +37,8 @@ class ExcursionAct(Message):
     user: str
     claimed: str = ""
     """The name given by hand, beside the proven one."""
+    role: str = ""
+    """In which it was done."""
     reason: str = ""
 
 

@@ -114,12 +114,16 @@ class CommentCommand(Envelope):
     alarm: Name | None = None
     occurrence: Annotated[str, Field(max_length=300)] | None = None
     """Which of the alarm's it is about; left out: the alarm as such."""
+    excursion: Annotated[str, Field(max_length=300)] = ""
+    """Which of the alarm's excursions it is about, by its id."""
     equipment: Id | None = None
 
     @model_validator(mode="after")
     def _is_about_one(self) -> Self:
         if (self.alarm is None) is (self.equipment is None):
             raise ValueError("say what it is about: either alarm or equipment")
+        if self.excursion and self.alarm is None:
+            raise ValueError("say of which alarm the excursion is")
         return self
 
 
@@ -325,6 +329,7 @@ def alarm_request(asked: AlarmAsked, actor: Actor, request_id: str) -> ActReques
         one_shot=isinstance(body, ShelveCommand) and body.one_shot,
         occurrence=body.occurrence,
         version=body.version if isinstance(body, AlarmCommand) else None,
+        excursion=body.excursion if isinstance(body, CommentCommand) else "",
         request_id=request_id,
     )
 

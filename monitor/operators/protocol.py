@@ -98,6 +98,8 @@ class Ask(_Asking):
     act: AlarmAct
     alarm: str
     one_shot: bool = False
+    excursion: Annotated[str, Field(max_length=300)] = ""
+    """For ``comment``: which of the alarm's it is about."""
     occurrence: str | None = None
     version: int | None = None
 
@@ -438,6 +440,11 @@ class ReplayedRule(Message):
     brief: int
     """How often its condition held, but not for as long as its on-delay."""
     longest_brief: float
+    excursions: int
+    """Intervals beyond its limit, alarm or not, that of the end too; only limits have them."""
+    outside: float
+    """Beyond it, altogether."""
+    longest_excursion: float
 
 
 class ReplayMessage(Message):

@@ -150,6 +150,10 @@ class Drawing:
         self._open.clear()
         self._happenings.sort(key=lambda each: each.time)
 
+    @property
+    def _times(self) -> list[int]:
+        return [each.time for each in self._happenings]
+
     def _told(self, each: Happening, zone: tzinfo | None) -> dict[str, str]:
         time = datetime.fromtimestamp(each.time / SECOND, UTC)
         return {
@@ -190,7 +194,7 @@ class Drawing:
             "extreme_left": extreme.x > (chart.LEFT + chart.RIGHT) * 0.8,
             "times": chart.time_ticks(*span),
             "levels": chart.value_ticks(to),
-            "marks": chart.marks([each.time for each in self._happenings], *span),
+            "marks": chart.marks([t for t in self._times if self._shows(t)], *span),
         }
 
 

@@ -173,6 +173,26 @@ async def test_a_comment_changes_nothing_and_stands_on_the_record(
 
 
 @pytest.mark.parametrize(
+    ("act", "excursion", "word"),
+    [
+        ("comment", f"s1/{HIGH}/x17", "done"),
+        ("comment", "s1/incubator-8/co2/high/x17", "invalid"),
+        ("comment", f"s1/{HIGH}/17", "invalid"),
+        ("comment", f"s1/{HIGH}/xy", "invalid"),
+        ("comment", "x17", "invalid"),
+        ("acknowledge", f"s1/{HIGH}/x17", "invalid"),
+    ],
+)
+async def test_a_comment_may_name_an_excursion_of_its_alarm(
+    tmp_path: Path, hand: HandTime, act: str, excursion: str, word: str
+) -> None:
+    async with standing(tmp_path, hand) as desk:
+        assert (await desk.act(request(act, excursion=excursion))).word == word
+    [told] = bodies(tmp_path, "act" if word == "done" else "refusal")
+    assert told["excursion"] == excursion
+
+
+@pytest.mark.parametrize(
     ("who", "act", "role", "word"),
     [
         (actor("anna"), "acknowledge", "operator", "done"),

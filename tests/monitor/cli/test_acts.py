@@ -1,7 +1,14 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from monitor.cli.acts import concerns
+from monitor.excursions.budget import instant
+from monitor.excursions.record import ExcursionRecord
+from monitor.store.events import Event
 from tests.monitor.cli.conftest import LOW, Gateway, lines
+from tests.monitor.pages import scene
 from tests.support.desk import SECOND, alarm_event, standing
 
 HIGH = "incubator-07/co2/high"
@@ -119,6 +126,54 @@ def test_a_comment_is_about_an_alarm_or_an_equipment(gateway: Gateway) -> None:
     assert gateway.ask("comment", "*/co2", "seal replaced").exit_code == 0
     assert [request.alarm for request in gateway.desk.acted] == [LOW, HIGH, OTHER]
     assert {request.reason for request in gateway.desk.acted} == {"seal replaced"}
+
+
+NAME = "incubator-07/temperature/high"
+
+
+@pytest.fixture
+def excursion(gateway: Gateway) -> ExcursionRecord:
+    """An excursion that is over and on the record."""
+    text = scene.recorded().model_dump_json(by_alias=True).replace("incubator-7", "incubator-07")
+    record = ExcursionRecord.model_validate_json(text)
+    at = instant(str(record.end)) + SECOND
+    gateway.add(Event(1, None, "excursion", at, 0, NAME, text))
+    gateway.desk.watched = (*gateway.desk.watched, NAME)
+    return record
+
+
+def test_a_comment_may_be_about_an_excursion(gateway: Gateway, excursion: ExcursionRecord) -> None:
+    result = gateway.ask("comment", "--excursion", "high/x902", "deviation 2026-117")
+    assert result.exit_code == 0, result.output
+    [request] = gateway.desk.acted
+    assert (request.act, request.alarm, request.excursion) == (
+        *("comment", NAME, excursion.excursion),
+    )
+    assert request.occurrence is None
+    unknown = gateway.ask("comment", "--excursion", "high/x9", "deviation 2026-117")
+    assert (unknown.exit_code, len(gateway.desk.acted)) == (1, 1)
+
+
+def test_what_was_said_of_an_excursion_later_stands_with_it(
+    gateway: Gateway, excursion: ExcursionRecord, tmp_path: Path
+) -> None:
+    later = instant(str(excursion.end)) + 86_400 * SECOND
+    said = {"act": "comment", "user": "kim", "role": "qa", "reason": "deviation 2026-117"}
+    of_it = json.dumps(said | {"excursion": excursion.excursion})
+    of_another = json.dumps(said | {"excursion": "s1/x1", "reason": "nothing to see"})
+    gateway.add(
+        Event(2, None, "act", later, 0, NAME, of_it),
+        Event(3, None, "act", later, 0, NAME, of_another),
+    )
+    shown = gateway.ask("excursions", "show", "x902").stdout
+    assert "comment by kim: deviation 2026-117" in shown
+    assert "nothing to see" not in shown
+    page = tmp_path / "page.html"
+    assert gateway.ask("excursions", "page", "x902", "--output", str(page)).exit_code == 0
+    text = page.read_text()
+    assert "deviation 2026-117" in text
+    assert "kim (qa)" in text
+    assert "nothing to see" not in text
 
 
 @pytest.mark.parametrize(

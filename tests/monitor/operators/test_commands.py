@@ -186,6 +186,11 @@ async def test_what_is_in_order_is_done(
         ("unload", {"position": 3}, "invalid"),
         ("comment", {"equipment": EQUIPMENT}, "invalid"),
         ("comment", {"alarm": None}, "invalid"),
+        (
+            "comment",
+            {"alarm": None, "equipment": EQUIPMENT, "excursion": f"s1/{ALARM}/x17"},
+            "invalid",
+        ),
         ("confirm", {"alarm": ""}, "invalid"),
         ("in-service", {"duration": "8h"}, "invalid"),
         ("shelve", {"duration": 30}, "invalid"),
@@ -247,6 +252,9 @@ async def test_a_comment_on_an_alarm_may_name_its_occurrence() -> None:
     await ask(Commands(desk), "comment", ON_ALARM)
     without = ENVELOPE | {"alarm": ALARM, "request_id": "r-2", "nonce": "another-nonce-42"}
     await ask(Commands(desk), "comment", without)
+    of_excursion = without | {"excursion": f"s1/{ALARM}/x17", "request_id": "r-3"}
+    await ask(Commands(desk), "comment", of_excursion | {"nonce": "another-nonce-43"})
+    assert desk.acted.pop().excursion == f"s1/{ALARM}/x17"
     assert [(r.act, r.alarm, r.occurrence, r.version) for r in desk.acted] == [
         ("comment", ALARM, f"s1/{ALARM}/1", None),
         ("comment", ALARM, None, None),
