@@ -32,10 +32,11 @@ from monitor.clock import ClockStep, RecordClock, synchronised
 from monitor.describe import Describer, Told, equipment_state, occupancy, standing_part, used_now
 from monitor.excursions import budget
 from monitor.excursions.case import Case, Setting
-from monitor.excursions.ledger import Ledger
+from monitor.excursions.ledger import PERIODS, Ledger
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, EquipmentRequest, rfc3339
 from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
+from monitor.store import recent
 from monitor.troubles import gateway_rules
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ NO_EQUIPMENT = ()
 """The group of the gateway's own points."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
+RECALLED = 120 * 10**9
+"""How far back (ns), at most, it is looked at the start for what sources said last."""
 EXCURSIONS = 500
 """Records that are read at once at the start."""
 
@@ -74,6 +77,8 @@ class Recorder:
         """Alarm transitions since the start, by the word of the change."""
         self.excursions = Ledger(plant, board.watched, store.store_id, self._around)
         """What lies beyond a limit just now."""
+        self._recalled: Mapping[int, Scan] = {}
+        """What sources said last before the start, where that is not long ago."""
         self._describer = Describer(plant, store.store_id)
         self._usages = usages
         self._tellers = usages.sources
@@ -145,7 +150,8 @@ class Recorder:
         if events:
             self.tell(events, scan=self._scan)
         if source in self.board.attentive or source in self.excursions.tracked:
-            ended = self.excursions.observe(scan, self._scan, before, self.latest)
+            known = before or self._recalled.get(source)
+            ended = self.excursions.observe(scan, self._scan, known, self.latest)
             self._tell_excursions(ended, scan.moment)
         for watcher in self._watchers:
             watcher(scan)
@@ -387,6 +393,14 @@ class Recorder:
             subject = f"{record.equipment}/{record.channel}/{record.rule}"
             self._append("excursion", now, subject, record.model_dump_json(by_alias=True))
 
+    async def _recall(self, now: Moment) -> Mapping[int, Scan]:
+        """Return what sources said last, where a line may be drawn from it to what they say next."""
+        longest = PERIODS * max((source.period for source in self.plant.sources), default=0)
+        start = now.at - min(longest, RECALLED)
+        if self.store.last.at < start:
+            return {}
+        return recent.scans(self.plant, await self.store.newest_readings(start, now.at), now)
+
     async def _spent(self, now: Moment) -> list[budget.Spent]:
         """Return what the excursions of late add to budgets, oldest first."""
         found: list[budget.Spent] = []
@@ -463,6 +477,8 @@ class Recorder:
         self._tell_excursions(self.excursions.resume(cases, await self._spent(now), now), now)
         if step:
             self._step(step)
+        elif (before.boot_id, before.config) == (self.clock.boot_id, self.plant.digest):
+            self._recalled = await self._recall(now)
         if before.boot_id != self.clock.boot_id:
             self._retake()  # Saved anew, so that the reboot is bridged only once.
         if events := self.board.reconcile(now):

@@ -69,6 +69,17 @@ class Reader:
                 if wanted is None or wanted in line.text.split(b" ", 1)[0]:
                     yield from read_line(line.text)
 
+    def newest(self, start: int, end: int) -> Iterator[Point]:
+        """Readings of the newest live scan of each source, from ``start`` to before ``end``."""
+        found: dict[bytes, _Line] = {}
+        for _, body in self._blobs(start, end, None):
+            for line in _lines(self._path, body):
+                head = line.text.split(b" ", 1)[0]
+                if b",origin=live" in head and b",source=" in head and start <= line.at < end:
+                    found[head] = max(line, found.get(head, line))
+        for line in found.values():
+            yield from read_line(line.text)
+
     def events(self, start: int, end: int) -> Iterator[Event]:
         """Events from ``start`` to before ``end`` (ns, UTC) in the order of their numbers."""
         with self._telling():

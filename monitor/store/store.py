@@ -15,6 +15,8 @@ from monitor.store import backup
 from monitor.store.database import Database, Ends
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
+from monitor.store.points import Point
+from monitor.store.reader import Reader
 from monitor.store.thread import Worker
 from monitor.store.tick import Blob, Lag, Lane, Last, StoreStatus, Tick
 
@@ -142,6 +144,10 @@ class Store:
         """Return at most ``limit`` events of a kind numbered below ``below``, the newest first."""
         return await self._worker.call(partial(self._database.earlier, kind, below, limit))
 
+    async def newest_readings(self, start: int, end: int) -> list[Point]:
+        """Return those of the newest live scan of each source in a short span (ns, UTC)."""
+        return await self._worker.call(partial(_newest, self.path, start, end))
+
     async def reply_to(self, request_id: str) -> str | None:
         """Return the answer that a request was given; None where it is new."""
         return await self._worker.call(partial(self._database.reply_to, request_id))
@@ -245,3 +251,8 @@ class Store:
         cursors = self._take_unwritten()
         if cursors and self._failure is None:
             await self._worker.call(partial(self._database.confirm, cursors))
+
+
+def _newest(path: Path, start: int, end: int) -> list[Point]:
+    with Reader(path) as reader:
+        return list(reader.newest(start, end))
