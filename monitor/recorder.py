@@ -35,8 +35,7 @@ from monitor.excursions.case import Case, Setting
 from monitor.excursions.ledger import PERIODS, Ledger
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, EquipmentRequest, rfc3339
-from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
-from monitor.store import recent
+from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol, recent
 from monitor.troubles import gateway_rules
 
 log = logging.getLogger(__name__)
@@ -394,7 +393,7 @@ class Recorder:
             self._append("excursion", now, subject, record.model_dump_json(by_alias=True))
 
     async def _recall(self, now: Moment) -> Mapping[int, Scan]:
-        """Return what sources said last, where a line may be drawn from it to what they say next."""
+        """Return what sources said last, where a line may be drawn from it to the next."""
         longest = PERIODS * max((source.period for source in self.plant.sources), default=0)
         start = now.at - min(longest, RECALLED)
         if self.store.last.at < start:
