@@ -1,4 +1,4 @@
-"""What each source said last before the start, out of the record: a line can be drawn from it. Pure.
+"""What each source said last before the start, out of the record, to draw a line from it. Pure.
 
 The record keeps milliseconds, so what is drawn may be off by as much.
 """
