@@ -18,6 +18,7 @@ from monitor.alarms.facts import State
 from monitor.sinks.answers import PartlyWritten, Poison, TooLarge
 from monitor.sinks.base import Gateway
 from monitor.sinks.influx import InfluxSink, compress, culprits, split, where
+from monitor.store import Event, Tick
 from tests.monitor.sinks.database import Answer, Database, Write, database, saying, written
 from tests.monitor.sinks.scene import HIGH, NOON, Scene, holding, loss, opened
 from tests.support.servers import InfluxDB, VictoriaMetrics, free_port
@@ -264,6 +265,24 @@ async def test_v1_names_its_poison_and_is_not_asked_twice(fake: Database, scene:
     await until_delivered(sink_to(fake.url, scene, api="v1"), scene)
     assert len(fake.writes) == 1
     assert await dead_letters(scene) == 1
+
+
+async def test_no_batch_comes_into_the_log_by_a_database_that_quotes_it(
+    fake: Database, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = '{"act":"load","batch":"BX-24-0117"}'
+    event = Event(scene.store.last.event + 1, None, "occupancy", NOON, 1, "incubator-0", body)
+    await scene.store.commit(Tick(events=[event]))
+
+    async def quoting(write: Write) -> web.StreamResponse:
+        words = f"unable to parse '{write.lines[0].decode()}': missing field value"
+        return web.json_response({"code": "invalid", "message": words}, status=400)
+
+    fake.otherwise = quoting
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert await dead_letters(scene) == 1
+    assert "refuses a line for good, it is now a dead letter: cytowatch store" in caplog.text
+    assert "BX-24-0117" not in caplog.text
 
 
 async def test_points_that_conflict_are_found_among_those_that_do_not(
