@@ -67,7 +67,7 @@ def condition(  # noqa: C901, PLR0911, PLR0912 - an arm for each rule
         case StatusBits():
             return f"one of the bits {', '.join(map(str, rule.bits))} is set"
         case CalibrationDue():
-            ahead = f"is due in {spell(rule.ahead)}" if rule.ahead else "was due"
+            ahead = f"is due within {spell(rule.ahead)}" if rule.ahead else "was due"
             return f"calibration {ahead}{f' ({day})' if day else ''}"
         case Unreadable():
             return "gives no usable reading"

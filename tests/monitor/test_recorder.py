@@ -3,13 +3,14 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import OffNormal
+from config.rules import CalibrationDue, OffNormal
 from config.site import InfluxDb, Mqtt, StoreSettings
 from drivers.reading import Cause, Fault, Quality, Reason, Scan
 from monitor import recorder as recorder_module
@@ -508,3 +509,29 @@ async def test_states_that_are_not_normal_are_told_by_name_over_a_restart(
         ("incubator-7/mode/off-normal", "raised", "held"),
         ("incubator-7/door/ajar", "raised", "open"),
     ]
+
+
+async def test_what_is_due_is_told_by_the_clock_of_the_record(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    today = datetime.fromtimestamp(hand.wall / SECOND, UTC).date()
+    small = small_plant()
+    dated = replace(
+        small.sources[0],
+        calibration_due=today + timedelta(days=2),
+        calibration=(CalibrationDue(name="calibration-probe", ahead=86_400 * SECOND),),
+    )
+    watched = replace(small, sources=(dated, *small.sources[1:]))
+    name = f"{dated.equipment}/_/calibration-probe"
+    async with recording(tmp_path, watched) as recorder:
+        recorder.follow_clock()
+        await recorder.commit()
+        assert recorder.active() == []
+        hand.pass_(86_400)
+        recorder.follow_clock()
+        await recorder.commit()
+        [message] = recorder.active()
+    assert message.alarm == name
+    assert message.condition == f"calibration is due within 1d ({dated.calibration_due})"
+    async with recording(tmp_path, watched) as recorder:
+        assert [alarm.alarm for alarm in recorder.active()] == [name]

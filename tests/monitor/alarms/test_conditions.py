@@ -49,7 +49,7 @@ CONDITIONS: list[tuple[Rule, str]] = [
     (Repeated(x=3, of=5, high=20), "3 of 5 readings are above 20 °C"),
     (Repeated(x=3, of=5, low=20), "3 of 5 readings are below 20 °C"),
     (StatusBits(bits=(3, 7)), "one of the bits 3, 7 is set"),
-    (CalibrationDue(name="c", ahead=60 * 24 * 60 * MINUTE), "calibration is due in 60d"),
+    (CalibrationDue(name="c", ahead=60 * 24 * 60 * MINUTE), "calibration is due within 60d"),
     (CalibrationDue(name="c", ahead=0), "calibration was due"),
     (Unreadable(), "gives no usable reading"),
     (Stale(), "its own time stands still"),
