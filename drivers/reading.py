@@ -8,9 +8,10 @@ good, a fault by index. So the good case, which is nearly every case, costs noth
 from collections.abc import Iterator, Mapping
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 Value = float | int | bool | str
+_T = TypeVar("_T")
 
 
 class Quality(IntEnum):
@@ -147,3 +148,29 @@ class Scan(NamedTuple):
         for channel in range(len(self.values)):
             if self.spoke is None or channel in self.spoke:
                 yield channel, self.reading(channel)
+
+
+def over(before: Scan | None, scan: Scan) -> Scan | None:
+    """What a source says as a whole after ``scan``, which may be about some channels only."""
+    if scan.spoke is None:
+        return scan
+    if before is None:
+        return None
+    spoke, values = scan.spoke, list(before.values)
+    for channel in spoke:
+        values[channel] = scan.values[channel]
+    return scan._replace(
+        values=tuple(values),
+        faults=_laid_over(before.faults, scan.faults, spoke),
+        source_times=_laid_over(before.source_times, scan.source_times, spoke),
+        spoke=None,
+    )
+
+
+def _laid_over(
+    before: Mapping[int, _T], now: Mapping[int, _T], spoke: frozenset[int]
+) -> Mapping[int, _T]:
+    """What is known by channel, when those that spoke have ``now`` and nothing else."""
+    if len(now) == len(spoke) or not before:
+        return {**before, **now}
+    return {**{channel: one for channel, one in before.items() if channel not in spoke}, **now}

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from config.plant import Plant
+from config.plant import Place, Plant
 from config.units import sign
 from drivers.reading import Moment
+from monitor.alarms.board import Board
 from monitor.alarms.conditions import condition_of
 from monitor.alarms.facts import Alarm, AlarmEvent, State
 from monitor.alarms.usage import (
@@ -19,6 +20,8 @@ from monitor.alarms.usage import (
     UsageEvent,
 )
 from monitor.alarms.watch import Watched
+from monitor.excursions.case import Setting
+from monitor.excursions.record import ExcursionAlarm
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, rfc3339
 
 
@@ -64,6 +67,28 @@ class Describer:
     def occurrence(self, name: str, number: int) -> str:
         """Return the id of an occurrence on the wire; empty where there was none yet."""
         return f"{self.store_id}/{name}/{number}" if number else ""
+
+    def setting(
+        self,
+        place: Place,
+        board: Board,
+        usage: Usage,
+        synchronised: bool | None,  # noqa: FBT001 - a fact, not an option
+    ) -> Setting:
+        """Return how things stand around a channel that passes a limit, or is back."""
+        source = self.plant.sources[place[0]]
+        channel = source.channels[place[1]]
+        names = [f"{source.equipment}/{channel.name}/{rule.name}" for rule in channel.rules]
+        active = [(name, alarm) for name in names if (alarm := board.alarm(name)).active]
+        alarms = [
+            ExcursionAlarm(
+                alarm=name,
+                occurrence=self.occurrence(name, alarm.occurrence),
+                raised=rfc3339(alarm.alarm_time.at) if alarm.alarm_time else None,
+            )
+            for name, alarm in active
+        ]
+        return Setting(usage.state, usage.phase, usage.batches, synchronised, tuple(alarms))
 
     def _standing(
         self, watched: Watched, name: str, alarm: Alarm, seq: int, now: Moment

@@ -18,9 +18,8 @@ from monitor.cli.options import INSTANT, json_option, socket_option
 
 if TYPE_CHECKING:
     from config.plant import Plant
-    from monitor.messages import AlarmEventMessage
     from monitor.operators.protocol import ReplayedRule, ReplayMessage
-    from monitor.replay import Row, Step, Tally, Trial
+    from monitor.replay import ReplayTold, Row, Step, Tally, Trial
 
 EVER = 2**63 - 1
 SQLITE = b"SQLite format 3\0"
@@ -192,30 +191,44 @@ def _within(rows: Iterable["Row"], span: tuple[int, int], equipment: str | None)
     return (row for row in rows if start <= row.time < end and equipment in {None, row.equipment})
 
 
-def _show(told: Sequence[Sequence["AlarmEventMessage"]], *, as_json: bool) -> None:
+def _show(told: Sequence[Sequence["ReplayTold"]], *, as_json: bool) -> None:
     """Print what was told at one time; of two files, which of them told it."""
+    for each, by in _merged(told):
+        text = each.model_dump_json(by_alias=True) if as_json else _line(each)
+        click.echo(text if len(told) == 1 or as_json else f"{by}  {text}")
+
+
+def _line(told: "ReplayTold") -> str:
+    from config.problems import plain
     from monitor.cli.words import transition_line
+    from monitor.messages import AlarmEventMessage
+    from monitor.pages.facts import sentence
 
-    for message, by in _merged(told):
-        mark = f"{by}  " if len(told) > 1 else ""
-        text = message.model_dump_json(by_alias=True) if as_json else transition_line(message)
-        click.echo(text if as_json and len(told) == 1 else mark + text)
+    if isinstance(told, AlarmEventMessage):
+        return transition_line(told)
+    parts = (told.end or told.last_beyond, "- -       ", "EXCURSION   ", sentence(told))
+    return click.style(plain("  ".join(parts)), dim=True)
 
 
-def _merged(
-    told: Sequence[Sequence["AlarmEventMessage"]],
-) -> Iterator[tuple["AlarmEventMessage", str]]:
+def _merged(told: Sequence[Sequence["ReplayTold"]]) -> Iterator[tuple["ReplayTold", str]]:
     """Give what either tells: ``=`` both, ``1`` the first alone, ``2`` the second alone."""
     first, second = told[0], list(told[1]) if len(told) > 1 else []
-    for message in first:
-        same = next(
-            (o for o in second if (o.alarm, o.change) == (message.alarm, message.change)), None
-        )
+    for each in first:
+        same = next((other for other in second if _what(other) == _what(each)), None)
         if same is not None:
             second.remove(same)
-        yield message, "1" if same is None else "="
-    for message in second:
-        yield message, "2"
+        yield each, "1" if same is None else "="
+    for each in second:
+        yield each, "2"
+
+
+def _what(told: "ReplayTold") -> tuple[str, ...]:
+    """Return what two files tell when they tell the same."""
+    from monitor.messages import AlarmEventMessage
+
+    if isinstance(told, AlarmEventMessage):
+        return told.alarm, told.change
+    return told.equipment, told.channel, told.rule, told.start
 
 
 def _conclude(trials: Sequence["Trial"], *, as_json: bool, took: float) -> None:
@@ -281,6 +294,9 @@ def _rule(name: str, tally: "Tally") -> "ReplayedRule":
         stands=tally.stands,
         brief=tally.brief,
         longest_brief=tally.longest_brief / 10**9,
+        excursions=tally.excursions,
+        outside=tally.outside,
+        longest_excursion=tally.longest_excursion,
     )
 
 
@@ -297,7 +313,7 @@ def _rows(messages: Sequence["ReplayMessage"]) -> list[tuple[str, ...]]:
     return [("alarm", *heads), *rows]
 
 
-_HEADS = ("raised", "told", "standing", "shortest", "longest", "too brief")
+_HEADS = ("raised", "told", "standing", "shortest", "longest", "too brief", "outside")
 
 
 def _cells(rule: "ReplayedRule | None") -> tuple[str, ...]:
@@ -311,7 +327,8 @@ def _cells(rule: "ReplayedRule | None") -> tuple[str, ...]:
     brief = f"{rule.brief} (to {duration(rule.longest_brief)})" if rule.brief else ""
     still = " still" if rule.stands else ""
     standing = duration(rule.standing) + still if rule.raised else ""
+    outside = f"{duration(rule.outside)} in {rule.excursions}" if rule.excursions else ""
     return (
         str(rule.raised), str(rule.annunciated), standing, lasted(rule.shortest),
-        lasted(rule.longest), brief,
+        lasted(rule.longest), brief, outside,
     )  # fmt: skip

@@ -6,11 +6,12 @@
 
 from monitor.replay.rows import Recorded, Row, RowError, recorded, rows_of_csv, rows_of_json
 from monitor.replay.scans import Scans, Step
-from monitor.replay.trial import Judged, Tally, Trial
+from monitor.replay.trial import Judged, ReplayTold, Tally, Trial
 
 __all__ = [
     "Judged",
     "Recorded",
+    "ReplayTold",
     "Row",
     "RowError",
     "Scans",

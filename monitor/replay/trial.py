@@ -8,18 +8,24 @@ file has no channel that tells it.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from config.plant import Plant
+from config.plant import Place, Plant
 from config.rules import EquipmentState, Silent, Stale, Unreadable
-from drivers.reading import Moment, Scan
+from drivers.reading import Moment, Scan, over
 from monitor.alarms.board import Board
 from monitor.alarms.facts import NORMAL, Alarm, AlarmEvent, Change
 from monitor.alarms.unmonitored import unnoticed
 from monitor.alarms.usage import SetState
 from monitor.alarms.usages import Usages
 from monitor.describe import Describer, Told
+from monitor.excursions.case import Setting
+from monitor.excursions.ledger import Ledger
+from monitor.excursions.record import ExcursionAlarm, ExcursionRecord
 from monitor.messages import AlarmEventMessage
 from monitor.replay.rows import Recorded
 from monitor.replay.scans import Scans, Step
+
+ReplayTold = AlarmEventMessage | ExcursionRecord
+"""A transition of an alarm, or an excursion that is over."""
 
 SECOND = 10**9
 NAME = "replay"
@@ -45,6 +51,12 @@ class Tally:
     """How often the condition held, but not for as long as the on-delay. A reading or two that are
     lost are no excursions: rules that watch the instrument have none."""
     longest_brief: int = 0
+    excursions: int = 0
+    """Intervals beyond the limit, alarm or not, that of the end too; only limits have them."""
+    outside: float = 0.0
+    """Seconds beyond the limit, altogether."""
+    longest_excursion: float = 0.0
+    """Seconds."""
 
 
 @dataclass
@@ -70,6 +82,8 @@ class Trial:
         self._usages = Usages(plant, {}, _BEGIN)
         self._board = Board(plant, {}, circumstances=self._usages.circumstances())
         self._describer = Describer(plant, NAME)
+        self._ledger = Ledger(plant, self._board.watched, NAME, self._around)
+        self._latest: list[Scan | None] = [None] * len(plant.sources)
         self._seq = 0
         self._known: dict[str, Alarm] = {}
         self._now = _BEGIN
@@ -85,7 +99,7 @@ class Trial:
         """Readings left out, by ``equipment/source/channel``: the file has no such channel."""
         return self._scans.unknown
 
-    def take(self, recorded: Recorded) -> Sequence[AlarmEventMessage]:
+    def take(self, recorded: Recorded) -> Sequence[ReplayTold]:
         """Judge what one source said at one time; return what would have been told."""
         scan = self._scans.scan(recorded)
         if scan is None:
@@ -96,10 +110,13 @@ class Trial:
         events += self._board.observe(scan)
         if changed := self._board.take_changed():
             self._follow(changed)
-        return [self._tell(event, recorded.scan) for event in events]
+        told: list[ReplayTold] = [self._tell(event, recorded.scan) for event in events]
+        return [*told, *self._measure(scan, recorded.scan)]
 
     def close(self) -> Mapping[str, Tally]:
-        """Let it end: what stands has stood until the last scan."""
+        """Let it end: what stands has stood until the last scan, and what is outside until it."""
+        for record in self._ledger.open_records(self._now.at):
+            self._add(record)
         for name, alarm in self._known.items():
             if alarm.active and alarm.alarm_time:
                 self._stood(self.tallies[name], alarm.alarm_time, self._now)
@@ -139,7 +156,30 @@ class Trial:
         self._last[scan.source] = scan.boot
         if last is None or scan.boot - last <= self._unnoticed[scan.source]:
             return ()
-        return self._board.missed(self.plant.sources[scan.source].equipment, scan.moment)
+        equipment = self.plant.sources[scan.source].equipment
+        self._ledger.missed(equipment)
+        return self._board.missed(equipment, scan.moment)
+
+    def _measure(self, scan: Scan, number: int) -> Sequence[ExcursionRecord]:
+        """Follow what is outside of its limits; return the excursions that are over."""
+        source, latest = scan.source, self._latest
+        before, latest[source] = latest[source], over(latest[source], scan)
+        if source not in self._board.attentive and source not in self._ledger.tracked:
+            return ()
+        ended = self._ledger.observe(scan, number, before, latest)
+        for record in ended:
+            self._add(record)
+        return ended
+
+    def _around(self, place: Place) -> Setting:
+        usage = self._usages[self.plant.sources[place[0]].equipment]
+        return self._describer.setting(place, self._board, usage, synchronised=None)
+
+    def _add(self, record: ExcursionRecord) -> None:
+        tally = self._tally(f"{record.equipment}/{record.channel}/{record.rule}")
+        tally.excursions += 1
+        tally.outside += record.outside_seconds
+        tally.longest_excursion = max(tally.longest_excursion, record.duration_seconds)
 
     def _tell(self, event: AlarmEvent, scan: int) -> AlarmEventMessage:
         self._seq += 1
@@ -149,6 +189,10 @@ class Trial:
         message = self._describer.event(watched, event, Told(self._seq, scan, usage=usage))
         if event.change in _RAISES:
             self._tally(event.name).annunciated += message.annunciated
+            alarm = ExcursionAlarm(
+                alarm=message.alarm, occurrence=message.occurrence, raised=message.alarm_time
+            )
+            self._ledger.sounded(alarm)
         return message
 
     def _follow(self, changed: Mapping[str, Alarm]) -> None:

@@ -26,6 +26,11 @@ TOLD = (
     "limit", "scan",
 )  # fmt: skip
 
+MEASURED = (
+    "equipment", "channel", "rule", "limit", "first_beyond", "last_beyond", "extreme",
+    "extreme_time", "samples", "bad_samples", "minor", "ended_by", "equipment_state",
+)  # fmt: skip
+
 
 def site(ports: Mapping[str, int]) -> str:
     """Delays that no number of periods comes to: the record has milliseconds, the daemon more."""
@@ -43,6 +48,7 @@ def site(ports: Mapping[str, int]) -> str:
 site: les-ulis
 gateway: gw-1
 store: {{tick: 200ms}}
+excursions: {{rejoin: 300ms}}
 kinds:
   incubator: {{reads: {{type: counter}}}}
 defaults:
@@ -75,11 +81,13 @@ async def test_the_same_readings_make_the_same_alarms(tmp_path: Path) -> None:
                 raise
         out = await asyncio.to_thread(replayed, daemon, "--since", "1h")
         assert await daemon.stop() == 0
-    live = told(daemon)
+    live = told(daemon, "alarm")
     assert {each["alarm"] for each in live[: len(out)]} >= {HIGH, LOW, LINE, f"{HIGH}-high"}
-    assert compared(out) == compared(live)[: len(out)]
+    assert compared(out) == compared(live)[: len(compared(out))]
     for form in ("jsonl", "csv", "store"):
-        assert compared(replayed(daemon, exported(daemon, form))) == compared(live), form
+        again = replayed(daemon, exported(daemon, form))
+        assert compared(again) == compared(live), form
+        assert measured(again) == measured(told(daemon, "excursion")), form
 
 
 async def excursions(daemon: Daemon, one: Probe, two: Probe) -> None:
@@ -114,10 +122,10 @@ async def until(daemon: Daemon, probe: Probe, alarm: str) -> None:
     raise AssertionError(f"{alarm} was not raised: {list(await daemon.alarms())}")
 
 
-def told(daemon: Daemon) -> list[Mapping[str, Any]]:
+def told(daemon: Daemon, kind: str) -> list[Mapping[str, Any]]:
     """What the daemon told, by its record."""
     with Reader(daemon.store) as reader:
-        return [json.loads(event.body) for event in reader.events(0, EVER) if event.seq]
+        return [json.loads(event.body) for event in reader.events(0, EVER) if event.kind == kind]
 
 
 def exported(daemon: Daemon, form: str) -> str:
@@ -156,5 +164,15 @@ def run(daemon: Daemon, *arguments: str) -> str:
 
 
 def compared(messages: Sequence[Mapping[str, Any]]) -> list[list[object]]:
-    """What must be the same: all but who told it."""
-    return [[each[name] for name in TOLD] for each in messages]
+    """What must be the same of alarms: all but who told it."""
+    alarms = [each for each in messages if "change" in each]
+    return [[each[name] for name in TOLD] for each in alarms]
+
+
+def measured(messages: Sequence[Mapping[str, Any]]) -> list[list[object]]:
+    """What must be the same of excursions; their times are crossings between milliseconds."""
+    excursions = [each for each in messages if "unit_minutes" in each]
+    return [
+        [*(each[name] for name in MEASURED), pytest.approx(each["outside_seconds"], abs=0.01)]
+        for each in excursions
+    ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from config.plant import Plant
 from config.rules import High, Low, OffNormal, Silent, Unreadable
 from drivers.reading import Cause, Scan
 from monitor.alarms.board import Board
+from monitor.excursions.record import ExcursionRecord
 from monitor.messages import AlarmEventMessage, rfc3339
 from monitor.replay import Tally, Trial, recorded, rows_of_json
 from tests.monitor.alarms.small_plant import (
@@ -48,7 +50,7 @@ def trial(scans: Sequence[Scan], of: Plant = PLANT) -> tuple[Trial, list[AlarmEv
     tried = Trial(of)
     rows = rows_of_json(json_lines(points(PLANT, scans)))
     told = [message for each in recorded(rows) for message in tried.take(each)]
-    return tried, told
+    return tried, [each for each in told if isinstance(each, AlarmEventMessage)]
 
 
 def of_board(scans: Sequence[Scan]) -> list[tuple[str, str, str, str]]:
@@ -114,7 +116,12 @@ def test_what_it_comes_to() -> None:
         longest=9 * SECOND,
         brief=2,
         longest_brief=SECOND,
+        excursions=4,
+        outside=tally.outside,
+        longest_excursion=tally.longest_excursion,
     )
+    assert tally.outside == pytest.approx(17, abs=1.5)
+    assert tally.longest_excursion == pytest.approx(10, abs=1)
     assert (tried.judged.readings, tried.judged.scans) == (120, 60)
     assert tried.judged.first == NOON
 
@@ -131,7 +138,22 @@ def test_a_longer_delay_tells_less() -> None:
     other = replace(PLANT, sources=(replace(PLANT.sources[0], channels=channels), PLANT.sources[1]))
     tried, told = trial(beyond((10, 20)), other)
     assert told == []
-    assert tried.close()[ALARM] == Tally(brief=1, longest_brief=10 * SECOND)
+    tally = tried.close()[ALARM]
+    assert (tally.raised, tally.brief, tally.longest_brief) == (0, 1, 10 * SECOND)
+
+
+def test_excursions_are_those_of_the_daemon() -> None:
+    tried = Trial(PLANT)
+    rows = rows_of_json(json_lines(points(PLANT, beyond((5, 6), (50, 60)))))
+    told = [each for one in recorded(rows) for each in tried.take(one)]
+    [brief] = [each for each in told if isinstance(each, ExcursionRecord)]
+    assert (brief.rule, brief.first_beyond, brief.extreme, brief.minor) == (
+        "high",
+        rfc3339(NOON + 5 * SECOND),
+        7.0,
+        True,
+    )
+    assert tried.close()[ALARM].excursions == 2, "and the one that goes on"
 
 
 def test_a_gap_in_the_record_is_missing_data() -> None:
