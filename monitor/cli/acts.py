@@ -93,6 +93,8 @@ def comment(who: Asking, subject: str, text: str, excursion: bool) -> None:
 
     SUBJECT is equipment/channel/rule, a pattern of such alarms that stand, or an equipment.
     """
+    if who.reason:
+        raise click.UsageError("TEXT is what is said: leave --reason out")
     said = who._replace(reason=text)
     if excursion:
         from monitor.cli.excursions import one

@@ -96,11 +96,11 @@ class Ask(_Asking):
 
     request: Literal["act"] = "act"
     act: AlarmAct
-    alarm: str
+    alarm: Annotated[str, Field(max_length=200)]
     one_shot: bool = False
     excursion: Annotated[str, Field(max_length=300)] = ""
     """For ``comment``: which of the alarm's it is about."""
-    occurrence: str | None = None
+    occurrence: Annotated[str, Field(max_length=300)] | None = None
     version: int | None = None
 
 
@@ -109,7 +109,7 @@ class AskUse(_Asking):
 
     request: Literal["use"] = "use"
     act: EquipmentAct
-    equipment: str
+    equipment: Annotated[str, Field(max_length=64)]
     state: EquipmentState | None = None
     """For ``set_state``; None: as its channels tell."""
     seen: EquipmentState | None = None

@@ -118,6 +118,12 @@ def test_a_dry_run_does_nothing(gateway: Gateway) -> None:
     assert gateway.desk.acted == []
 
 
+def test_the_text_of_a_comment_is_its_reason(gateway: Gateway) -> None:
+    result = gateway.ask("comment", LOW, "seal replaced", "-r", "x")
+    assert (result.exit_code, gateway.desk.acted) == (2, [])
+    assert "leave --reason out" in result.stderr
+
+
 def test_a_comment_is_about_an_alarm_or_an_equipment(gateway: Gateway) -> None:
     stand(gateway)
     assert gateway.ask("comment", "incubator-07", "seal replaced").exit_code == 0

@@ -202,6 +202,8 @@ async def test_each_act_on_an_equipment_is_asked_for_here(
     [
         {"act": "resend"},
         {"act": "acknowledge", "role": "x" * 65},
+        {"act": "acknowledge", "alarm": "x" * 201},
+        {"act": "acknowledge", "occurrence": "s/a/b/c/" + "9" * 5000},
         {"act": "acknowledge", "user": "kim"},
         {"act": "acknowledge", "actor": {"user": "kim", "via": "socket"}},
         {"act": "shelve", "duration": 0},

@@ -69,6 +69,13 @@ def test_where_a_file_says_nothing_everybody_may() -> None:
     assert acting_as(None, actor("anna", "shift lead"), "reset") == "shift lead"
 
 
+@pytest.mark.parametrize("operators", [None, OPERATORS])
+@pytest.mark.parametrize("uid", [0, 1000, None])
+def test_nobody_asks_for_the_emergency(operators: Operators | None, uid: int | None) -> None:
+    refused = acting_as(operators, actor("anna", EMERGENCY, uid), "reset", owners={0})
+    assert isinstance(refused, Refusal)
+
+
 @pytest.mark.parametrize(
     ("who", "found"),
     [
