@@ -132,6 +132,7 @@ class Describer:
             "unit": watched.unit,
             "limit": watched.limit_at(alarm.peak),
             "reference": alarm.other,
+            "rule_kind": rule.kind,
             "condition": condition_of(watched, sign(watched.unit)),
             "peak": alarm.peak,
             "peak_time": _time(alarm.peak_at),

@@ -91,6 +91,8 @@ class AlarmMessage(Message):
     limit: float | None
     """What ``peak`` is compared with: a value, or of some rules a difference or a rate, which is
     negative where it lies below or goes down."""
+    rule_kind: str = ""
+    """What kind of rule: ``high``, ``deviation``, …; empty where an earlier release told it."""
     condition: str = ""
     """When it is raised and when it returns, in words."""
     reference: float | None = None

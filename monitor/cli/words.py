@@ -21,6 +21,10 @@ GRADES = {"good": None, "uncertain": "yellow", "bad": "red"}
 PHASES = {"begin": "begins: ", "change": "now: ", "end": "well again after: "}
 SHOWN = 80
 """Characters of a value in a note."""
+_IN_WORDS = {
+    "calibration_due", "deviation", "discrepancy", "flatline", "rate", "repeated", "status_bits",
+}  # fmt: skip
+"""Kinds of rules of which the limit alone would say too little."""
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -186,9 +190,21 @@ def _transition(told: AlarmEventMessage) -> str:
 
 
 def _against(alarm: AlarmMessage) -> str:
+    """What was read, and the limit; where that is none of the value itself, all that the rule says.
+
+    So with a set-point, a rate or a day, of which a bare figure says too little.
+    """
+    if alarm.rule_kind in _IN_WORDS:
+        condition = alarm.condition.partition(", back")[0]
+        return condition if alarm.value is None else f"{_read(alarm)} ({condition})"
     limit = "" if alarm.limit is None else f" (limit {figure(alarm.limit)})"
     said = quantity(alarm.value, alarm.unit)
     return "" if alarm.value is None and alarm.limit is None else said + limit
+
+
+def _read(alarm: AlarmMessage) -> str:
+    beside = "" if alarm.reference is None else f" against {quantity(alarm.reference, alarm.unit)}"
+    return quantity(alarm.value, alarm.unit) + beside
 
 
 def _because(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:

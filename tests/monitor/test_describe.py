@@ -84,6 +84,7 @@ def test_an_event_tells_all_that_is_known() -> None:
         "unit": "%",
         "limit": 6.0,
         "reference": None,
+        "rule_kind": "high",
         "condition": "above 6 %",
         "peak": 6.8,
         "peak_time": "2026-02-02T02:39:59.000Z",

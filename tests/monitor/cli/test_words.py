@@ -75,6 +75,34 @@ def note(kind: str, subject: str, /, **body: object) -> EventMessage:
             ),
         ),
         (
+            told(
+                1,
+                value=4.1,
+                limit=-0.5,
+                reference=5.0,
+                rule_kind="deviation",
+                condition="more than 0.5 % under co2_setpoint, back with 0.1 % less",
+            ),
+            (
+                "2026-01-31T12:00:01.000Z  H high      RAISED        incubator-07/co2/low"
+                "  4.1 % against 5 % (more than 0.5 % under co2_setpoint)  [unacknowledged]"
+                "  Check the gas supply"
+            ),
+        ),
+        (
+            told(
+                1,
+                value=None,
+                limit=None,
+                rule_kind="calibration_due",
+                condition="calibration was due (2026-01-31)",
+            ),
+            (
+                "2026-01-31T12:00:01.000Z  H high      RAISED        incubator-07/co2/low"
+                "  calibration was due (2026-01-31)  [unacknowledged]  Check the gas supply"
+            ),
+        ),
+        (
             told(4, priority="critical", value=None, limit=None, unit="", response=""),
             (
                 "2026-01-31T12:00:04.000Z  C critical  RAISED        incubator-07/co2/low"
