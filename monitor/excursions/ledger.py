@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from config.plant import Place, Plant
-from config.rules import High, Low
-from drivers.reading import Moment, Origin, Quality, Scan
+from config.plant import ChannelType, Place, Plant
+from config.rules import High, Low, Rule
+from drivers.reading import Moment, Origin, Quality, Scan, Value
 from monitor.alarms.facts import Observation
 from monitor.alarms.verdict import usable
 from monitor.alarms.watch import Watched
@@ -102,12 +102,17 @@ class Ledger:
             return NOTHING
         if self.cases:
             self._see_doors(scan, latest)
-        elif len(scan.faults) == len(scan.values) and scan.spoke is None and _all_bad(scan):
-            return NOTHING  # Nothing goes on, and nothing was said.
+        stirred = [
+            (channel, name)
+            for channel, name in self._names[scan.source]
+            if name in self.cases or _passes(scan.values[channel], self._watched[name].rule)
+        ]
+        if not stirred:
+            return NOTHING
         longest = PERIODS * self._plant.sources[scan.source].period
         look = _Look(scan, number, before, latest, longest)
         ended: list[ExcursionRecord] = []
-        for channel, name in self._names[scan.source]:
+        for channel, name in stirred:
             if scan.spoke is None or channel in scan.spoke:
                 ended += self._judge(name, channel, look)
         return ended or NOTHING
@@ -293,8 +298,22 @@ def _by_source(plant: Plant, watched: Mapping[str, Watched]) -> list[tuple[tuple
     names: list[tuple[tuple[int, str], ...]] = [() for _ in plant.sources]
     for name, one in watched.items():
         if _is_limit(one) and one.source is not None and one.channel_index is not None:
-            names[one.source] += ((one.channel_index, name),)
+            if plant.sources[one.source].channels[one.channel_index].type is not ChannelType.TEXT:
+                names[one.source] += ((one.channel_index, name),)
     return names
+
+
+def _passes(value: Value | None, rule: Rule) -> bool:
+    """Whether a value may begin an excursion; what it is worth is not looked at yet."""
+    if value is None:
+        return False
+    match rule:
+        case High():
+            return value > rule.limit  # type: ignore[operator]  # no text has a limit
+        case Low():
+            return value < rule.limit  # type: ignore[operator]  # no text has a limit
+        case _:
+            return False
 
 
 def _is_limit(watched: Watched | None) -> bool:
@@ -306,10 +325,6 @@ def _limit(watched: Watched | None) -> Limit | None:
     if watched is None or watched.off or not isinstance(watched.rule, High | Low):
         return None
     return Limit(watched.rule.limit, isinstance(watched.rule, High))
-
-
-def _all_bad(scan: Scan) -> bool:
-    return all(fault.quality is Quality.BAD for fault in scan.faults.values())
 
 
 def _depth(scan: Scan, channel: int, limit: Limit) -> float | None:
