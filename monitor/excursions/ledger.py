@@ -297,9 +297,11 @@ def _by_source(plant: Plant, watched: Mapping[str, Watched]) -> list[tuple[tuple
     """By source: the index of the channel and the name, of each limit."""
     names: list[tuple[tuple[int, str], ...]] = [() for _ in plant.sources]
     for name, one in watched.items():
-        if _is_limit(one) and one.source is not None and one.channel_index is not None:
-            if plant.sources[one.source].channels[one.channel_index].type is not ChannelType.TEXT:
-                names[one.source] += ((one.channel_index, name),)
+        if one.source is None or one.channel_index is None or not _is_limit(one):
+            continue
+        channel = plant.sources[one.source].channels[one.channel_index]
+        if channel.type is not ChannelType.TEXT:
+            names[one.source] += ((one.channel_index, name),)
     return names
 
 
