@@ -179,10 +179,11 @@ class Acts:
     def _occurrence(self, request: ActRequest) -> int | Refusal | None:
         """Return the number in an occurrence's id, which names the store and the alarm too.
 
+        What is put aside before it ever was raised stands with none: an empty id, and number 0.
         In a store that was put back from a backup, what stands bears the name of the one before.
         """
-        if request.occurrence is None:
-            return None
+        if not request.occurrence:
+            return None if request.occurrence is None else 0
         store_id, _, rest = request.occurrence.partition("/")
         alarm, _, number = rest.rpartition("/")
         stands = self._recorder.standing(request.alarm)

@@ -32,6 +32,7 @@ from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
 from tests.monitor.hand import (
     FILE,
     HIGH,
+    LOW,
     HandTime,
     bodies,
     committing,
@@ -263,6 +264,26 @@ async def test_a_one_shot_shelf_needs_no_end(tmp_path: Path, hand: HandTime) -> 
         assert alarm.shelved_until is not None
         unfit = await desk.act(request("remove_from_service", request_id="r-3"))
         assert unfit.word == "illegal_transition"
+
+
+async def test_what_is_put_aside_before_it_was_ever_raised_can_be_taken_back_as_it_was_seen(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with standing(tmp_path, hand) as desk:
+        for number, (away, back) in enumerate(
+            (("shelve", "unshelve"), ("remove_from_service", "return_to_service"))
+        ):
+            aside = request(away, alarm=LOW, duration=60 * SECOND)
+            assert (await desk.act(aside)).word == "done"
+            seen = desk.standing(LOW)
+            assert seen is not None
+            assert seen.occurrence == ""
+            bound = {"alarm": LOW, "occurrence": seen.occurrence}
+            stale = request(back, **bound, version=seen.version - 1, request_id=f"s-{number}")
+            assert (await desk.act(stale)).word == "stale"
+            assert (await desk.act(request(back, **bound, version=seen.version))).word == "done"
+        raised = await desk.act(request(occurrence="", request_id="raised"))
+        assert raised.word == "stale", "it has an occurrence by now"
 
 
 async def test_who_put_an_alarm_aside_is_known_after_a_restart(
