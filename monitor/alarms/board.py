@@ -102,9 +102,9 @@ class _Source:
     """What one source's scans are held against."""
 
     __slots__ = (
-        "awake", "channels", "gate", "highest", "index", "levels", "line", "looked_at", "lowest",
-        "of_file", "patience", "pick", "places", "references", "remembers", "restless", "silent",
-        "still", "timed", "times", "unchanged", "words",
+        "at_ease", "awake", "channels", "gate", "highest", "index", "levels", "line", "looked_at",
+        "lowest", "of_file", "patience", "pick", "places", "references", "remembers", "restless",
+        "silent", "still", "timed", "times", "unchanged", "words",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -146,6 +146,9 @@ class _Source:
         """Channels of which some alarm is not at peace."""
         self.looked_at = False
         """Whether the last scan was looked at closely."""
+        self.at_ease = not (self.words or self.remembers)
+        """Whether its bands are all there is to a steady scan: no words, nothing to remember, and
+        the last scan was steady too."""
         self.gate = ""
         """Name of the alarm that speaks for this source's channels."""
 
@@ -198,14 +201,10 @@ class Board:
             and scan.cause is Cause.NONE
             and not source.restless
             and (_inside(source, scan) if scan.spoke is None else _part_inside(source, scan))
-            and not (source.words and _any_word_stirs(source, scan))
-            and not (source.remembers and _any_stands_still(source, scan))
+            and (source.at_ease or _is_steady(source, scan))
         ):
-            if source.remembers and scan.origin is not Origin.LATE:
-                _remember(source, scan)
-            if source.looked_at:
-                source.looked_at = False
-                _mark(self.attentive, source.index, on=bool(source.awake))
+            if not source.at_ease:
+                self._after_steady(source, scan)
             return NOTHING
         return self._judge(source, scan)
 
@@ -327,10 +326,18 @@ class Board:
         """Have all facts saved anew: after a step of the clock by which a reboot is bridged."""
         self._changed.update(self._facts)
 
+    def _after_steady(self, source: _Source, scan: Scan) -> None:
+        """Do what is left to do when nothing changed, where the bands are not all there is."""
+        if source.remembers and scan.origin is not Origin.LATE:
+            _remember(source, scan)
+        if source.looked_at:
+            source.looked_at, source.at_ease = False, not (source.words or source.remembers)
+            _mark(self.attentive, source.index, on=bool(source.awake))
+
     def _judge(self, source: _Source, scan: Scan) -> Sequence[AlarmEvent]:
         if scan.origin is Origin.LATE:
             return NOTHING  # It is history: it may not speak against what was read since.
-        source.looked_at = True
+        source.looked_at, source.at_ease = True, False
         self.attentive.add(source.index)
         turn = _Turn(scan.moment)
         if scan.cause is not Cause.NONE or not source.restless.isdisjoint(_CAUSES):
@@ -677,6 +684,14 @@ def _touched(source: _Source, scan: Scan) -> set[int]:
         touched.update(c for c in source.timed if _stands_still(source, scan, c))
         touched.update(c for c, one in source.unchanged.items() if one.lasting(scan))
     return touched
+
+
+def _is_steady(source: _Source, scan: Scan) -> bool:
+    """Whether no word says anything new, and nothing has stood still for too long."""
+    return not (
+        (source.words and _any_word_stirs(source, scan))
+        or (source.remembers and _any_stands_still(source, scan))
+    )
 
 
 def _any_word_stirs(source: _Source, scan: Scan) -> bool:
