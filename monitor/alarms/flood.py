@@ -47,15 +47,16 @@ class FloodWatch:
 
     def advance(self, now: int) -> Flood | None:
         """Let time pass until ``now``; return the flood that ended by it."""
-        now = max(now, self._now)
+        if now < self._now:
+            return None
         ended = self._ended(now)
         self._forget(now)
         return ended
 
     def annunciate(self, at: int) -> Flood | None:
         """Count an alarm that was annunciated at ``at``; return the flood that ended before it."""
+        ended = self._ended(at - 1) if at > self._now else None
         at = max(at, self._now)
-        ended = self._ended(at - 1)
         self._forget(at)
         self._times.append(self._now)
         lately = len(self._times)
@@ -76,8 +77,12 @@ class FloodWatch:
 
     def _ended(self, now: int) -> Flood | None:
         """It ends when the fifth newest is ten minutes old."""
-        flood = self.flood
-        if flood is None or self._times[-ENDS] > now - WINDOW:
+        flood, times = self.flood, self._times
+        if flood is None:
+            return None
+        # Several may have been ten minutes old at the very time at which the last one came.
+        end = self._now if len(times) < ENDS else times[-ENDS] + WINDOW
+        if end > now:
             return None
         self.flood = None
-        return flood._replace(end=self._times[-ENDS] + WINDOW)
+        return flood._replace(end=end)

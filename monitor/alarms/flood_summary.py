@@ -107,8 +107,9 @@ class FloodSummary:
         """Take the next transition."""
         before = self._pass(told.at - 1)
         was_on = self._watch.flood is not None
-        if told.rings:
-            self._ring(told)
+        if told.rings and (ended := self._ring(told)):
+            before = (*before, self._end(ended, told.at))
+            was_on = False
         flood = self._watch.flood
         if flood is None:
             return Heard(before, shown=True, after=())
@@ -122,11 +123,12 @@ class FloodSummary:
         """Let time pass; return what is due by ``now`` (record time, ns)."""
         return self._pass(now)
 
-    def _ring(self, told: Transition) -> None:
-        self._watch.annunciate(told.at)
+    def _ring(self, told: Transition) -> Flood | None:
+        ended = self._watch.annunciate(told.at)
         self._lately.append(told)
         while len(self._lately) > self._watch.lately:
             self._lately.popleft()
+        return ended
 
     def _begin(self, flood: Flood, at: int) -> Summary:
         self._first_out = self._lately[0].alarm
@@ -136,12 +138,14 @@ class FloodSummary:
         self._told_at = at
         return self._whole.summary(Phase.BEGAN, at, flood, self._first_out)
 
+    def _end(self, flood: Flood, now: int) -> Summary:
+        at = now if flood.end is None else flood.end
+        return self._whole.summary(Phase.OVER, at, flood, self._first_out)
+
     def _pass(self, now: int) -> tuple[Summary, ...]:
         on = self._watch.flood
         if ended := self._watch.advance(now):
-            at = now if ended.end is None else ended.end
-            flood = ended
-            return (self._whole.summary(Phase.OVER, at, flood, self._first_out),)
+            return (self._end(ended, now),)
         if on is None or now - self._told_at < EVERY or not self._since.kinds:
             return ()
         summary = self._since.summary(Phase.ON, now, on, self._first_out)

@@ -45,6 +45,19 @@ def test_one_may_follow_another() -> None:
     assert (ended.end, going_on.first) == (first[-5] + WINDOW, second[0])
 
 
+def test_it_ends_when_several_leave_at_the_time_of_the_next() -> None:
+    times = [0] * 6 + [SECOND] * 4
+    watch = FloodWatch()
+    for at in times:
+        watch.annunciate(at)
+    for at in (MINUTE, 2 * MINUTE):
+        watch.annunciate(at)
+    assert watch.annunciate(WINDOW + SECOND) is None
+    ended = watch.annunciate(WINDOW + MINUTE)
+    assert ended == Flood(0, SECOND, 13, 12, WINDOW + SECOND)
+    assert watch.flood is None
+
+
 def test_a_step_back_of_the_clock_is_met_as_no_time_passing() -> None:
     watch = FloodWatch()
     watch.annunciate(MINUTE)
@@ -69,7 +82,7 @@ def naive(times: Sequence[int], step: int, end: int) -> list[tuple[int, int | No
     return found
 
 
-@given(st.lists(st.integers(0, 120), max_size=60))
+@given(st.lists(st.integers(0, 120) | st.sampled_from([0, 1, 20, 21]), max_size=60))
 def test_as_counted_at_every_instant(minutes: list[int]) -> None:
     times = sorted(at * 30 * SECOND for at in minutes)
     end = 150 * 30 * SECOND
