@@ -1,8 +1,8 @@
 """A flood: more alarms than people can take in (ISA-18.2, 16.5; EEMUA 191). Pure.
 
 It begins with the alarm that is the tenth within ten minutes, and ends as soon as fewer than five
-were annunciated in the last ten. Times are nanoseconds and only go forward: one that is older than
-the last counts as that one, so that a step of a clock spoils no more than itself.
+were annunciated in the last ten. Times are nanoseconds. One that is a little older than the last
+counts as that one; after one that is older by more than ten minutes everything begins anew.
 """
 
 from collections import deque
@@ -55,9 +55,11 @@ class FloodWatch:
 
     def annunciate(self, at: int) -> Flood | None:
         """Count an alarm that was annunciated at ``at``; return the flood that ended before it."""
-        ended = self._ended(at - 1) if at > self._now else None
-        at = max(at, self._now)
-        self._forget(at)
+        if at < self._now - WINDOW:
+            ended = self._begin_anew(at)
+        else:
+            ended = self._ended(at - 1) if at > self._now else None
+            self._forget(max(at, self._now))
         self._times.append(self._now)
         lately = len(self._times)
         self.most = max(self.most, lately)
@@ -67,6 +69,14 @@ class FloodWatch:
             self.flood = flood._replace(alarms=flood.alarms + 1, peak=peak)
         elif lately >= BEGINS:
             self.flood = Flood(self._times[0], self._now, lately, lately)
+        return ended
+
+    def _begin_anew(self, at: int) -> Flood | None:
+        """The clock was set back: what was before has no place in the time from now on."""
+        flood, self.flood = self.flood, None
+        ended = flood and flood._replace(end=self._now)
+        self._times.clear()
+        self._now = at
         return ended
 
     def _forget(self, now: int) -> None:

@@ -67,6 +67,16 @@ def test_a_step_back_of_the_clock_is_met_as_no_time_passing() -> None:
     assert watch.lately == 0
 
 
+def test_after_a_long_step_back_everything_begins_anew() -> None:
+    watch = FloodWatch()
+    for at in range(10):
+        watch.annunciate(WINDOW * 9 + at)
+    ended = watch.annunciate(WINDOW)
+    assert ended is not None
+    assert ended.end == WINDOW * 9 + 9
+    assert (watch.flood, watch.lately) == (None, 1)
+
+
 def naive(times: Sequence[int], step: int, end: int) -> list[tuple[int, int | None]]:
     """Look at every instant of a grid on which all times lie: is there a flood?"""
     found: list[tuple[int, int | None]] = []
