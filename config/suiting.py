@@ -23,8 +23,10 @@ from config.rules import (
 )
 from config.units import UnitError
 
+LEAST_OF_A_WINDOW = 5
+"""Readings of a rate's window: a gap of over a quarter of it says nothing."""
 LEAST_READINGS = 3
-"""Fewer make no trend, and no still stand."""
+"""Fewer are no standstill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ def suit_findings(rule: RuleEntry, watched: Watched) -> Iterator[Finding]:  # no
                 yield Finding(("bits",), text)
         case Flatline():
             yield from _numbers_only(("flatline",), watched)
-            yield from _too_short("flatline", rule.flatline, watched)
+            yield from _too_short("flatline", rule.flatline, LEAST_READINGS, watched)
         case Rate():
             key = "falling" if rule.rising is None else "rising"
             yield from _numbers_only((key,), watched)
-            yield from _too_short("window", rule.window, watched)
+            yield from _too_short("window", rule.window, LEAST_OF_A_WINDOW, watched)
         case Repeated():
             yield from _repeated_findings(rule, watched)
         case Deviation():
@@ -96,8 +98,8 @@ def _numbers_only(path: Path, watched: Watched) -> Iterator[Finding]:
         yield Finding(path, f"is for numbers, and this is a {watched.entry.type}")
 
 
-def _too_short(key: str, span: int, watched: Watched) -> Iterator[Finding]:
-    least = LEAST_READINGS * watched.period
+def _too_short(key: str, span: int, readings: int, watched: Watched) -> Iterator[Finding]:
+    least = readings * watched.period
     if span < least:
         every = spell(watched.period)
         text = f"is too short: with a reading every {every} it should be {spell(least)} at least"

@@ -37,7 +37,7 @@ GOOD_ONES = {
     ),
     "rates": (
         HIGH,
-        "{name: falling, falling: 0.5, per: 1h, window: 5m}\n      - {rising: 1, window: 3s}",
+        "{name: falling, falling: 0.5, per: 1h, window: 5m}\n      - {rising: 1, window: 5s}",
     ),
     "trends": (
         HIGH,
@@ -93,10 +93,10 @@ FAULTS = {
         "{of: 5, high: 38}",
         [f"8:10: {AT}.of: 'of' does not go with the other keys here"],
     ),
-    "a window of two readings": (
+    "a window of four readings": (
         HIGH,
-        "{falling: 0.5, window: 2s}",
-        [(f"8:32: {AT}.window: is too short: with a reading every 1s it should be 3s at least")],
+        "{falling: 0.5, window: 4s}",
+        [(f"8:32: {AT}.window: is too short: with a reading every 1s it should be 5s at least")],
     ),
     "no window": (
         HIGH,
