@@ -47,6 +47,8 @@ class FloodWatch:
 
     def advance(self, now: int) -> Flood | None:
         """Let time pass until ``now``; return the flood that ended by it."""
+        if now < self._now - WINDOW:
+            return self._begin_anew(now)
         if now < self._now:
             return None
         ended = self._ended(now)
