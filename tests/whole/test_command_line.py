@@ -82,6 +82,8 @@ async def test_every_command_beside_a_running_daemon(tmp_path: Path) -> None:
             await what_stands_is_shown(daemon, told)
             await an_operator_acts(daemon)
             await the_tail_tells_what_was_done(daemon)
+            await many_are_put_out_of_service(daemon)
+            await an_equipment_is_used(daemon)
             await the_record_is_exported(daemon)
             await the_store_is_looked_after(daemon)
             assert await daemon.stop() == 0
@@ -163,6 +165,36 @@ async def an_operator_acts(daemon: Daemon) -> None:
     assert (hidden["shelving_state"], hidden["annunciated"]) == ("TimedShelved", False)
     [unshelved] = objects(await daemon.run("unshelve", ALARM, *why, "--json"))
     assert unshelved["state"] == "unacknowledged", "told anew, since it still is so"
+
+
+async def many_are_put_out_of_service(daemon: Daemon) -> None:
+    these, why = "incubator-02/co2", ("--reason", "WO-4711")
+    would = objects(await daemon.run("out-of-service", these, "--for", "1h", "--dry-run", "--json"))
+    assert len(would) > 1
+    done = objects(await daemon.run("out-of-service", these, "--for", "1h", *why, "--json"))
+    assert [each["alarm"] for each in done] == [each["alarm"] for each in would]
+    assert {each["state"] for each in done} == {"out_of_service"}
+    plain = await daemon.run("alarms", "--suppressed")
+    assert plain.out.count(": WO-4711)") == len(done)
+    assert f"{len(done)} out of service" in plain.err
+    back = objects(await daemon.run("in-service", these, *why, "--json"))
+    assert sorted(each["alarm"] for each in back) == sorted(each["alarm"] for each in done)
+
+
+async def an_equipment_is_used(daemon: Daemon) -> None:
+    ran = await daemon.run("load", "incubator-02", "COI-1", "--position", "shelf 1")
+    assert (ran.code, "COI-1" in ran.out) == (0, True), ran
+    ran = await daemon.run("set-state", "incubator-02", "idle", "--reason", "released")
+    assert ran.code == 0, ran
+    [used] = objects(await daemon.run("equipment", "incubator-02", "--json"))
+    assert (used["state"], used["reason"]) == ("idle", "released")
+    assert [(each["batch"], each["position"]) for each in used["batches"]] == [("COI-1", "shelf 1")]
+    assert (await daemon.run("unload", "incubator-02", "COI-1")).code == 0
+    assert (await daemon.run("set-state", "incubator-02", "as-told", "-r", "done")).code == 0
+    assert (await daemon.run("comment", "incubator-02", "seal replaced")).code == 0
+    told = await daemon.run("tail", "--no-follow", "-n", "20")
+    assert "comment by" in told.out
+    assert "COI-1 loaded at shelf 1" in told.out
 
 
 async def the_tail_tells_what_was_done(daemon: Daemon) -> None:
