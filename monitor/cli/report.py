@@ -169,7 +169,7 @@ def lines(report: "AlarmReportMessage") -> list[str]:
     span = f"{report.days:g} days, {report.start} to {report.end} (UTC)"
     told = [f"Alarm performance of {where} ({report.site}), {span}", *_caution(report), ""]
     rows = [(each.words, value(each), each.target, each.verdict) for each in report.figures]
-    plain = table([("", "", "target", "verdict"), *rows])
+    plain = table([("", "", "target, manageable", "verdict"), *rows])
     told.append(plain[0])
     told += [
         click.style(text, fg=_COLOURS[figure.verdict])

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.plant import Plant
-from config.rules import High, Low, OffNormal, Silent, Unreadable
+from config.plant import Plant, StateFrom
+from config.rules import (
+    EquipmentState,
+    High,
+    Low,
+    OffNormal,
+    Silent,
+    Suppression,
+    Unreadable,
+)
 from drivers.reading import Cause, Scan
 from monitor.alarms.board import Board
 from monitor.excursions.record import ExcursionRecord
@@ -163,4 +171,44 @@ def test_a_gap_in_the_record_is_missing_data() -> None:
     assert [(m.change, m.time) for m in told if m.alarm == ALARM] == [
         ("raised", rfc3339(NOON + 2 * SECOND)),
         ("returned", rfc3339(NOON + 101 * SECOND)),
+    ]
+
+
+CLEANED = replace(
+    PLANT,
+    suppression={EquipmentState.CLEANING: Suppression(suppress=("co2",), longest=20 * SECOND)},
+)
+
+
+def test_a_state_that_an_operator_had_set_is_taken_from_the_record() -> None:
+    """Cleaning from second 5 to 40, beyond the limit from 10 on: told when it may not suppress."""
+    texts = [
+        text.replace('"state":"in_use"', '"state":"cleaning"') if 10 <= at < 80 else text
+        for at, text in enumerate(json_lines(points(PLANT, beyond((10, 60)))))
+    ]
+    tried = Trial(CLEANED)
+    told = [each for one in recorded(rows_of_json(texts)) for each in tried.take(one)]
+    alarms = [each for each in told if isinstance(each, AlarmEventMessage) and each.alarm == ALARM]
+    assert [(m.change, m.annunciated, m.suppressed_by, m.time) for m in alarms] == [
+        ("raised", False, "state:cleaning", rfc3339(NOON + 12 * SECOND)),
+        ("unsuppressed", True, "", rfc3339(NOON + 25 * SECOND)),
+    ]
+    assert tried.close()[ALARM].annunciated == 0
+
+
+def test_a_state_that_channels_tell_is_heard_anew() -> None:
+    """Here an open door means cleaning; what the record says of the state is not asked."""
+    open_ = StateFrom((0, 1), {True: EquipmentState.CLEANING, False: EquipmentState.IN_USE})
+    first, second = CLEANED.equipment
+    heard = replace(CLEANED, equipment=(replace(first, state_from=(open_,)), second))
+    scans = [
+        each._replace(values=(each.values[0], 5 <= at < 15))
+        for at, each in enumerate(beyond((6, 30)))
+    ]
+    _, told = trial(scans, heard)
+    assert [(m.change, m.suppressed_by, m.equipment_state) for m in told if m.alarm == ALARM][
+        :2
+    ] == [
+        ("raised", "state:cleaning", "cleaning"),
+        ("unsuppressed", "", "in_use"),
     ]
