@@ -88,6 +88,10 @@ class Desk:
         """Return how an equipment is used: its state, its phase and what is in it."""
         return self._recorder.usage(equipment)
 
+    def by_design(self, equipment: str) -> Collection[str]:
+        """Return which of its alarms are suppressed by design, also those that are normal."""
+        return self._recorder.board.by_design(equipment)
+
     async def answered(self, request_id: str) -> ActReply | None:
         """Return what a request of this id was answered before."""
         return await self._acts.answered(request_id)

@@ -17,7 +17,7 @@ ceases does so after it, so that an alarm whose condition is gone is not annunci
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple, assert_never
@@ -51,6 +51,7 @@ from monitor.alarms.facts import (
     Stimulus,
 )
 from monitor.alarms.inputs import STILL, Reference, Unchanged, patience
+from monitor.alarms.rehearsal import is_shadow, shadow
 from monitor.alarms.variants import place
 from monitor.alarms.verdict import is_due
 from monitor.alarms.watch import (
@@ -279,6 +280,32 @@ class Board:
             self._judge_awake(self._sources[index], _UNKNOWN, turn)
         return tuple(turn.events)
 
+    def rehearse(self, name: str) -> Watched:
+        """Begin the rehearsal of the alarm ``name``: watch its shadow, which only ``say`` reaches.
+
+        What an operator does about the shadow, ``act`` does.
+        """
+        one = shadow(self.watched[name])
+        self.watched[one.name] = one
+        return one
+
+    def say(self, rehearsed: str, stimulus: Stimulus, now: Moment) -> Sequence[AlarmEvent]:
+        """Let a shadow see what was made up for it."""
+        turn = _Turn(now)
+        self._advance(self.watched[rehearsed], stimulus, turn, _OPEN)
+        return tuple(turn.events)
+
+    def end_rehearsal(self, rehearsed: str, now: Moment) -> Sequence[AlarmEvent]:
+        """End a rehearsal, wherever it is; ``forget`` its shadow when that was told."""
+        turn = _Turn(now)
+        self._facts.setdefault(rehearsed, self.watched[rehearsed].rest)
+        self._end(rehearsed, turn)
+        return tuple(turn.events)
+
+    def forget(self, rehearsed: str) -> None:
+        """Watch a shadow no longer."""
+        del self.watched[rehearsed]
+
     def reconcile(self, now: Moment) -> Sequence[AlarmEvent]:
         """Hold restored facts against today's rules; called once, before the first scan.
 
@@ -318,9 +345,12 @@ class Board:
         changed, self._changed = self._changed, {}
         return changed
 
-    def by_design(self) -> dict[str, str]:
-        """Return every alarm that is suppressed by design just now, normal or not, and by what."""
-        return {name: one.by_design for name, one in self.watched.items() if one.by_design}
+    def by_design(self, equipment: str) -> dict[str, str]:
+        """Return which of its alarms are suppressed by design just now, normal or not, and why."""
+        own = [self.watched[one.name] for one in self._own[equipment]]
+        sources = [self._sources[index] for index in self._plant.by_name[equipment].sources]
+        every = chain(own, (one for source in sources for each in source.channels for one in each))
+        return {one.name: one.by_design for one in every if one.by_design}
 
     def retake(self) -> None:
         """Have all facts saved anew: after a step of the clock by which a reboot is bridged."""
@@ -574,7 +604,8 @@ class Board:
 
     def _end(self, name: str, turn: _Turn) -> None:
         alarm = self._facts[name]
-        stood = alarm.state is not State.NORMAL
+        # Of a shadow it is always told: what was begun is seen to end.
+        stood = alarm.state is not State.NORMAL or (is_shadow(name) and alarm.rule != "")
         version = alarm.version + 1 if stood else alarm.version
         after = Alarm(occurrence=alarm.occurrence, version=version)
         if stood:

@@ -119,11 +119,19 @@ def usage_line(used: UsageMessage) -> str:
         f"{used.state:<14}",
         f"since {used.since}" if used.since else "",
         f"({told})" if (told := _who_says(used)) else "",
-        f"suppressing until {used.suppressing_until}" if used.suppressing_until else "",
+        _suppressing(used),
         f"phase {used.phase}" if used.phase else "",
         f"batches {batches}" if batches else "",
     ]
     return plain("  ".join(part for part in parts if part)).rstrip()
+
+
+def _suppressing(used: UsageMessage) -> str:
+    until = f" until {used.suppressing_until}" if used.suppressing_until else ""
+    count = len(used.suppressed)
+    if not count:
+        return f"suppressing{until}" if until else ""
+    return f"suppressing {count} alarm{'s' if count > 1 else ''}{until}"
 
 
 def _who_says(used: UsageMessage) -> str:

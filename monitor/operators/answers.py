@@ -237,7 +237,12 @@ async def _names(request: NamesRequest, desk: Desk) -> Sequence[NameMessage]:
 async def _usages(request: UsageRequest, desk: Desk) -> Sequence[UsageMessage]:
     names = list(desk.plant.by_name)
     wanted = await _fitting(request.fit, names, "equipment") if request.fit else names
-    return [used.usage(desk.plant, name, desk.usage(name), desk.now()) for name in wanted]
+    return [_usage(desk, name) for name in wanted]
+
+
+def _usage(desk: Desk, name: str) -> UsageMessage:
+    message = used.usage(desk.plant, name, desk.usage(name), desk.now())
+    return message.model_copy(update={"suppressed": tuple(sorted(desk.by_design(name)))})
 
 
 async def _fitting(patterns: Sequence[str], names: Collection[str], what: str) -> Sequence[str]:

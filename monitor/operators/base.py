@@ -88,6 +88,9 @@ class Desk(Protocol):
     def usage(self, equipment: str) -> Usage:
         """Return how an equipment is used: its state, its phase and what is in it."""
 
+    def by_design(self, equipment: str) -> Collection[str]:
+        """Return which of its alarms are suppressed by design, also those that are normal."""
+
     async def act(self, request: ActRequest | EquipmentRequest) -> ActReply:
         """Do what an operator asks, or refuse; returns when either is on the record.
 

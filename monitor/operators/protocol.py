@@ -225,6 +225,8 @@ class UsageMessage(Message):
     """When that act's word ends; None: with the next one."""
     suppressing_until: str | None
     """When its alarms are told again, whatever the state is then; None: it suppresses nothing."""
+    suppressed: tuple[str, ...] = ()
+    """Which of its alarms its state or phase suppresses just now, also those that are normal."""
     phase: str
     batches: tuple[LoadedMessage, ...]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,6 +226,8 @@ class FakeDesk:
     rows: Sequence[Point] = ()
     going_on: Sequence[ExcursionRecord] = ()
     usages: dict[str, Usage] = field(default_factory=dict)
+    suppressed: dict[str, list[str]] = field(default_factory=dict)
+    """By equipment: its alarms that are suppressed by design."""
     acted: list[ActRequest] = field(default_factory=list)
     used: list[EquipmentRequest] = field(default_factory=list)
     refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
@@ -247,6 +249,9 @@ class FakeDesk:
 
     def usage(self, equipment: str) -> Usage:
         return self.usages.get(equipment, UNUSED)
+
+    def by_design(self, equipment: str) -> Collection[str]:
+        return self.suppressed.get(equipment, ())
 
     async def act(self, request: ActRequest | EquipmentRequest) -> ActReply:
         if isinstance(request, EquipmentRequest):

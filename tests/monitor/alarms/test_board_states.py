@@ -415,10 +415,10 @@ def test_the_limit_that_is_told_is_the_one_in_effect() -> None:
 
 def test_what_is_suppressed_by_design_can_be_listed_though_it_is_normal() -> None:
     board = Board(PLANT, {}, circumstances={"inc": CLEANING})
-    assert board.by_design() == {H: "state:cleaning", HH: "state:cleaning"}
+    assert board.by_design("inc") == {H: "state:cleaning", HH: "state:cleaning"}
     assert board.standing() == []
     board.place("inc", WARMING_UP, moment(0))
-    assert board.by_design() == {H: "state:warming_up"}
+    assert board.by_design("inc") == {H: "state:warming_up"}
 
 
 def test_the_same_circumstances_again_are_no_news() -> None:

@@ -211,7 +211,7 @@ def test_a_state_of_the_equipment_begins_to_suppress(start: str) -> None:
     events = stage.told(CLEANING)
     assert stage.alarm.state == (A if start == A else H)
     assert [event.change for event in events] == ([] if start == A else ["suppressed"])
-    assert stage.board.by_design() == {NAME: "state:cleaning", OTHER: "state:cleaning"}
+    assert stage.board.by_design("inc") == {NAME: "state:cleaning", OTHER: "state:cleaning"}
 
 
 SILENCES: dict[str, tuple[Step, Step, str]] = {

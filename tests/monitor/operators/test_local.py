@@ -246,10 +246,13 @@ async def test_how_equipment_is_used(desk: FakeDesk, served: Path) -> None:
     plant = replace(PLANT, suppression={EquipmentState.CLEANING: CLEANING})
     desk.plant = plant
     desk.usages = {"incubator-08": Usage(EquipmentState.CLEANING, START, ToldBy.CHANNEL, "run: on")}
+    desk.suppressed = {"incubator-08": ["incubator-08/co2/low", "incubator-08/co2/high"]}
     seven, eight, last = await ask(served, request="usage")
     assert (seven["state"], seven["since"], seven["suppressing_until"]) == ("in_use", None, None)
     assert (eight["state"], eight["cause"], eight["told"]) == ("cleaning", "channel", "run: on")
     assert eight["suppressing_until"] == "2026-01-31T12:01:00.000Z"
+    assert eight["suppressed"] == ["incubator-08/co2/high", "incubator-08/co2/low"]
+    assert seven["suppressed"] == []
     assert last == end()
     [one, _] = await ask(served, request="usage", fit=["*-07"])
     assert one == seven

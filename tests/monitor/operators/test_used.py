@@ -30,6 +30,7 @@ def test_an_equipment_of_which_nothing_was_ever_said() -> None:
         "reason": "",
         "until": None,
         "suppressing_until": None,
+        "suppressed": (),
         "phase": "",
         "batches": (),
     }
