@@ -85,6 +85,7 @@ class Describer:
                 alarm=name,
                 occurrence=self.occurrence(name, alarm.occurrence),
                 raised=rfc3339(alarm.alarm_time.at) if alarm.alarm_time else None,
+                annunciated=alarm.annunciated,
             )
             for name, alarm in active
         ]

@@ -520,7 +520,10 @@ class Recorder:
 
 def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
     return ExcursionAlarm(
-        alarm=message.alarm, occurrence=message.occurrence, raised=message.alarm_time
+        alarm=message.alarm,
+        occurrence=message.occurrence,
+        raised=message.alarm_time,
+        annunciated=message.annunciated,
     )
 
 
