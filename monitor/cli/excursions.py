@@ -47,7 +47,7 @@ def list_(
         for row in rows:
             click.echo(row)
         return
-    records = _records(rows)
+    records = sorted(_records(rows), key=lambda record: (record.open, record.start))
     for line in _table(records):
         click.echo(line)
     if not records:
@@ -122,12 +122,13 @@ def export(
 @socket_option
 def page(excursion: str, output: Path, socket_path: Path) -> None:
     """Write one excursion as a page (HTML, whole in itself) with a chart, to read and to print."""
+    import time
     from datetime import UTC, datetime
 
     from monitor.pages import excursion as pages
 
     _, record = one(socket_path, excursion)
-    drawing = pages.Drawing(record)
+    drawing = pages.Drawing(record, time.time_ns())
     for text in _exported(socket_path, record, *drawing.span, drawing.channels):
         drawing.add_reading(json.loads(text))
     for text in _exported_events(socket_path, record, *drawing.span):

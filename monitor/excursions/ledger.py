@@ -128,12 +128,14 @@ class Ledger:
             self._keep(name, replace(case, clock_steps=case.clock_steps + 1))
 
     def sounded(self, alarm: ExcursionAlarm) -> None:
-        """Say that an alarm of a channel was raised."""
+        """Say that an alarm of a channel is active, and whether people are told."""
         for name, case in self._of_channel(alarm.alarm):
-            setting = case.setting
-            if alarm.occurrence not in {known.occurrence for known in setting.alarms}:
-                alarms = (*setting.alarms, alarm)
-                self._keep(name, replace(case, setting=setting._replace(alarms=alarms)))
+            known = {each.occurrence: each for each in case.setting.alarms}
+            before = known.get(alarm.occurrence)
+            if before is None or (alarm.annunciated and not before.annunciated):
+                known[alarm.occurrence] = alarm
+                setting = case.setting._replace(alarms=tuple(known.values()))
+                self._keep(name, replace(case, setting=setting))
 
     def acted(self, act: ExcursionAct) -> None:
         """Say what somebody did about an alarm or an equipment, or said of it."""
@@ -249,7 +251,7 @@ class Ledger:
             "door_open_seconds": case.track.door_open / SECOND if case.place.doors else None,
             "alarms": setting.alarms,
             "acts": case.acts,
-            "minor": case.speakers.isdisjoint(alarm.alarm for alarm in setting.alarms),
+            "minor": case.speakers.isdisjoint(a.alarm for a in setting.alarms if a.annunciated),
             "config": case.config,
             "clock_synchronised": setting.synchronised,
             "clock_steps": case.clock_steps,

@@ -20,11 +20,13 @@ Ending = Literal["", "returned", "limit_changed", "rule_removed"]
 
 
 class ExcursionAlarm(Message):
-    """An alarm of the same channel that stood during it."""
+    """An alarm of the same channel that was active during it."""
 
     alarm: str
     occurrence: str
     raised: str | None
+    annunciated: bool = True
+    """Whether people were told at any time of it: it may be shelved, suppressed, out of service."""
 
 
 class ExcursionAct(Message):
@@ -151,7 +153,7 @@ class ExcursionRecord(Message):
     alarms: tuple[ExcursionAlarm, ...]
     acts: tuple[ExcursionAct, ...]
     minor: bool
-    """No alarm of this limit or of a worse one was raised."""
+    """No alarm of this limit or of a worse one was annunciated."""
     config: str
     """The configuration's hash at its start."""
     clock_synchronised: bool | None

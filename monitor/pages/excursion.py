@@ -20,7 +20,7 @@ from monitor.pages.facts import Section, offset, sections, sentence, utc
 from monitor.pages.figures import measure
 
 SECOND = 10**9
-LEAST_MARGIN = 5 * 60 * SECOND
+LEAST_MARGIN = 60 * SECOND
 MOST_MARGIN = 6 * 3600 * SECOND
 PERIODS = 3
 LONGEST = 300
@@ -47,11 +47,12 @@ class Label(NamedTuple):
 class Drawing:
     """The interval of an excursion with some time before and after it."""
 
-    def __init__(self, record: ExcursionRecord) -> None:
+    def __init__(self, record: ExcursionRecord, now: int) -> None:
+        """``now`` (ns, UTC) is where the drawing ends at the latest."""
         self.record = record
         start, end = instant(record.start), instant(record.end or record.last_beyond)
-        margin = min(max((end - start) // 4, LEAST_MARGIN), MOST_MARGIN)
-        self.span = (start - margin, end + margin)
+        margin = min(max((end - start) // 2, LEAST_MARGIN), MOST_MARGIN)
+        self.span = (start - margin, max(end, min(end + margin, now)))
         """From and to (ns, UTC): what is to be added."""
         self.channels = (record.channel, *record.doors)
         """Those whose readings are to be added."""
@@ -200,7 +201,8 @@ class Drawing:
 
 def _alarm(alarm: ExcursionAlarm) -> dict[str, str]:
     raised = utc(alarm.raised) if alarm.raised else ""
-    return {"alarm": alarm.alarm, "raised": raised, "occurrence": alarm.occurrence}
+    told = "yes" if alarm.annunciated else "no: silenced"
+    return {"alarm": alarm.alarm, "raised": raised, "told": told, "occurrence": alarm.occurrence}
 
 
 def _text(body: Mapping[str, object], name: str) -> str:

@@ -61,7 +61,8 @@ def sentence(record: ExcursionRecord) -> str:
     """Return the excursion in one sentence."""
     side = "above" if record.direction == "high" else "below"
     lasts = "has been" if record.open else "was"
-    alarm = "no alarm was raised" if record.minor else "an alarm was raised"
+    silenced = "its alarm was silenced" if record.alarms else "no alarm was raised"
+    alarm = silenced if record.minor else "an alarm was raised"
     return (
         f"In {record.equipment}, {_plain(record.channel)} {lasts} {side}"
         f" {measure(record.limit, record.unit)} for {duration(record.duration_seconds)},"
@@ -142,7 +143,7 @@ def _circumstances(record: ExcursionRecord) -> Iterator[Fact]:
     yield Fact("Batches inside", ", ".join(record.batches) or "none known")
     yield Fact("Door open during it", "no door contact" if door is None else duration(door))
     yield Fact("Alarms of the channel", str(len(record.alarms)))
-    yield Fact("Minor (no alarm of this limit or a worse one)", _answer(record.minor))
+    yield Fact("Minor (nobody told by an alarm of it)", _answer(record.minor))
 
 
 def _budgets(record: ExcursionRecord) -> Iterator[Fact]:

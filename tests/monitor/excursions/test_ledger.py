@@ -227,6 +227,19 @@ def test_alarms_acts_and_batches_of_the_time() -> None:
     )  # fmt: skip
 
 
+def test_an_alarm_that_nobody_is_told_of_leaves_it_minor() -> None:
+    stage = Stage(site())(*series(0, 5.0, 7.0))
+    silent = ExcursionAlarm(alarm=HIGH, occurrence="1", raised=at(1), annunciated=False)
+    stage.ledger.sounded(silent)
+    [record] = stage.ledger.open_records(0)
+    assert (record.minor, record.alarms) == (True, (silent,))
+    told = silent.model_copy(update={"annunciated": True})
+    stage.ledger.sounded(told)
+    stage.ledger.sounded(silent)
+    [record] = stage(says(2, 5.0)).records
+    assert (record.minor, record.alarms) == (False, (told,))
+
+
 def test_an_alarm_of_another_rule_does_not_make_it_more_than_minor() -> None:
     stage = Stage(site())(*series(0, 5.0, 7.0))
     stage.ledger.sounded(

@@ -18,11 +18,12 @@ from tests.monitor.pages import scene
 from tests.support.debian import tool
 
 MADE = datetime(2026, 2, 3, 8, 0, tzinfo=UTC)
+LATER = moment(scene.END).at
 PARIS = timezone(timedelta(hours=1))
 
 
 def page(record: ExcursionRecord, *, kinetic: float | None = None) -> str:
-    drawing = Drawing(record)
+    drawing = Drawing(record, LATER)
     for reading in scene.readings():
         drawing.add_reading(reading)
     for event in scene.events():
@@ -103,7 +104,7 @@ def test_times_are_utc_and_local(text: str) -> None:
 
 
 def test_what_is_drawn_lies_where_it_was(record: ExcursionRecord, text: str) -> None:
-    elements, span = Elements(text), Drawing(record).span
+    elements, span = Elements(text), Drawing(record, LATER).span
     start, end = (round(moment(at).at) for at in (scene.OPENED, scene.SHUT))
     [door] = elements.of_class("door")
     x, width = float(str(door["x"])), float(str(door["width"]))
@@ -145,9 +146,15 @@ def test_one_that_goes_on_says_so(record: ExcursionRecord) -> None:
 
 def test_one_without_readings_or_events_is_a_page_too(record: ExcursionRecord) -> None:
     """What the quota took is told as such: a gap from side to side."""
-    text = Drawing(record).page(made=MADE, kinetic=None, zone=PARIS)
+    text = Drawing(record, LATER).page(made=MADE, kinetic=None, zone=PARIS)
     [gap] = Elements(text).of_class("gap")
     assert float(str(gap["width"])) == pytest.approx(chart.RIGHT - chart.LEFT, abs=0.2)
+
+
+def test_what_is_not_over_yet_is_no_gap(record: ExcursionRecord) -> None:
+    now = moment(1400).at
+    assert Drawing(record, now).span[1] == now
+    assert Drawing(record, 0).span[1] > Drawing(record, 0).span[0]
 
 
 @pytest.fixture
