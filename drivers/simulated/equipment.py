@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from drivers.simulated import bioreactor, incubator
 from drivers.simulated.bioreactor import Bioreactor, Operation, Phase
-from drivers.simulated.incubator import Incubator
-from drivers.simulated.instruments import IncubatorSignals
+from drivers.simulated.incubator import Incubator, Programme
+from drivers.simulated.instruments import IncubatorSignals, Mode
 from drivers.simulated.sensors import Failing, Failure, Quantity, Sensors, Shown
 
 CHAMBER, TANK = Incubator(), Bioreactor()
@@ -42,6 +42,7 @@ class Chamber:
     sensors: Sensors
     shown: Shown
     failing: dict[Quantity, Failing]
+    mode: Mode = Mode.CULTURE
 
     @classmethod
     def settled(cls, name: str, seed: int) -> "Chamber":
@@ -53,18 +54,27 @@ class Chamber:
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of physical time pass, and sample the sensors."""
         self.state = incubator.advance(CHAMBER, self.state, self.inputs, seconds)
+        self.mode = self._next_mode()
         measured = in_chamber(self.state, gas=self.inputs.gas)
         self.shown = self.sensors.sample(measured, self.failing)
 
+    def _next_mode(self) -> Mode:
+        if self.inputs.programme is not Programme.CULTURE:
+            return Mode.DECONTAMINATION
+        if self.mode is Mode.CULTURE or incubator.is_ready(CHAMBER, self.state):
+            return Mode.CULTURE
+        return Mode.WARMING_UP
+
     def undisturbed(self) -> None:
         """Close the door, bring gas and mend the sensors: nothing befalls it."""
-        self.inputs, self.failing = replace(self.inputs, door_open=False, gas=True), {}
+        self.inputs, self.failing = incubator.Inputs(room=self.inputs.room), {}
 
     @property
     def signals(self) -> IncubatorSignals:
         """What is wired to the I/O module; the incubator's own alarm is about its gas."""
         pressure = self.shown[Quantity.GAS_PRESSURE]
-        return IncubatorSignals(self.inputs.door_open, self.inputs.gas, pressure)
+        inputs = self.inputs
+        return IncubatorSignals(inputs.door_open, inputs.gas, pressure, self.mode)
 
 
 @dataclass

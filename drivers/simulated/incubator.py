@@ -5,7 +5,7 @@ Four balances in SI units, with temperatures in degrees Celsius and CO2 in % v/v
     air     C_a dT/dt  = UA_aw (T_w - T) - rho cp Q (T - T_room)
     wall    C_w dTw/dt = P - UA_aw (T_w - T) - UA_wr (T_w - T_room) - L E
     CO2     V dc/dt    = F (100 - c) - Q (c - c_room)
-    vapour  V dw/dt    = E - Q (w - w_room)       E = K (w_sat(T_w) - w), no less than zero
+    vapour  V dw/dt    = E - Q (w - w_room)       E = K (w_sat(T_w) - w)
 
 with P the heater's power (W), F the flow of pure CO2 (m3/s), and Q the exchange of air with the
 room (m3/s): the leak of a closed chamber, or through an open door the buoyancy-driven exchange of
@@ -14,6 +14,9 @@ Fundamentals, "Ventilation and infiltration").
 Magnus' formula (WMO-No. 8, constants of Sonntag 1990) gives the saturation of water vapour.
 Each probe lags behind what it measures by a time constant of its own.  Heater and gas valve are PI
 controllers on their probe, held while the door is open, as incubators do with a door switch.
+K is that of the water pan while water evaporates, and of all walls while it condenses on them.
+A decontamination with moist heat heats the walls to some 90 degC with heaters of its own and the
+gas shut, and then cools them from outside by a blower until the chamber is at its set-point.
 
 The parameters are general engineering values for a chamber of 170 l (see ``Chamber``), chosen to
 recover from a door opening as such chambers do: CO2 and temperature in 5 to 10 minutes, humidity
@@ -22,6 +25,7 @@ in half an hour.
 
 import math
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 from drivers.simulated import physics
@@ -30,6 +34,8 @@ from drivers.simulated.physics import proportional_integral
 LONGEST_STEP = 1.0
 """Physical seconds: a quarter of the fastest time constant (air through the open door)."""
 
+READY_TEMPERATURE, READY_CO2 = 0.3, 0.2
+"""How far from its set-points (K, % v/v) an incubator is ready for cells."""
 GRAVITY = 9.81  # m/s2
 AIR_HEAT = 1206.0  # rho cp of air, J/(m3 K)
 EVAPORATION_HEAT = 2.41e3  # of water at 37 degC, J/g
@@ -87,6 +93,14 @@ class Chamber:
     """W/K: 1.9 m2 behind 30 mm of insulation."""
     heater: float = 300.0
     """W at most."""
+    hot_heater: float = 2000.0
+    """W at most in a decontamination, from one socket of the wall."""
+    stirred: float = 45.0
+    """W/K between air and walls while a decontamination turns the fan fast."""
+    flooded: float = 1.1e-3
+    """m3/s: its water stands on the whole floor, 0.27 m2."""
+    blower: float = 80.0
+    """W/K from the walls to the room at the most while it cools: 40 W/(m2 K), blown behind them."""
     leak: float = 0.17 / 5400
     """m3/s: the chamber's air once in an hour and a half."""
     door_area: float = 0.36
@@ -97,6 +111,8 @@ class Chamber:
     """Of a sharp-edged opening."""
     evaporation: float = 2.4e-4
     """m3/s: 0.06 m2 of water at a mass transfer of 4 mm/s."""
+    condensation: float = 7.6e-3
+    """m3/s: the same on 1.9 m2 of wall."""
     gas_flow: float = 1.0e-4
     """m3/s of CO2 at most (6 l/min), behind its pressure reducer."""
     air_probe: float = 15.0
@@ -123,6 +139,22 @@ class Controls:
     """m3/s per % v/v"""
     valve_time: float = 7200.0
     """Integral time, s."""
+    hot: float = 90.0
+    """Set-point in a decontamination, degC."""
+    hot_gain: float = 200.0
+    """W/K"""
+    blower_gain: float = 0.5
+    """Of the blower's most, per K of the walls above the set-point."""
+
+
+class Programme(Enum):
+    """What an incubator's own controller is at."""
+
+    CULTURE = "culture"
+    HOT = "hot"
+    """A decontamination heats and holds."""
+    COOLING = "cooling"
+    """It cools down, and waits at the set-point with the gas still shut."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +164,7 @@ class Inputs:
     door_open: bool = False
     gas: bool = True
     """Whether the bottle still has pressure."""
+    programme: Programme = Programme.CULTURE
     room: Room = field(default_factory=Room)
 
 
@@ -176,6 +209,13 @@ def settled(incubator: Incubator, room: Room) -> State:
     )
 
 
+def is_ready(incubator: Incubator, state: State) -> bool:
+    """Whether temperature and CO2 are as they should be for cells."""
+    controls = incubator.controls
+    off = abs(state.air_probe - controls.temperature), abs(state.co2_probe - controls.co2)
+    return off[0] < READY_TEMPERATURE and off[1] < READY_CO2
+
+
 def advance(incubator: Incubator, state: State, inputs: Inputs, seconds: float) -> State:
     """Return the state after ``seconds`` of physical time under constant ``inputs``."""
     return physics.advance(
@@ -187,10 +227,10 @@ def rates(incubator: Incubator, state: State, inputs: Inputs) -> State:
     """Return the change of each part of ``state`` per second."""
     chamber, room = incubator.chamber, inputs.room
     exchange = _exchange(chamber, state.air, inputs)
-    evaporated = max(0.0, chamber.evaporation * (saturation(state.wall) - state.vapour))
+    evaporated = _evaporation(chamber, state, inputs)
     outside = saturation(room.temperature) * room.humidity / 100
-    to_air = chamber.air_wall * (state.wall - state.air)
-    to_room = chamber.wall_room * (state.wall - room.temperature)
+    to_air = _stirring(chamber, inputs) * (state.wall - state.air)
+    to_room = _insulation(incubator, state, inputs) * (state.wall - room.temperature)
     heater, heater_rate = _heater(incubator, state, inputs)
     gas, gas_rate = _valve(incubator, state, inputs)
     humidity = relative_humidity(state.vapour, state.air)
@@ -218,24 +258,49 @@ def _exchange(chamber: Chamber, air: float, inputs: Inputs) -> float:
     return chamber.leak + chamber.discharge / 3 * chamber.door_area * speed
 
 
+def _evaporation(chamber: Chamber, state: State, inputs: Inputs) -> float:
+    """Water that evaporates, or with a minus condenses on the walls, g/s."""
+    short = saturation(state.wall) - state.vapour
+    if short < 0:
+        return short * chamber.condensation
+    return short * (chamber.flooded if inputs.programme is Programme.HOT else chamber.evaporation)
+
+
+def _stirring(chamber: Chamber, inputs: Inputs) -> float:
+    """What goes between air and walls, W/K."""
+    return chamber.air_wall if inputs.programme is Programme.CULTURE else chamber.stirred
+
+
+def _insulation(incubator: Incubator, state: State, inputs: Inputs) -> float:
+    """What the walls lose to the room, W/K; the blower helps while there is something to cool."""
+    chamber, controls = incubator.chamber, incubator.controls
+    if inputs.programme is not Programme.COOLING:
+        return chamber.wall_room
+    wanted = controls.blower_gain * (state.wall - controls.temperature)
+    return chamber.wall_room + chamber.blower * max(0.0, min(1.0, wanted))
+
+
 def _heater(incubator: Incubator, state: State, inputs: Inputs) -> tuple[float, float]:
     """The heater's power (W), and how fast its integral part changes (W/s)."""
-    controls = incubator.controls
+    controls, chamber = incubator.controls, incubator.chamber
     if inputs.door_open:
-        return max(0.0, min(incubator.chamber.heater, state.heater_integral)), 0.0
+        return max(0.0, min(chamber.heater, state.heater_integral)), 0.0
+    if inputs.programme is Programme.HOT:
+        wanted = controls.hot_gain * (controls.hot - state.air_probe)
+        return max(0.0, min(chamber.hot_heater, wanted)), 0.0
     return proportional_integral(
         controls.temperature - state.air_probe,
         state.heater_integral,
         controls.heater_gain,
         controls.heater_time,
-        incubator.chamber.heater,
+        chamber.heater,
     )
 
 
 def _valve(incubator: Incubator, state: State, inputs: Inputs) -> tuple[float, float]:
     """The flow of CO2 (m3/s), and how fast the valve's integral part changes."""
     controls = incubator.controls
-    if inputs.door_open or not inputs.gas:
+    if inputs.door_open or not inputs.gas or inputs.programme is not Programme.CULTURE:
         return 0.0, 0.0
     return proportional_integral(
         controls.co2 - state.co2_probe,

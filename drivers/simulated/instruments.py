@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 from config.plant import Table
@@ -36,6 +37,15 @@ class Block(NamedTuple):
     words: tuple[int, ...]
 
 
+class Mode(IntEnum):
+    """What an incubator says that it is at, as a number on the I/O module."""
+
+    CULTURE = 0
+    DECONTAMINATION = 1
+    WARMING_UP = 2
+    """Back from a decontamination, and not at its set-points yet."""
+
+
 @dataclass(frozen=True)
 class IncubatorSignals:
     """What the I/O module is wired to, for one incubator."""
@@ -45,6 +55,8 @@ class IncubatorSignals:
     """The incubator's own alarm contact, wired so that a broken wire alarms: closed when well."""
     gas_pressure: float | None
     """bar; None: the transmitter's loop is open."""
+    mode: Mode = Mode.CULTURE
+    """Its contact "decontamination" is closed in the mode of that name."""
 
 
 def swapped_float(value: float | None) -> tuple[int, int]:
@@ -83,17 +95,23 @@ def hmp(shown: Shown) -> tuple[Block, ...]:
 def io_module(incubators: Sequence[IncubatorSignals]) -> tuple[Block, ...]:
     """Return the tables of the I/O module that all incubators share.
 
-    Discrete input ``2 n`` is the door contact of the incubator with index ``n`` (1: open), the one
-    after it its own alarm contact (1: well); input register ``n`` is its gas pressure in mbar
-    (16-bit, 0x8000: the loop is open); holding register 0 is the module's status (0: well).
+    Discrete input ``3 n`` is the door contact of the incubator with index ``n`` (1: open), the ones
+    after it its own alarm contact (1: well) and that of its decontamination (1: running); input
+    register ``2 n`` is its gas pressure in mbar (16-bit, 0x8000: the loop is open), the one after
+    it its ``Mode``; holding register 0 is the module's status (0: well).
     """
-    contacts = [int(bit) for each in incubators for bit in (each.door_open, each.well)]
-    analog = tuple(_scaled(each.gas_pressure) for each in incubators)
+    contacts = [bit for each in incubators for bit in _contacts(each)]
+    words = [word for each in incubators for word in (_scaled(each.gas_pressure), each.mode.value)]
     return (
         Block(Table.DISCRETE, 0, tuple(contacts)),
-        Block(Table.INPUT, 0, analog),
+        Block(Table.INPUT, 0, tuple(words)),
         Block(Table.HOLDING, 0, (WELL,)),
     )
+
+
+def _contacts(signals: IncubatorSignals) -> tuple[int, ...]:
+    running = signals.mode is Mode.DECONTAMINATION
+    return int(signals.door_open), int(signals.well), int(running)
 
 
 def _scaled(value: float | None) -> int:

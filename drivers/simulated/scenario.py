@@ -47,6 +47,17 @@ class BottleEmpty(_Happening):
     incubators: Annotated[tuple[Id, ...], Field(min_length=1)]
 
 
+class DecontaminationRuns(_Happening):
+    """An incubator decontaminates itself: it is hot for the first half, and then cools down."""
+
+    what: Literal["decontamination-runs"] = "decontamination-runs"
+    incubator: Id
+
+    def cools(self, now: int) -> bool:
+        """Whether it is past its first half at ``now`` (ns since the start)."""
+        return now >= self.at + self.lasts // 2
+
+
 class GasFails(_Happening):
     """No gas reaches a bioreactor's sparger, whatever its controllers want."""
 
@@ -91,6 +102,7 @@ class UnitSilent(_Happening):
 Happening = Annotated[
     DoorLeftOpen
     | BottleEmpty
+    | DecontaminationRuns
     | GasFails
     | AgitatorStops
     | SensorFails

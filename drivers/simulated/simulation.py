@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from drivers.simulated.equipment import Chamber, Tank
+from drivers.simulated.incubator import Programme
 from drivers.simulated.scenario import (
     AgitatorStops,
     BottleEmpty,
+    DecontaminationRuns,
     DoorLeftOpen,
     GasFails,
     Happening,
@@ -97,6 +99,10 @@ class Simulation:
             case BottleEmpty(incubators=names):
                 for chamber in (self.chambers[name] for name in names):
                     chamber.inputs = replace(chamber.inputs, gas=False)
+            case DecontaminationRuns(incubator=name):
+                chamber = self.chambers[name]
+                programme = Programme.COOLING if happening.cools(now) else Programme.HOT
+                chamber.inputs = replace(chamber.inputs, programme=programme)
             case GasFails(bioreactor=name):
                 self.tanks[name].inputs = replace(self.tanks[name].inputs, gas=False)
             case AgitatorStops(bioreactor=name):
@@ -122,7 +128,7 @@ def check(
     """
     for happening in scenario.happenings:
         match happening:
-            case DoorLeftOpen(incubator=name):
+            case DoorLeftOpen(incubator=name) | DecontaminationRuns(incubator=name):
                 _known("incubator", [name], incubators)
             case BottleEmpty(incubators=names):
                 _known("incubator", names, incubators)

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from drivers.simulated import load, nodes
+from drivers.simulated.instruments import Mode
 
 IO_LINE = "suite-a-io"
 CO2_UNIT, HUMIDITY_UNIT, IO_UNIT = 240, 241, 1
@@ -77,11 +78,15 @@ def _opcua_line(name: str, port: int) -> str:
 
 def _incubator(name: str, index: int) -> str:
     line, serial = probes_line(name), f"SIM-{index + 1:03}"
+    modes = ", ".join(f"{mode.value}: {_word(mode)}" for mode in Mode)
     return f"""\
   - name: {name}
     kind: incubator
     area: suite-a
     limits: incubator-37c
+    state:
+      - {{channel: decontamination, states: {{running: cleaning}}}}
+      - {{channel: mode, states: {{culture: in_use, warming-up: warming_up}}}}
     sources:
       - {{line: {line}, unit: {CO2_UNIT}, profile: vaisala-gmp251, serial: {serial}-C}}
       - {{line: {line}, unit: {HUMIDITY_UNIT}, profile: vaisala-hmp, serial: {serial}-H}}
@@ -89,11 +94,17 @@ def _incubator(name: str, index: int) -> str:
         line: {IO_LINE}
         unit: {IO_UNIT}
         channels:
-          door: {{discrete: {2 * index}, names: {{0: closed, 1: open}}}}
-          alarm_contact: {{discrete: {2 * index + 1}, names: {{0: alarm, 1: normal}}}}
+          door: {{discrete: {3 * index}, names: {{0: closed, 1: open}}}}
+          alarm_contact: {{discrete: {3 * index + 1}, names: {{0: alarm, 1: normal}}}}
+          decontamination: {{discrete: {3 * index + 2}, names: {{0: "off", 1: running}}}}
+          mode: {{input: {2 * index + 1}, type: uint16, names: {{{modes}}}}}
           co2_supply_pressure:
-            {{input: {index}, type: int16, scale: 0.001, unit: bar, sentinels: [-32768]}}
+            {{input: {2 * index}, type: int16, scale: 0.001, unit: bar, sentinels: [-32768]}}
 """
+
+
+def _word(mode: Mode) -> str:
+    return mode.name.lower().replace("_", "-")
 
 
 def _bioreactor(name: str, index: int) -> str:

@@ -6,6 +6,8 @@ import pytest
 
 from drivers.simulated.bioreactor import Phase
 from drivers.simulated.equipment import CULTURES, Chamber, Tank
+from drivers.simulated.incubator import Inputs, Programme
+from drivers.simulated.instruments import Mode
 from drivers.simulated.sensors import IN_BIOREACTOR, IN_INCUBATOR, Failing, Failure, Quantity
 
 
@@ -41,6 +43,27 @@ def test_the_first_bioreactor_begins_to_grow_after_half_an_hour() -> None:
         phases.append(tank.inputs.phase)
     assert phases == [Phase.INOCULATION, Phase.GROWTH]
     assert tank.in_phase == 0.0
+
+
+def test_after_a_decontamination_an_incubator_warms_up_until_it_is_ready_for_cells() -> None:
+    chamber = Chamber.settled("a", 1)
+    seen: list[Mode] = []
+    programmes = [Programme.CULTURE, Programme.HOT, Programme.COOLING, *[Programme.CULTURE] * 9]
+    for programme in programmes:
+        chamber.inputs = Inputs(programme=programme)
+        for _ in range(1 if programme is Programme.CULTURE else 20):
+            chamber.advance(60)
+        if not seen or seen[-1] is not chamber.signals.mode:
+            seen.append(chamber.signals.mode)
+    assert seen == [Mode.CULTURE, Mode.DECONTAMINATION, Mode.WARMING_UP, Mode.CULTURE]
+    assert chamber.shown[Quantity.CO2] == pytest.approx(5.0, abs=0.25)
+
+
+def test_a_door_in_passing_is_no_decontamination() -> None:
+    chamber = Chamber.settled("a", 1)
+    chamber.inputs = Inputs(door_open=True)
+    chamber.advance(300)
+    assert chamber.signals.mode is Mode.CULTURE
 
 
 @pytest.mark.parametrize("equipment", [Chamber.settled("a", 1), Tank.settled("b", 1, 0)])

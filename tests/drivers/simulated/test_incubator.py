@@ -12,9 +12,11 @@ from drivers.simulated.incubator import (
     Controls,
     Incubator,
     Inputs,
+    Programme,
     Room,
     State,
     advance,
+    is_ready,
     relative_humidity,
     saturation,
     settled,
@@ -23,6 +25,7 @@ from drivers.simulated.incubator import (
 ROOM = Room()
 MAKE = Incubator()
 SETTLED = settled(MAKE, ROOM)
+HOT, COOLING = (Inputs(programme=each) for each in (Programme.HOT, Programme.COOLING))
 CLOSED, OPEN, NO_GAS = Inputs(), Inputs(door_open=True), Inputs(gas=False)
 
 
@@ -114,12 +117,48 @@ def test_control_does_not_overshoot_by_what_would_harm(opened: float) -> None:
         assert state.co2 < 5.3
 
 
+def test_a_decontamination_is_hot_and_moist_without_gas_and_cools_to_its_set_point() -> None:
+    hot = advance(MAKE, SETTLED, HOT, 1500)
+    assert hot.air_probe == pytest.approx(90, abs=3)
+    assert hot.humidity_probe > 80
+    assert hot.co2 < SETTLED.co2 * math.exp(-1500 / 5400) + 0.05, "nothing but what leaks"
+    assert not is_ready(MAKE, hot)
+    cold = advance(MAKE, hot, COOLING, 1500)
+    assert cold.air_probe == pytest.approx(37, abs=0.2)
+    assert not is_ready(MAKE, cold), "there is no CO2"
+    assert is_ready(MAKE, advance(MAKE, cold, CLOSED, 900))
+
+
+def test_held_hot_for_hours_it_stays_at_ninety_degrees() -> None:
+    state = advance(MAKE, SETTLED, HOT, 3600)
+    for _ in range(12):
+        state = advance(MAKE, state, HOT, 600)
+        assert state.air == pytest.approx(90, abs=1.5)
+        assert state.wall < 100
+
+
+def test_it_cools_from_above_and_never_below_what_cells_need() -> None:
+    state = advance(MAKE, SETTLED, HOT, 3600)
+    for _ in range(200):
+        state = advance(MAKE, state, COOLING, 30)
+        assert state.air > 36.7
+    assert state.air == pytest.approx(37, abs=0.1)
+
+
+def test_moist_air_that_cools_leaves_its_water_on_the_walls() -> None:
+    moist = SETTLED._replace(vapour=2 * saturation(SETTLED.wall))
+    dry = advance(MAKE, moist, CLOSED, 300)
+    assert dry.vapour < 1.01 * saturation(dry.wall)
+    assert dry.wall > SETTLED.wall, "and its heat"
+
+
 happenings = st.lists(
     st.tuples(
         st.builds(
             Inputs,
             door_open=st.booleans(),
             gas=st.booleans(),
+            programme=st.sampled_from(Programme),
             room=st.builds(
                 Room,
                 temperature=st.floats(15, 30),
@@ -141,10 +180,10 @@ def test_whatever_happens_every_part_stays_in_its_bounds(
     state = SETTLED
     for inputs, seconds in story:
         state = advance(MAKE, state, inputs, seconds)
-        assert 14.0 < state.air < 45.0
-        assert 14.0 < state.wall < 60.0
+        assert 14.0 < state.air < 100.0
+        assert 14.0 < state.wall < 110.0
         assert 0.02 < state.co2 < 7.0
-        assert 0.0 < state.vapour < saturation(60.0)
+        assert 0.0 < state.vapour < saturation(110.0)
         assert 0.0 < state.humidity_probe <= 100.0
         assert 0.0 <= state.valve_integral <= MAKE.chamber.gas_flow
 

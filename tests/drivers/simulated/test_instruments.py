@@ -11,6 +11,7 @@ from config.plant import Table
 from drivers.simulated.instruments import (
     Block,
     IncubatorSignals,
+    Mode,
     gmp251,
     hmp,
     io_module,
@@ -85,9 +86,11 @@ def test_the_io_module_has_contacts_scaled_integers_and_a_sentinel() -> None:
         [
             IncubatorSignals(door_open=False, well=True, gas_pressure=1.002),
             IncubatorSignals(door_open=True, well=False, gas_pressure=None),
+            IncubatorSignals(False, True, 0.0, Mode.DECONTAMINATION),
+            IncubatorSignals(False, True, 0.0, Mode.WARMING_UP),
         ]
     )
     tables = {block.table: block.words for block in blocks}
-    assert tables[Table.DISCRETE] == (0, 1, 1, 0)
-    assert tables[Table.INPUT] == (1002, 0x8000)
+    assert tables[Table.DISCRETE] == (0, 1, 0, 1, 0, 0, 0, 1, 1, 0, 1, 0)
+    assert tables[Table.INPUT] == (1002, 0, 0x8000, 0, 0, 1, 0, 2)
     assert tables[Table.HOLDING] == (0,)

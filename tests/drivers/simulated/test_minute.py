@@ -10,6 +10,7 @@ import pytest
 
 from config.load import load
 from config.rules import SECOND, High, Low
+from drivers.simulated.instruments import Mode
 from drivers.simulated.plant import TIME_FACTOR
 from drivers.simulated.scenario import minute
 from drivers.simulated.sensors import Quantity
@@ -18,6 +19,8 @@ from drivers.simulated.site import IO_LINE, probes_line, site_file
 
 NAMES = [f"incubator-{number:02}" for number in range(1, 7)]
 TANKS = ["bioreactor-01", "bioreactor-02"]
+CLEANED = "incubator-04"
+"""Its cleaning suppresses what it is beyond of."""
 CHANNELS = {
     "co2_supply_pressure": Quantity.GAS_PRESSURE,
     **{quantity.value: quantity for quantity in Quantity},
@@ -82,6 +85,9 @@ def played(
             value = (plant.chambers if name in NAMES else plant.tanks)[name].shown[quantity]
             if value is not None:
                 judge.look(value, second)
+        if plant.chambers[CLEANED].signals.mode is Mode.CULTURE:
+            for (name, *_), judge in judges.items():
+                assert name != CLEANED or judge.since is None, "in use, and beyond a limit"
     return {key: judge for key, judge in judges.items() if judge.raised is not None}
 
 
@@ -95,6 +101,9 @@ def test_each_trouble_is_alarmed_and_all_return_within_the_script(
         ("incubator-03", Quantity.CO2, "low-low"),
         ("incubator-03", Quantity.HUMIDITY, "low"),
         ("incubator-03", Quantity.TEMPERATURE, "low"),
+        (CLEANED, Quantity.CO2, "low"),
+        (CLEANED, Quantity.TEMPERATURE, "high"),
+        (CLEANED, Quantity.TEMPERATURE, "high-high"),
         ("incubator-05", Quantity.CO2, "low"),
         ("incubator-05", Quantity.GAS_PRESSURE, "low"),
         ("incubator-06", Quantity.CO2, "low"),

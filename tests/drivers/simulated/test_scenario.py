@@ -8,6 +8,7 @@ from drivers.simulated.scenario import (
     CALM,
     SECOND,
     BottleEmpty,
+    DecontaminationRuns,
     DoorLeftOpen,
     Scenario,
     ScenarioError,
@@ -29,6 +30,11 @@ def test_a_happening_stands_from_its_time_for_as_long_as_it_lasts() -> None:
         True,
         False,
     ]
+
+
+def test_a_decontamination_is_hot_for_its_first_half() -> None:
+    run = DecontaminationRuns(at=2 * SECOND, lasts=10 * SECOND, incubator="incubator-01")
+    assert [run.cools(second * SECOND) for second in (2, 6, 7, 11)] == [False, False, True, True]
 
 
 def test_a_scenario_is_read_from_yaml() -> None:
@@ -61,6 +67,7 @@ def test_the_minute_shows_troubles_of_every_kind_and_leaves_ninety_seconds_to_re
     assert {each.what for each in scenario.happenings} == {
         "door-left-open",
         "bottle-empty",
+        "decontamination-runs",
         "sensor-fails",
         "gas-fails",
         "network-pulled",

@@ -89,7 +89,7 @@ async def test_an_independent_client_reads_the_same(bench: Bench) -> None:
         probe = ModbusClient(HOST, bench.probes.port, unit_id=240, timeout=60)
         io = ModbusClient(HOST, bench.io.port, unit_id=1, timeout=60)
         words = probe.read_holding_registers(0, 2)
-        found = io.read_input_registers(0, 12), io.read_discrete_inputs(0, 24)
+        found = io.read_input_registers(0, 24), io.read_discrete_inputs(0, 36)
         probe.close()
         io.close()
         assert words is not None
@@ -98,8 +98,8 @@ async def test_an_independent_client_reads_the_same(bench: Bench) -> None:
 
     ppm, pressures, contacts = await asyncio.to_thread(read)
     assert ppm == 50_000.0
-    assert pressures == [1000] * 12
-    assert contacts == [False, True] * 7 + [True, True] + [False, True] * 4
+    assert pressures == [1000, 0] * 12
+    assert contacts == [False, True, False] * 7 + [True, True, False] + [False, True, False] * 4
 
 
 @pytest.mark.parametrize(("address", "count"), [(6, 2), (0x0300, 1), (0, 8)])

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import pytest
 
 from drivers.simulated.bioreactor import Operation, Phase, acidity, saturation
+from drivers.simulated.instruments import Mode
 from drivers.simulated.scenario import (
     CALM,
     SECOND,
     AgitatorStops,
     BottleEmpty,
+    DecontaminationRuns,
     DoorLeftOpen,
     GasFails,
     Happening,
@@ -121,6 +123,23 @@ def test_an_empty_bottle_brings_co2_down_slowly_and_a_new_one_up() -> None:
     assert pressure[39] > 0.9
 
 
+def test_a_decontamination_heats_cools_and_leaves_the_others_alone() -> None:
+    run = DecontaminationRuns(at=2 * SECOND, lasts=64 * SECOND, incubator="incubator-04")
+    plant = under(run)
+    chamber, modes = plant.chambers["incubator-04"], {}
+    heat = []
+    for second in range(90):
+        plant.advance(second * SECOND)
+        modes[second] = chamber.signals.mode
+        heat.append(chamber.state.air_probe)
+    assert {modes[second] for second in (*range(2), *range(85, 90))} == {Mode.CULTURE}
+    assert {modes[second] for second in range(2, 66)} == {Mode.DECONTAMINATION}
+    assert modes[66] is Mode.WARMING_UP
+    assert max(heat) == pytest.approx(88, abs=3)
+    assert heat[65] == pytest.approx(37, abs=0.2)
+    assert shown(plant, "incubator-03", Quantity.TEMPERATURE) == pytest.approx(37.0, abs=0.12)
+
+
 def test_a_sensor_fails_and_is_mended() -> None:
     fails = SensorFails(
         at=SECOND,
@@ -166,6 +185,7 @@ def test_what_is_off_the_network_and_who_is_silent_follow_from_the_scenario() ->
     [
         (DoorLeftOpen(at=0, lasts=1, incubator="incubator-9"), "incubator incubator-9"),
         (BottleEmpty(at=0, lasts=1, incubators=("incubator-01", "x")), "incubator x"),
+        (DecontaminationRuns(at=0, lasts=1, incubator="w"), "incubator w"),
         (NetworkPulled(at=0, lasts=1, line="y"), "line y"),
         (UnitSilent(at=0, lasts=1, line="suite-a-io", unit=7), "unit of suite-a-io 7"),
         (UnitSilent(at=0, lasts=1, line="bioreactor-01", unit=1), "the plant has none"),
@@ -192,8 +212,8 @@ def test_small_troubles_go_on_for_minutes_and_the_plant_stays_believable() -> No
     plant = Simulation(NAMES, TANKS, minute(), seed=2, time_factor=5)
     for second in range(0, 600, 10):
         plant.advance(second * SECOND)
-        for chamber in plant.chambers.values():
-            assert 20 < chamber.state.air < 39
+        for name, chamber in plant.chambers.items():
+            assert 20 < chamber.state.air < (60 if name == "incubator-04" else 39)
             assert 0 < chamber.state.co2 < 7
         for tank in plant.tanks.values():
             assert 0 <= saturation(tank.state) < 150

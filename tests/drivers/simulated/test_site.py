@@ -6,8 +6,8 @@ import pytest
 
 from config.lines import OpcUaLine
 from config.load import load
-from config.plant import Plant
-from config.rules import SECOND, High, Low
+from config.plant import Place, Plant
+from config.rules import SECOND, Deviation, EquipmentState, Flatline, High, Low, OffNormal
 from drivers.simulated import load as load_server
 from drivers.simulated.nodes import ANALOGS, NAMESPACE
 from drivers.simulated.site import IO_LINE, load_site_file, probes_line, site_file
@@ -39,8 +39,37 @@ def test_an_incubator_draws_its_channels_from_three_units_on_two_lines(demo: Pla
         "temperature",
         "door",
         "alarm_contact",
+        "decontamination",
+        "mode",
         "co2_supply_pressure",
     }
+
+
+def test_an_incubator_tells_by_contact_and_mode_when_it_is_cleaned_and_warms_up(
+    demo: Plant,
+) -> None:
+    [contact, mode] = demo.by_name["incubator-01"].state_from
+    assert [name_of(demo, each.place) for each in (contact, mode)] == ["decontamination", "mode"]
+    assert contact.states == {True: EquipmentState.CLEANING}
+    assert mode.states == {
+        "culture": EquipmentState.IN_USE,
+        "warming-up": EquipmentState.WARMING_UP,
+    }
+
+
+def name_of(plant: Plant, place: Place) -> str:
+    source, channel = place
+    return plant.sources[source].channels[channel].name
+
+
+def test_the_demo_shows_doors_set_points_phases_classes_and_roles(demo: Plant) -> None:
+    rules = [rule for source in demo.sources for c in source.channels for rule in c.rules]
+    assert {type(rule) for rule in rules} >= {High, Low, OffNormal, Deviation, Flatline}
+    phases = {phase for r in rules if isinstance(r, Low) for w in r.when for phase in w.phases}
+    assert phases == {"inoculation", "harvest"}
+    assert {rule.roles for rule in rules if rule.priority == "critical"} == {("supervisor",)}
+    assert all(rule.consequence and rule.time_to_respond for rule in rules)
+    assert 0 < demo.rejoin <= 10 * SECOND, "an excursion is over while somebody still looks"
 
 
 def test_a_bioreactor_is_one_source_on_an_opc_ua_line_of_its_own(demo: Plant) -> None:
