@@ -17,16 +17,18 @@ from config.rules import (
     ChannelRule,
     Deviation,
     Discrepancy,
+    EquipmentState,
     Flatline,
     Priority,
     Rate,
     Repeated,
     StatusBits,
+    Suppression,
 )
 from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
-from monitor.alarms.facts import Acknowledge, AlarmEvent, Refusal, Shelve
+from monitor.alarms.facts import Acknowledge, AlarmEvent, Circumstances, Refusal, Shelve
 from tests.monitor.alarms.small_plant import (
     DOUBTFUL,
     NOON,
@@ -716,3 +718,19 @@ def test_a_set_point_of_another_source_moves_the_band_in_time(
             one = lost(seconds, Cause.SOURCE, 1, source=unit)
         assert fast.observe(one) == without_bands(slow).observe(one)
         assert [fast.alarm(n) for n in fast.watched] == [slow.alarm(n) for n in slow.watched]
+
+
+def test_a_state_may_suppress_what_is_due_and_annunciates_it_after() -> None:
+    file = calibrated(NOON_DAY)
+    maintained = Suppression(suppress=("_/calibration_due",), longest=3600 * SECOND)
+    board = Board(replace(file, suppression={EquipmentState.MAINTENANCE: maintained}), {})
+    assert board.place("inc", Circumstances(EquipmentState.MAINTENANCE), moment(0)) == ()
+    assert told(board.look(moment(1))) == [
+        f"{EXPIRED} raised -> suppressed",
+        f"{AHEAD} raised -> suppressed",
+    ]
+    assert told(board.place("inc", Circumstances(), moment(2))) == [
+        f"{EXPIRED} unsuppressed -> unacknowledged",
+        f"{AHEAD} suppressed -> suppressed",
+    ]
+    assert board.alarm(AHEAD_NAME).superseded_by == EXPIRED_NAME
