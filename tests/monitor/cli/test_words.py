@@ -354,8 +354,8 @@ def test_a_state_that_a_channel_tells_is_the_reason() -> None:
     [
         ({}, "cleaning        since T0  (set by kim until T1: a spill)  suppressing until T2"),
         (
-            {"suppressed": ("a/b/c", "a/b/d")},
-            "cleaning        since T0  (set by kim until T1: a spill)  suppressing 2 alarms until T2",
+            {"suppressed": ("a/b/c", "a/b/d"), "reason": ""},
+            "cleaning        since T0  (set by kim until T1)  suppressing 2 alarms until T2",
         ),
         (
             {"suppressed": ("a/b/c",), "suppressing_until": None},
