@@ -45,6 +45,7 @@ TOLD: tuple[type[Message], ...] = (
     protocol.UsageMessage,
     protocol.AlarmReportMessage,
     protocol.ReplayMessage,
+    protocol.ReplayedMessage,
 )
 """What is published over MQTT, or printed by a command with ``--json``."""
 ASKED: tuple[type[Message], ...] = (

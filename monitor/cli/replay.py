@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from monitor.operators.protocol import ReplayedRule, ReplayMessage
     from monitor.replay import ReplayTold, Row, Step, Tally, Trial
 
+By = Literal["=", "1", "2"]
 EVER = 2**63 - 1
 SQLITE = b"SQLite format 3\0"
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -194,8 +195,18 @@ def _within(rows: Iterable["Row"], span: tuple[int, int], equipment: str | None)
 def _show(told: Sequence[Sequence["ReplayTold"]], *, as_json: bool) -> None:
     """Print what was told at one time; of two files, which of them told it."""
     for each, by in _merged(told):
-        text = each.model_dump_json(by_alias=True) if as_json else _line(each)
-        click.echo(text if len(told) == 1 or as_json else f"{by}  {text}")
+        if len(told) == 1:
+            click.echo(each.model_dump_json(by_alias=True) if as_json else _line(each))
+        elif as_json:
+            click.echo(_marked(each, by))
+        else:
+            click.echo(f"{by}  {_line(each)}")
+
+
+def _marked(told: "ReplayTold", by: By) -> str:
+    from monitor.operators.protocol import ReplayedMessage
+
+    return ReplayedMessage(by=by, told=told).model_dump_json(by_alias=True)
 
 
 def _line(told: "ReplayTold") -> str:
@@ -210,7 +221,7 @@ def _line(told: "ReplayTold") -> str:
     return click.style(plain("  ".join(parts)), dim=True)
 
 
-def _merged(told: Sequence[Sequence["ReplayTold"]]) -> Iterator[tuple["ReplayTold", str]]:
+def _merged(told: Sequence[Sequence["ReplayTold"]]) -> Iterator[tuple["ReplayTold", By]]:
     """Give what either tells: ``=`` both, ``1`` the first alone, ``2`` the second alone."""
     first, second = told[0], list(told[1]) if len(told) > 1 else []
     for each in first:

@@ -11,7 +11,8 @@ from pydantic import Field, JsonValue, TypeAdapter
 from config.model import Id
 from config.rules import EquipmentState, Priority
 from monitor.alarms.facts import State
-from monitor.messages import AlarmAct, EquipmentAct, Message
+from monitor.excursions.record import ExcursionRecord
+from monitor.messages import AlarmAct, AlarmEventMessage, EquipmentAct, Message
 
 Names = tuple[str, ...]
 Patterns = Annotated[tuple[str, ...], Field(max_length=100)]
@@ -447,6 +448,15 @@ class ReplayedRule(Message):
     outside: float
     """Beyond it, altogether."""
     longest_excursion: float
+
+
+class ReplayedMessage(Message):
+    """What one of two files, or both, would have told."""
+
+    schema_: Literal["cytowatch.replayed.v1"] = Field("cytowatch.replayed.v1", alias="schema")
+    by: Literal["=", "1", "2"]
+    """Both, the first alone, the second alone."""
+    told: AlarmEventMessage | ExcursionRecord
 
 
 class ReplayMessage(Message):

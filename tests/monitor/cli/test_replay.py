@@ -134,6 +134,11 @@ def test_two_files_stand_side_by_side(site: Path, tmp_path: Path) -> None:
     assert [text[:1] for text in told] == ["2", "2", "2", "1", "="]
     assert (empty, head.count("raised"), row.count(ALARM)) == ("", 2, 1)
     assert head.split()[1:3] == ["raised", "1"]
+    marked = lines(
+        replay(exported(tmp_path, "csv"), "-c", site, "--compare", other, "--json").stdout
+    )
+    assert [each.get("by") for each in marked] == ["2", "2", "2", "1", "=", None, None]
+    assert {each["schema"] for each in marked} == {"cytowatch.replayed.v1", "cytowatch.replay.v1"}
 
 
 def test_an_excursion_is_told_when_it_is_over(site: Path, tmp_path: Path) -> None:
