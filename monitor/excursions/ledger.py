@@ -6,6 +6,7 @@ the limit in effect: where state, phase or a reload changes it, the excursion en
 reason, and may begin anew. Pure: what it has to know beside the scans is handed to it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -68,7 +69,8 @@ class Ledger:
         self._store_id = store_id
         self._around = around
         self._names = _by_source(plant, watched)
-        self._past: list[budget.Spent] = []
+        self._past: defaultdict[tuple[str, str], list[budget.Spent]] = defaultdict(list)
+        """What counts in budgets, oldest first, by channel and rule: only the like add up."""
         self._changed: set[str] = set()
         self.cases: dict[str, Case] = {}
         """Those that go on, by the name ``equipment/channel/rule``."""
@@ -82,7 +84,8 @@ class Ledger:
 
         A case whose rule is no longer in the file ends with that.
         """
-        self._past = list(past)
+        for one in past:
+            self._past[one.channel, one.rule].append(one)
         self.cases = dict(cases)
         self.retake()  # So that a reboot is bridged only once.
         gone = [name for name in sorted(cases) if not _is_limit(self._watched.get(name))]
@@ -227,15 +230,16 @@ class Ledger:
             now_so = self._around((watched.source, watched.channel_index or 0)).synchronised
             case = replace(case, setting=case.setting._replace(synchronised=now_so))
         record = self._record(case, why, now)
-        self._past = [one for one in self._past if one.until > now - budget.KEPT]
-        self._past.append(_spent(case, case.track.end.at))
+        alike = case.place.channel, case.place.rule
+        past = [one for one in self._past[alike] if one.until > now - budget.KEPT]
+        self._past[alike] = [*past, _spent(case, case.track.end.at)]
         del self.cases[name]
         self._changed.add(name)
         self._retrack()
         return record
 
     def _record(self, case: Case, why: Ending, now: int) -> ExcursionRecord:
-        setting, past = case.setting, [one for one in self._past if _alike(one, case)]
+        setting, past = case.setting, self._past[case.place.channel, case.place.rule]
         mine = _spent(case, case.track.end.at if why else now)
         here = [one for one in past if one.equipment == mine.equipment]
         fields = {
@@ -372,10 +376,6 @@ def _spent(case: Case, until: int) -> budget.Spent:
         tally.area / MINUTE,
         case.track.extreme,
     )
-
-
-def _alike(one: budget.Spent, case: Case) -> bool:
-    return (one.channel, one.rule) == (case.place.channel, case.place.rule)
 
 
 def _any_open(plant: Plant, equipment: str, latest: Sequence[Scan | None]) -> bool:
