@@ -23,6 +23,7 @@ from monitor.alarms.facts import (
     Shelve,
     Unshelve,
 )
+from monitor.alarms.rehearsal import is_shadow
 from monitor.messages import Act as Right
 from monitor.messages import Actor, ActReply, ActRequest, AlarmAct, EquipmentRequest
 from monitor.operators.roles import EMERGENCY, acting_as
@@ -77,7 +78,7 @@ class Acts:
 
         Returns why not, where the actor may not ask for them.
         """
-        allowed = self._allowed(actor, "resend")
+        allowed = self.allowed(actor, "resend")
         if isinstance(allowed, Refusal):
             return allowed
         body = {"act": "resend", "first": first, "last": last, "reason": reason}
@@ -128,7 +129,7 @@ class Acts:
         watched = self._recorder.board.watched.get(request.alarm)
         if watched is None:
             return Refusal("unknown_alarm", f"there is no alarm {request.alarm}")
-        actor = self._allowed(request.actor, request.act, watched.rule.roles)
+        actor = self.allowed(request.actor, request.act, watched.rule.roles)
         if isinstance(actor, Refusal):
             return actor
         if not request.reason.strip() and (watched.rule.reason_required or _is_comment(request)):
@@ -144,6 +145,8 @@ class Acts:
     def _do(
         self, request: ActRequest, occurrence: int | None, longest_shelf: int
     ) -> Sequence[AlarmEvent] | Refusal:
+        if is_shadow(request.alarm) and request.act not in _ON_A_TEST:
+            return Refusal("test", "this is a test: it ends by itself, and cannot be put aside")
         act = _act_of(request, longest_shelf)
         if act is None or isinstance(act, Refusal):
             return act or ()
@@ -158,7 +161,7 @@ class Acts:
     def _use(self, request: EquipmentRequest) -> Done | Refusal:
         if request.equipment not in self._recorder.plant.by_name:
             return Refusal("unknown_equipment", f"there is no equipment {request.equipment}")
-        actor = self._allowed(request.actor, request.act)
+        actor = self.allowed(request.actor, request.act)
         if isinstance(actor, Refusal):
             return actor
         if request.act in {"set_state", "comment"} and not request.reason.strip():
@@ -169,7 +172,7 @@ class Acts:
         text = self._recorder.use(request.model_copy(update={"actor": actor}))
         return text if isinstance(text, Refusal) else Done(actor, text)
 
-    def _allowed(self, actor: Actor, act: Right, only: Sequence[str] = ()) -> Actor | Refusal:
+    def allowed(self, actor: Actor, act: Right, only: Sequence[str] = ()) -> Actor | Refusal:
         """Return the actor in the role that may do it, or why not."""
         role = acting_as(self._recorder.plant.operators, actor, act, only, self._owners)
         if role == EMERGENCY:
@@ -210,6 +213,7 @@ class Acts:
         self._recorder.note(kind, subject, {**said, **_who(actor), **why, **about})
 
 
+_ON_A_TEST: frozenset[AlarmAct] = frozenset({"acknowledge", "confirm", "reset", "comment"})
 _DONE: Mapping[AlarmAct, str] = {
     "acknowledge": "acknowledged",
     "confirm": "confirmed",

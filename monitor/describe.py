@@ -143,6 +143,7 @@ class Describer:
             "response": rule.response,
             "consequence": rule.consequence,
             "time_to_respond": _seconds(rule.time_to_respond),
+            "test": watched.test,
             "config": self.plant.digest[:8],
         }
 

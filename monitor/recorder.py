@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from typing import NamedTuple, assert_never
 
 from config.plant import Place, Plant
-from drivers.reading import Moment, Quality, Scan, over
+from drivers.reading import Fault, Moment, Origin, Quality, Scan, Value, over
 from monitor import VERSION, kept
 from monitor.alarms.board import Board
-from monitor.alarms.facts import AlarmEvent, Refusal
+from monitor.alarms.facts import AlarmEvent, Observation, Refusal, State
+from monitor.alarms.rehearsal import is_shadow, real_name
 from monitor.alarms.unmonitored import unmonitored
 from monitor.alarms.usage import Load, Occupancy, SetState, Unload, Usage, UsageEvent
 from monitor.alarms.usages import Event as UseEvent
@@ -87,6 +88,7 @@ class Recorder:
         self._groups: list[int] = []
         self._own_group = 0
         self._last_ms = [0] * len(plant.sources)
+        self._last_test_ms: dict[int, int] = {}
         self._last_health = 0
         last = store.last
         self._scan, self._event, self._seq = last.scan, last.event, last.seq
@@ -175,7 +177,7 @@ class Recorder:
             self.changes[event.change.value] += 1
             self._untold.append(message)
             self._append("alarm", event.now, event.name, message.model_dump_json(by_alias=True))
-            if message.active_state:
+            if message.active_state and not message.test:
                 self.excursions.sounded(_alarm_of(message))
         self._urgent.set()
         return self._untold[told_before:]
@@ -184,8 +186,22 @@ class Recorder:
         """Put anything else on the record: it is committed with the tick."""
         now = self.clock()
         self._note(kind, now, subject, body)
-        if kind == "act":
+        if kind == "act" and not is_shadow(subject):
             self.excursions.acted(_act_on(subject, body, now))
+
+    def record_test(self, place: Place, made_up: Observation, now: Moment) -> int:
+        """Record a made-up reading, flagged as a test; return the number of its scan.
+
+        It is not what the channel says: nobody judges it, and nobody is shown it as that.
+        """
+        source = place[0]
+        self._scan += 1
+        ms = max(now.at // MILLISECOND, self._last_test_ms.get(source, 0) + 1)
+        self._last_test_ms[source] = ms
+        scan = _as_a_test(place, len(self.plant.sources[source].channels), made_up, now)
+        line = self._templates[source].encode(scan, self._scan, ms)
+        self._tick.add(self._groups[source], line, self._scan, ms * MILLISECOND)
+        return self._scan
 
     def usage(self, equipment: str) -> Usage:
         """Return how ``equipment`` is used: its state, its phase and the batches in it."""
@@ -295,8 +311,8 @@ class Recorder:
 
     @property
     def alarms_standing(self) -> int:
-        """How many alarms are not normal, on the record."""
-        return len(self._standing)
+        """How many alarms are not normal, on the record; rehearsals are none."""
+        return sum(not event.test for event in self._standing.values())
 
     def active(self) -> list[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""
@@ -452,6 +468,7 @@ class Recorder:
     def _step(self, step: ClockStep) -> None:
         if step.kind == "backward":
             self._last_ms = [0] * len(self._last_ms)
+            self._last_test_ms.clear()
             self._last_health = 0
         told = step.told()
         log.warning("the wall clock stepped: from %s to %s", told["before"], told["after"])
@@ -482,8 +499,17 @@ class Recorder:
             self._retake()  # Saved anew, so that the reboot is bridged only once.
         if events := self.board.reconcile(now):
             self.tell(events)
+            self._end_tests(events)
         self._follow(self._usages.reconcile(now))
         await self.commit()
+
+    def _end_tests(self, ended: Sequence[AlarmEvent]) -> None:
+        """Say of the rehearsals that the last run left in the middle that they are over."""
+        for event in ended:
+            if is_shadow(event.name) and event.after is State.ENDED:
+                body = {"phase": "end", "verdict": "interrupted", "test_alarm": event.name}
+                self.note("alarm_test", real_name(event.name), {**body, "away": self._away})
+                self.board.forget(event.name)
 
     def _note_start(self, before: "Before") -> None:
         plant = self.plant
@@ -524,6 +550,22 @@ def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
         occurrence=message.occurrence,
         raised=message.alarm_time,
         annunciated=message.annunciated,
+    )
+
+
+def _as_a_test(place: Place, channels: int, made_up: Observation, now: Moment) -> Scan:
+    source, channel = place
+    values: list[Value | None] = [None] * channels
+    values[channel] = made_up.value
+    fault, time = made_up.reason, made_up.source_time
+    return Scan(
+        source,
+        *now,
+        tuple(values),
+        {} if fault is None else {channel: Fault(made_up.quality, fault)},
+        {} if time is None else {channel: time},
+        origin=Origin.TEST,
+        spoke=frozenset({channel}),
     )
 
 

@@ -72,6 +72,8 @@ class Watched(NamedTuple):
     """Its limit is switched off just now: there is nothing to be beyond of."""
     states: Mapping[int, str] = _NO_NAMES
     """What False (0) and True (1) are called, where the channel is a state."""
+    test: bool = False
+    """A rehearsal (``rehearsal.shadow``): nothing of it is real."""
 
     def told(self, value: Value | None) -> Value | None:
         """Return ``value`` as people are told it: a state by its name."""
@@ -136,6 +138,7 @@ def ended(plant: Plant, name: str, alarm: Alarm) -> Watched:
         kind=known.kind if known else "",
         channel=channel,
         rule_name=rule_name,
+        test=rule_name.startswith("test-"),
     )
 
 

@@ -15,7 +15,10 @@ MILLISECOND = 10**6
 _FIELD = re.compile(rb'([^=,]+)=("(?:[^"\\]|\\.)*"|[^,]+)(?:,|$)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"r": b"\r"}
-_SEEN = re.compile(rb",equipment=([^, ]+),[^\n]* (-?\d+)$", re.MULTILINE)
+_SEEN = re.compile(
+    rb",equipment=([^, ]+),(?!(?:[^ \n]*,)?origin=test)[^\n]* (-?\d+)$", re.MULTILINE
+)
+"""Of a rehearsal nothing was seen."""
 
 
 class Point(NamedTuple):
