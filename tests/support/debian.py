@@ -34,7 +34,15 @@ PACKAGES: Mapping[str, str] = {
     "chromium": "chromium",
     "pdftotext": "poppler-utils",
 }
-USUAL = ("mosquitto", "mosquitto_passwd", "mosquitto_sub", "influxd", "victoria-metrics")
+USUAL = (
+    "mosquitto",
+    "mosquitto_passwd",
+    "mosquitto_sub",
+    "influxd",
+    "victoria-metrics",
+    "chromium",
+    "pdftotext",
+)
 
 
 class UnavailableError(RuntimeError):
