@@ -15,7 +15,7 @@ from monitor.pages import chart
 from monitor.pages.excursion import Drawing
 from tests.monitor.alarms.small_plant import moment
 from tests.monitor.pages import scene
-from tests.support.debian import tool
+from tests.support.debian import Tool, tool
 
 MADE = datetime(2026, 2, 3, 8, 0, tzinfo=UTC)
 LATER = moment(scene.END).at
@@ -164,6 +164,12 @@ def shown(text: str, tmp_path: Path) -> Path:
     return file
 
 
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>{folders}<cachedir>{cache}</cachedir></fontconfig>
+"""
+
+
 def chromium(file: Path, *options: str) -> str:
     """What a browser without a screen says of a page."""
     browser = tool("chromium")
@@ -179,13 +185,22 @@ def chromium(file: Path, *options: str) -> str:
             *options,
             file.as_uri(),
         ],
-        env=browser.environment,
+        env=browser.environment | {"FONTCONFIG_FILE": str(fonts(browser, file.parent))},
         capture_output=True,
         text=True,
         timeout=90,
         check=True,
     )
     return done.stdout
+
+
+def fonts(browser: Tool, folder: Path) -> Path:
+    """Say where letters come from: the machine's, or those that came with the browser."""
+    places = (browser.path.parents[1] / "share/fonts", Path("/usr/share/fonts"))
+    folders = "".join(f"<dir>{place}</dir>" for place in places)
+    file = folder / "fonts.conf"
+    file.write_text(FONTS.format(folders=folders, cache=folder / "fonts"), encoding="utf-8")
+    return file
 
 
 @pytest.mark.real
