@@ -23,8 +23,8 @@ SECOND = 10**9
 LEAST_MARGIN = 60 * SECOND
 MOST_MARGIN = 6 * 3600 * SECOND
 PERIODS = 3
-LONGEST = 300
-"""Characters that are shown of what somebody said."""
+LONGEST = 1000
+"""Characters that are shown of what somebody said: as many as a request may have."""
 
 
 class Happening(NamedTuple):
