@@ -153,7 +153,8 @@ def _alarms(draft: Draft, wiring: Wiring) -> Iterator[tuple[str, Rule]]:
         yield channel, Unreadable()
         yield channel, Stale()
     for source in (source for each in each_of for source in each.sources):
-        yield "_", Silent(name=silent_name(source.label))
+        # Not looked through again: a name that is too long is told of at its source.
+        yield "_", Silent.model_construct(name=silent_name(source.label))
         if source.calibration_due:
-            yield "_", CalibrationDue(name=calibration_name(source.label))
-            yield "_", CalibrationDue(name=expired_name(source.label))
+            for name in (calibration_name(source.label), expired_name(source.label)):
+                yield "_", CalibrationDue.model_construct(name=name)

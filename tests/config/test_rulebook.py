@@ -83,6 +83,8 @@ def test_the_names_of_its_alarms_fit_and_are_its_own(tmp_path: Path) -> None:
     assert problems(tmp_path, due) == [
         f"24:52: equipment.0.sources.0.name: the name '{name}' is too long"
     ]
+    states = "states: {cleaning: {suppress: [x*]}}\n"
+    assert problems(tmp_path, due + states)[0].endswith("is too long"), "while patterns are held"
     shared = spoilt("unit: 2\n", "unit: 2\n        name: expired-own-1\n", DUE)
     assert problems(tmp_path, shared) == [
         (
