@@ -17,6 +17,9 @@ from config.sources import EquipmentSpec
 from config.suiting import Watched, reference_of, suit_findings
 from config.wiring import Wiring
 
+RESERVED_RULE = "test-"
+"""Before the name of a rule, in an alarm that is only a test (``monitor.alarms.rehearsal``)."""
+
 
 def set_findings(rules: Sequence[RuleEntry], *, whole: bool) -> Iterator[Finding]:
     """What is wrong with the rules of one channel among themselves.
@@ -29,6 +32,9 @@ def set_findings(rules: Sequence[RuleEntry], *, whole: bool) -> Iterator[Finding
         name = as_rule(rule).name
         if name in seen:
             yield Finding((index,), f"rule {name!r} is there twice")
+        if name.startswith(RESERVED_RULE):
+            advice = f"a name with {RESERVED_RULE!r} before it is that of its test"
+            yield Finding((index, "name"), f"rule {name!r} cannot be called so: {advice}")
         seen.add(name)
         yield from (each.under((index,)) for each in sense_findings(rule) if whole)
     yield from level_findings([as_rule(entry) for entry in rules])

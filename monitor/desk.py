@@ -1,7 +1,7 @@
 """The running gateway as its people see it: what stands, how it is, and what they ask of it."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from monitor.clock import synchronised
 from monitor.excursions.record import ExcursionRecord
 from monitor.figures import grid_status, line_status, sink_status, store_status
 from monitor.messages import Actor, ActReply, AlarmMessage, Resend, rfc3339
-from monitor.operators.base import History
+from monitor.operators.alarm_test import AlarmTestRequest
+from monitor.operators.base import History, Rehearsed
 from monitor.operators.commands import Commands
 from monitor.operators.protocol import StatusMessage
 from monitor.recorder import Recorder
+from monitor.rehearsals import Rehearsals
 from monitor.store import Store
 from monitor.store.reader import Reader
 from monitor.supervise import Outage
@@ -37,6 +39,7 @@ class Desk:
         self._sinks = sinks
         self._started = recorder.clock()
         self._acts = Acts(recorder)
+        self._rehearsals = Rehearsals(recorder, self._acts.allowed)
         self._commands = Commands(self)
 
     @property
@@ -84,6 +87,10 @@ class Desk:
         """Return the excursions that go on, as they stand just now."""
         return self._recorder.excursions.open_records(self.now().at)
 
+    async def committed(self) -> None:
+        """Return when all that happened until now is on the record."""
+        await self._recorder.committed()
+
     def usage(self, equipment: str) -> Usage:
         """Return how an equipment is used: its state, its phase and what is in it."""
         return self._recorder.usage(equipment)
@@ -102,6 +109,10 @@ class Desk:
         A request id that was answered before is answered the same, and nothing is done.
         """
         return await self._acts.act(request)
+
+    def rehearse(self, request: AlarmTestRequest) -> AsyncGenerator[Rehearsed, None]:
+        """Rehearse an alarm; see ``operators.base.Desk.rehearse``."""
+        return self._rehearsals.run(request)
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
         """Put on the record a request that never became an act, and return when it stands there."""
@@ -138,7 +149,7 @@ class Desk:
     async def status(self) -> StatusMessage:
         """Return how the gateway is."""
         now, last, store = self.now(), self.store.last, await self.store.status()
-        active = self.active()
+        active = [alarm for alarm in self.active() if not alarm.test]
         return StatusMessage(
             site=self.plant.site,
             gateway=self.plant.gateway,

@@ -188,6 +188,7 @@ class Recorder:
         self._note(kind, now, subject, body)
         if kind == "act" and not is_shadow(subject):
             self.excursions.acted(_act_on(subject, body, now))
+        return self._event
 
     def record_test(self, place: Place, made_up: Observation, now: Moment) -> int:
         """Record a made-up reading, flagged as a test; return the number of its scan.

@@ -17,6 +17,7 @@ from monitor.messages import (
     StatusMessage,
 )
 from monitor.operators import protocol
+from monitor.operators.alarm_test import AlarmTestMessage, AlarmTestStep
 from monitor.operators.envelopes import (
     AlarmCommand,
     BatchCommand,
@@ -46,6 +47,8 @@ TOLD: tuple[type[Message], ...] = (
     protocol.AlarmReportMessage,
     protocol.ReplayMessage,
     protocol.ReplayedMessage,
+    AlarmTestStep,
+    AlarmTestMessage,
 )
 """What is published over MQTT, or printed by a command with ``--json``."""
 ASKED: tuple[type[Message], ...] = (

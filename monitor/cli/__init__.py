@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "load": ("equipment", "Say that a batch is in an equipment."),
     "unload": ("equipment", "Say that it is there no longer."),
     "excursions": ("excursions", "Show what lay beyond a limit, for how long and how far."),
+    "alarm-test": ("alarm_test", "Walk an alarm through a test, and write its evidence."),
     "status": ("status", "Show how the gateway is."),
     "values": ("values", "Show what channels say now."),
     "export": ("export", "Write readings or events of a time span as CSV or JSON lines."),

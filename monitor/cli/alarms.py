@@ -67,7 +67,7 @@ def _usages(path: Path, shown: Sequence["AlarmMessage"]) -> Mapping[str, "UsageM
 
 def told(alarm: "AlarmMessage", suppressed: bool) -> bool:
     """Whether ``--check`` minds the alarm: people are told of it, or it is what was asked for."""
-    return alarm.annunciated or suppressed
+    return not alarm.test and (alarm.annunciated or suppressed)
 
 
 def urgency(alarm: "AlarmMessage") -> tuple[bool, bool, int, str]:
@@ -79,9 +79,11 @@ def summary(found: Sequence["AlarmMessage"]) -> str:
     """Return how many stand, and how many of which nobody is told just now, by why."""
     if not found:
         return "No alarm stands."
-    aside = Counter(each for alarm in found if (each := _aside(alarm)))
+    real = [alarm for alarm in found if not alarm.test]
+    aside = Counter(each for alarm in real if (each := _aside(alarm)))
     parts = [f"{count} {word}" for word, count in sorted(aside.items())]
-    heard = sum(alarm.annunciated for alarm in found)
+    parts += [f"{len(found) - len(real)} under test"] if len(real) < len(found) else []
+    heard = sum(alarm.annunciated for alarm in real)
     return ", ".join([f"{heard} annunciated", *parts]) + "."
 
 

@@ -84,7 +84,7 @@ def alarm_line(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:
     parts = [
         f"{mark} {letter(alarm.priority)}",
         f"{alarm.state:<22}",
-        alarm.alarm,
+        _named(alarm),
         _against(alarm),
         f"since {alarm.alarm_time}" if alarm.alarm_time else "",
         *_aside(alarm, used),
@@ -187,7 +187,7 @@ def _transition(told: AlarmEventMessage) -> str:
         told.time,
         letter(told.priority),
         f"{told.change.upper():<12}",
-        told.alarm,
+        _named(told),
         _against(told),
         f"[{told.after}]",
         _because(told),
@@ -195,6 +195,11 @@ def _transition(told: AlarmEventMessage) -> str:
         told.response if told.change.startswith("raised") else "",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def _named(alarm: AlarmMessage) -> str:
+    """Return the name of an alarm; of one that is not real, that before it."""
+    return f"TEST {alarm.alarm}" if alarm.test else alarm.alarm
 
 
 def _against(alarm: AlarmMessage) -> str:
@@ -236,7 +241,7 @@ def _who(told: AlarmEventMessage) -> str:
 def _note(event: EventMessage) -> str:
     subject = event.subject[:8] if event.kind == "config" else event.subject
     kind = f"{event.kind.upper():<12}"
-    said = _used(event) or _asked(event) or _body(event)
+    said = _used(event) or _asked(event) or _tested(event) or _body(event)
     parts = (event.time, "- -       ", kind, subject, said)
     return "  ".join(part for part in parts if part)
 
@@ -297,6 +302,17 @@ def _asked(event: EventMessage) -> str:
         case "refusal", {"act": str(act), "word": word, "text": text}:
             asked = act.replace("_", " ")
             return f"{asked} refused ({word}): {text}; asked{_by(event.body)}"
+        case _:
+            return ""
+
+
+def _tested(event: EventMessage) -> str:
+    """Return what became of the rehearsal of an alarm; empty for what is about something else."""
+    match event.kind, event.body:
+        case "alarm_test", {"phase": "begin"}:
+            return f"TEST begins{_by(event.body)}"
+        case "alarm_test", {"phase": "end", "verdict": str(verdict)}:
+            return f"TEST {verdict}{_by(event.body)}"
         case _:
             return ""
 

@@ -26,6 +26,8 @@ from typing import TypeVar, assert_never
 from config.plant import ChannelType, Source
 from config.rules import Priority
 from drivers.reading import Quality, Reading, Scan
+from monitor.alarms.facts import Refusal
+from monitor.alarms.rehearsal import is_shadow
 from monitor.messages import (
     Actor,
     ActRequest,
@@ -35,11 +37,13 @@ from monitor.messages import (
     rfc3339,
 )
 from monitor.operators import excursions, used
+from monitor.operators.alarm_test import AlarmTestRequest
 from monitor.operators.base import Desk, History
 from monitor.operators.patterns import fitting
 from monitor.operators.protocol import (
     AlarmsRequest,
     Ask,
+    AskTest,
     AskUse,
     BackupMessage,
     BackupRequest,
@@ -69,6 +73,8 @@ SLICE = 200
 LOOK_BACK = 20_000
 """Events that are gone through, at most, for the last few that pass a filter."""
 EVER = 2**63 - 1
+BY_ITSELF, BY_HAND = 60 * 10**9, 600 * 10**9
+"""How long (ns) a rehearsal may take beside its delays, where nothing is said of it."""
 
 
 class Declined(Exception):  # noqa: N818 - an answer to whoever asked, not a mistake of ours
@@ -81,7 +87,8 @@ class Declined(Exception):  # noqa: N818 - an answer to whoever asked, not a mis
 
 def streams(request: Request) -> bool:
     """Whether the answer goes on until the client closes."""
-    return isinstance(request, TailRequest | ValuesRequest) and request.follow
+    follows = isinstance(request, TailRequest | ValuesRequest) and request.follow
+    return follows or isinstance(request, AskTest)
 
 
 def answer(  # noqa: C901, PLR0911, PLR0912 - one for each kind of request
@@ -106,6 +113,8 @@ def answer(  # noqa: C901, PLR0911, PLR0912 - one for each kind of request
             return _one(desk.act(_act(request, actor)))
         case AskUse():
             return _one(desk.act(_use(request, actor)))
+        case AskTest():
+            return _rehearsed(request, desk, actor)
         case BackupRequest():
             return _one(_backup(request, desk))
         case ValuesRequest():
@@ -209,6 +218,23 @@ def _act(asked: Ask, actor: Actor) -> ActRequest:
 def _use(asked: AskUse, actor: Actor) -> EquipmentRequest:
     fields = asked.model_dump(exclude={"request", "claimed", "role"})
     return EquipmentRequest.model_validate({**fields, **_asker(asked, actor)})
+
+
+async def _rehearsed(asked: AskTest, desk: Desk, actor: Actor) -> AsyncGenerator[str, None]:
+    if not is_shadow(asked.alarm):
+        _known(asked.alarm, [name for name in desk.watched if not is_shadow(name)], "alarm")
+    request = AlarmTestRequest(
+        alarm=asked.alarm,
+        actor=actor.model_copy(update={"claimed": asked.claimed, "role": asked.role}),
+        reason=asked.reason,
+        by_hand=asked.by_hand,
+        patience=asked.duration or (BY_HAND if asked.by_hand else BY_ITSELF),
+    )
+    async with aclosing(desk.rehearse(request)) as steps:
+        async for told in steps:
+            if isinstance(told, Refusal):
+                raise Declined(told.word, told.text)
+            yield line(told)
 
 
 def _asker(asked: Ask | AskUse, actor: Actor) -> Mapping[str, object]:

@@ -1,18 +1,23 @@
 """What the people's side needs of the running system; its parts fit these by their shape."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
 
 from config.plant import Plant
 from drivers.reading import Moment, Scan
+from monitor.alarms.facts import Refusal
 from monitor.alarms.usage import Usage
 from monitor.excursions.record import ExcursionRecord
 from monitor.messages import ActReply, ActRequest, AlarmMessage, EquipmentRequest
+from monitor.operators.alarm_test import AlarmTestMessage, AlarmTestRequest, AlarmTestStep
 from monitor.operators.protocol import StatusMessage
 from monitor.store.events import Event
 from monitor.store.points import Point
+
+Rehearsed = AlarmTestStep | AlarmTestMessage | Refusal
+"""What is told of a rehearsal."""
 
 
 class Last(Protocol):
@@ -85,6 +90,9 @@ class Desk(Protocol):
     def excursions(self) -> Sequence[ExcursionRecord]:
         """Return the excursions that go on, as they stand just now."""
 
+    async def committed(self) -> None:
+        """Return when all that happened until now is on the record."""
+
     def usage(self, equipment: str) -> Usage:
         """Return how an equipment is used: its state, its phase and what is in it."""
 
@@ -95,6 +103,12 @@ class Desk(Protocol):
         """Do what an operator asks, or refuse; returns when either is on the record.
 
         A request id that was answered before is answered the same, and nothing is done.
+        """
+
+    def rehearse(self, request: AlarmTestRequest) -> AsyncGenerator[Rehearsed, None]:
+        """Rehearse an alarm: give each step when it is taken, and in the end the whole record.
+
+        A ``Refusal`` is all that there is where it may not be. To close it is to end it.
         """
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:

@@ -118,6 +118,17 @@ class AskUse(_Asking):
     position: Annotated[str, Field(max_length=64)] = ""
 
 
+class AskTest(_Asking):
+    """The rehearsal of an alarm. Told step by step; who hangs up ends it.
+
+    ``duration`` is for how long, beside the delays of the rule, it may go on.
+    """
+
+    request: Literal["alarm-test"] = "alarm-test"
+    alarm: str
+    by_hand: bool = False
+
+
 class StoreStatusRequest(Message):
     """How the store is."""
 
@@ -169,6 +180,7 @@ Request = Annotated[
     | TailRequest
     | Ask
     | AskUse
+    | AskTest
     | StoreStatusRequest
     | BackupRequest
     | ExcursionsRequest

@@ -6,18 +6,17 @@ Whatever a person or a device said is escaped by the template engine; there is n
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from typing import NamedTuple
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from config.units import sign
 from monitor import VERSION
+from monitor.alarms.rehearsal import is_shadow
 from monitor.excursions.budget import instant
 from monitor.excursions.record import ExcursionAlarm, ExcursionRecord
 from monitor.pages import chart
 from monitor.pages.facts import Section, offset, sections, sentence, utc
 from monitor.pages.figures import measure
+from monitor.pages.templates import environment
 
 SECOND = 10**9
 LEAST_MARGIN = 60 * SECOND
@@ -82,6 +81,8 @@ class Drawing:
             return
         place = f"{self.record.equipment}/{self.record.channel}/"
         match event["kind"]:
+            case "alarm" | "act" if is_shadow(subject):
+                pass  # A rehearsal is not about this.
             case "alarm" if subject.startswith(place):
                 self._alarm(time, subject, body)
             case "act" if subject.startswith(place) or subject == self.record.equipment:
@@ -100,7 +101,7 @@ class Drawing:
     def page(self, *, made: datetime, kinetic: float | None, zone: tzinfo | None = None) -> str:
         """Return the page, made at ``made``; local times are those of ``zone`` (None: here)."""
         self._finish()
-        template = _environment().get_template("excursion.html")
+        template = environment().get_template("excursion.html")
         start = datetime.fromisoformat(self.record.start).astimezone(zone)
         return template.render(
             record=self.record,
@@ -217,13 +218,3 @@ def _columns(found: list[Section]) -> list[list[Section]]:
     while sum(len(section.facts) + 2 for section in left) < total / 2:
         left.append(found[len(left)])
     return [left, found[len(left) :]]
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

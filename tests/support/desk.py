@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,8 @@ from monitor.messages import (
     EquipmentRequest,
     rfc3339,
 )
+from monitor.operators.alarm_test import AlarmTestRequest
+from monitor.operators.base import Rehearsed
 from monitor.operators.protocol import (
     GridStatus,
     LineStatus,
@@ -230,6 +232,8 @@ class FakeDesk:
     """By equipment: its alarms that are suppressed by design."""
     acted: list[ActRequest] = field(default_factory=list)
     used: list[EquipmentRequest] = field(default_factory=list)
+    tested: list[AlarmTestRequest] = field(default_factory=list)
+    rehearsal: Sequence[Rehearsed] = ()
     refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     refusal: tuple[str, str] | None = None
     """Word and text with which acts are refused."""
@@ -246,6 +250,9 @@ class FakeDesk:
 
     def excursions(self) -> Sequence[ExcursionRecord]:
         return self.going_on
+
+    async def committed(self) -> None:
+        """What the test laid out is on the record."""
 
     def usage(self, equipment: str) -> Usage:
         return self.usages.get(equipment, UNUSED)
@@ -269,6 +276,11 @@ class FakeDesk:
             alarm=subject,
             state=state,
         )
+
+    async def rehearse(self, request: AlarmTestRequest) -> AsyncGenerator[Rehearsed, None]:
+        self.tested.append(request)
+        for told in self.rehearsal:
+            yield told
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
         self.refused.append((subject, body))
