@@ -427,14 +427,16 @@ async def _in_order(events: Sequence[Row]) -> AsyncGenerator[Row, None]:
 async def _excursions(request: ExcursionsRequest, desk: Desk) -> AsyncGenerator[str, None]:
     if request.equipment is not None:
         _known(request.equipment, desk.plant.by_name, "equipment")
-    going_on = desk.excursions()
+    going_on, told = desk.excursions(), set[str]()
     if not request.only_open:
+        await desk.committed()  # What is over is on the record, also what ended just now.
         rows = _sliced(desk, partial(excursions.recorded, request))
         async with aclosing(rows) as texts:
             async for text in texts:
+                told.add(json.loads(text)["excursion"])
                 yield text
     for record in going_on:
-        if excursions.is_asked_for(record.model_dump(), request):
+        if record.excursion not in told and excursions.is_asked_for(record.model_dump(), request):
             yield line(record)
 
 
