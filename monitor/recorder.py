@@ -182,8 +182,8 @@ class Recorder:
         self._urgent.set()
         return self._untold[told_before:]
 
-    def note(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
-        """Put anything else on the record: it is committed with the tick."""
+    def note(self, kind: str, subject: str, body: Mapping[str, object]) -> int:
+        """Put anything else on the record: it is committed with the tick; return its number."""
         now = self.clock()
         self._note(kind, now, subject, body)
         if kind == "act" and not is_shadow(subject):
