@@ -34,7 +34,7 @@ from drivers.simulated.physics import proportional_integral
 LONGEST_STEP = 1.0
 """Physical seconds: a quarter of the fastest time constant (air through the open door)."""
 
-READY_TEMPERATURE, READY_CO2 = 0.3, 0.2
+READY_TEMPERATURE, READY_CO2 = 0.3, 0.1
 """How far from its set-points (K, % v/v) an incubator is ready for cells."""
 GRAVITY = 9.81  # m/s2
 AIR_HEAT = 1206.0  # rho cp of air, J/(m3 K)

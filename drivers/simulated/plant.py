@@ -18,7 +18,7 @@ from drivers.simulated import instruments, nodes, simulation
 from drivers.simulated.equipment import Chamber
 from drivers.simulated.instruments import MOST_INCUBATORS, Block
 from drivers.simulated.place import HOST
-from drivers.simulated.scenario import Scenario, ScenarioError, minute
+from drivers.simulated.scenario import DecontaminationRuns, Scenario, ScenarioError, minute
 from drivers.simulated.servers import ModbusHost
 from drivers.simulated.simulation import Simulation
 from drivers.simulated.site import (
@@ -68,6 +68,8 @@ class SimulatedPlant:
         chambers = [f"incubator-{number:02}" for number in range(1, incubators + 1)]
         tanks = [f"bioreactor-{number:02}" for number in range(1, bioreactors + 1)]
         simulation.check(scenario, chambers, tanks, _units(chambers, tanks))
+        runs = [each for each in scenario.happenings if isinstance(each, DecontaminationRuns)]
+        self._emptied = {run.incubator for run in runs}
         self.simulation = Simulation(chambers, tanks, scenario, seed=seed, time_factor=time_factor)
         self._modbus: Mapping[str, ModbusHost] = {}
         self._opcua: Mapping[str, OpcUaHost] = {}
@@ -88,6 +90,11 @@ class SimulatedPlant:
     def lines(self) -> Mapping[str, Address]:
         """Each line's host and port, by the name that the site file gives the line."""
         return {name: Address(HOST, host.port) for name, host in self._hosts.items()}
+
+    @property
+    def with_cells(self) -> Sequence[str]:
+        """The incubators that no decontamination is written down for: cells may be in them."""
+        return tuple(name for name in self.incubators if name not in self._emptied)
 
     def plugged(self, line: str) -> bool:
         """Whether the line's host is on the network now."""

@@ -15,7 +15,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from monitor.operators.protocol import EventMessage, Request
 
 SECOND = 10**9
+CLAIMED = "demo operator"
+"""Who the script says that it is."""
 OPERATOR_WAITS = 4.0
 """Seconds from the first alarm to its acknowledgement by the scripted operator."""
 TRIES = 20
@@ -52,7 +54,7 @@ CATCHING_UP = 10.0
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep file and store there."
 )
 def demo(length: int | None, as_json: bool, seed: int, speed: float, keep: Path | None) -> None:
-    """Watch a simulated plant: doors left open, gas gone, a cable pulled, a server away.
+    """Watch a simulated plant: doors left open, gas gone, a cable pulled, an incubator cleaned.
 
     Nothing leaves this machine, and nothing stays on it unless --keep says where.
     """
@@ -74,6 +76,8 @@ def demo(length: int | None, as_json: bool, seed: int, speed: float, keep: Path 
                 UNAVAILABLE,
             ) from error
     click.echo(json.dumps(summary) if as_json else _in_words(summary))
+    if not as_json and keep and show.excursions:
+        click.echo(_afterwards(folder, show.excursions[-1]))
 
 
 @dataclass
@@ -97,6 +101,10 @@ class Show:
     seed: int
     speed: float
     told: Told = field(default_factory=Told)
+    excursions: list[str] = field(default_factory=list)
+    """The ids of those that were shown."""
+    with_cells: Sequence[str] = ()
+    """The incubators into which batches are loaded at the start."""
 
     async def run(self, out: TextIO) -> dict[str, object]:
         """Show it on ``out`` until it is over; return the summary."""
@@ -106,6 +114,7 @@ class Show:
             stop = _stop_signal()
             async with _running(plant) as daemon:
                 self._say_where(out, plant, daemon)
+                await _load_batches(daemon.socket, self.with_cells)
                 await self._watch(out, daemon, stop)
                 await self._hear_the_last(daemon)
         return {
@@ -114,6 +123,7 @@ class Show:
             "equipment": Counter(f"{each.kind}s" for each in plant.equipment),
             "lines": Counter(_where(line)[0] for line in plant.lines.values()),
             **_counts(daemon),
+            "excursions": await asyncio.to_thread(_excursions, daemon),
             "events_published": len(self.told.ids),
             "readings_stored": await asyncio.to_thread(_stored, daemon.recorder.store.path),
         }
@@ -127,6 +137,7 @@ class Show:
         await stack.enter_async_context(_listening(port, self.told))
         simulated = SimulatedPlant(seed=self.seed, time_factor=self.speed)
         await stack.enter_async_context(simulated)
+        self.with_cells = simulated.with_cells
         file = self.folder / "site.yaml"
         text = simulated.config_yaml(self.folder / "state", mqtt_port=port)
         await asyncio.to_thread(file.write_text, text, encoding="utf-8")
@@ -145,6 +156,7 @@ cytowatch demo: {_equipment(plant)}, simulated, on the loopback
 In another terminal:
   ./cyto tail --socket {daemon.socket}
   ./cyto values --follow --socket {daemon.socket}
+  ./cyto equipment --socket {daemon.socket}
 An operator of the script acknowledges the first alarm; the others are yours:
   ./cyto ack ALARM --reason WHY --socket {daemon.socket}
 What happens now{"; Ctrl-C ends it" if self.seconds is None else f", for {self.seconds:g} s"}:""",
@@ -154,7 +166,7 @@ What happens now{"; Ctrl-C ends it" if self.seconds is None else f", for {self.s
     async def _watch(self, out: TextIO, daemon: "Daemon", stop: asyncio.Event) -> None:
         """Show what is told, until the time is over or somebody stops it."""
         tasks = {
-            asyncio.create_task(_show(out, daemon.socket), name="screen"),
+            asyncio.create_task(self._show(out, daemon.socket), name="screen"),
             asyncio.create_task(stop.wait(), name="stop"),
         }
         try:
@@ -167,6 +179,33 @@ What happens now{"; Ctrl-C ends it" if self.seconds is None else f", for {self.s
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _show(self, out: TextIO, path: Path) -> None:
+        """Show events as ``tail`` does; let the operator acknowledge the first that wants it."""
+        from monitor.cli.words import event_line
+        from monitor.operators.protocol import EventMessage, TailRequest
+
+        operator: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(_ask(path, TailRequest(last=100))) as texts:
+                async for text in texts:
+                    event = EventMessage.model_validate_json(text)
+                    click.echo(event_line(event), file=out)
+                    if event.kind == "excursion":
+                        self.keep_excursion(out, event, path)
+                    if operator is None and _wants_acknowledgement(event):
+                        operator = asyncio.create_task(_operate(path, event.subject))
+        finally:
+            if operator is not None:
+                operator.cancel()
+                await asyncio.gather(operator, return_exceptions=True)
+
+    def keep_excursion(self, out: TextIO, event: "EventMessage", path: Path) -> None:
+        """Remember it; say of the first how its page is made."""
+        name = str(event.body["excursion"])
+        if not self.excursions:
+            click.echo(f"A page of it, made in another terminal:\n  {_page(name, path)}", file=out)
+        self.excursions.append(name)
 
     async def _hear_the_last(self, daemon: "Daemon") -> None:
         """End the watching, and return when every event of it came out of the broker."""
@@ -262,27 +301,29 @@ async def _listening(port: int, told: Told) -> AsyncIterator[None]:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _show(out: TextIO, path: Path) -> None:
-    """Show events as ``tail`` does; let the operator acknowledge the first that wants it."""
-    from monitor.cli.words import event_line
-    from monitor.operators.protocol import EventMessage, TailRequest
+async def _load_batches(path: Path, incubators: Sequence[str]) -> None:
+    """Say over the local socket, as an operator does, which batch is in each incubator."""
+    from monitor.messages import ActReply
+    from monitor.operators.protocol import AskUse
 
-    operator: asyncio.Task[None] | None = None
-    try:
-        async with aclosing(_ask(path, TailRequest(last=100))) as texts:
-            async for text in texts:
-                event = EventMessage.model_validate_json(text)
-                click.echo(event_line(event), file=out)
-                if operator is None and _wants_acknowledgement(event):
-                    operator = asyncio.create_task(_operate(path, event.subject), name="operator")
-    finally:
-        if operator is not None:
-            operator.cancel()
-            await asyncio.gather(operator, return_exceptions=True)
+    for number, name in enumerate(incubators, 117):
+        load = AskUse(
+            act="load",
+            equipment=name,
+            batch=f"BX-{number:04}",
+            position="shelf 1",
+            claimed=CLAIMED,
+            reason="start of expansion",
+            request_id=uuid.uuid4().hex,
+        )
+        replies = [ActReply.model_validate_json(text) async for text in _ask(path, load)]
+        if not all(reply.result == "done" for reply in replies):
+            raise Failure(f"{name} takes no batch: {replies[0].text}", UNAVAILABLE)
 
 
 def _wants_acknowledgement(event: "EventMessage") -> bool:
-    return event.kind == "alarm" and event.body["change"] == "raised"
+    raised = event.kind == "alarm" and event.body["change"] == "raised"
+    return raised and bool(event.body["annunciated"])
 
 
 async def _operate(path: Path, name: str) -> None:
@@ -299,7 +340,7 @@ async def _operate(path: Path, name: str) -> None:
         act = Ask(
             act="acknowledge",
             alarm=name,
-            claimed="demo operator",
+            claimed=CLAIMED,
             reason="seen on the screen of the demo",
             occurrence=alarm.occurrence,
             version=alarm.version,
@@ -323,6 +364,28 @@ async def _ask(path: Path, request: "Request") -> AsyncGenerator[str, None]:
             yield text
     finally:
         writer.close()
+
+
+def _excursions(daemon: "Daemon") -> dict[str, int]:
+    """How many are on the record, and how many went on when the watching ended."""
+    from monitor.store.reader import Reader
+
+    with Reader(daemon.recorder.store.path) as reader:
+        ended = sum(1 for _ in reader.of_kind("excursion", 0))
+    return {"ended": ended, "going on": len(daemon.recorder.excursions.cases)}
+
+
+def _page(excursion: str, path: Path) -> str:
+    """The command that makes a page of an excursion."""
+    return f"./cyto excursions page {excursion} -o excursion.html --socket {path}"
+
+
+def _afterwards(folder: Path, excursion: str) -> str:
+    """How to look at what was kept."""
+    return f"""\
+A page of an excursion, out of what was kept:
+  ./cyto run --config {folder / "site.yaml"} &
+  {_page(excursion, folder / "state" / "cytowatch.sock")}"""
 
 
 def _counts(daemon: "Daemon") -> dict[str, object]:

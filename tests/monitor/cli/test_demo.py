@@ -5,11 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from monitor.cli import main
+from monitor.cli.demo import Show
+from monitor.operators.protocol import EventMessage
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -37,14 +40,38 @@ def test_a_minute_in_short(
     assert summary["alarms"]["raised"] >= 1
     assert summary["alarms"]["acknowledged"] == 1
     assert "by " in shown.stderr
-    assert "(as demo operator)" in shown.stderr
+    assert "(as demo operator, operator)" in shown.stderr
+    assert shown.stderr.count("loaded at shelf 1") == 5, "but for the one that is cleaned"
     assert not re.search("Traceback|asyncua|WARNING|ERROR", shown.stderr), "it is quiet"
     # What the broker handed out is what the record holds, each once.
     store = str(tmp_path / "state" / "cytowatch.db")
     main(["export", "--file", store, "--from", "1h", "--what", "events", "--json"])
     kinds = [json.loads(text)["kind"] for text in capsys.readouterr().out.splitlines()]
     assert summary["events_published"] == kinds.count("alarm") > 0
+    assert summary["excursions"]["ended"] == kinds.count("excursion")
+    assert sum(summary["excursions"].values()) > 0
+    assert kinds.count("occupancy") == 5
     assert main(["store", "verify", store]) == 0
+
+
+def test_of_the_first_excursion_it_says_how_its_page_is_made(tmp_path: Path) -> None:
+    out, show = StringIO(), Show(tmp_path, seconds=None, seed=1, speed=30)
+    for name in ("s1/incubator-03/co2/low/x9", "s1/incubator-03/co2/low-low/x9"):
+        event = EventMessage(
+            store_id="s1",
+            number=1,
+            seq=None,
+            kind="excursion",
+            time="2026-11-22T09:00:00.000Z",
+            subject="incubator-03/co2/low",
+            body={"excursion": name},
+        )
+        show.keep_excursion(out, event, Path("/run/s"))
+    assert out.getvalue().splitlines() == [
+        "A page of it, made in another terminal:",
+        "  ./cyto excursions page s1/incubator-03/co2/low/x9 -o excursion.html --socket /run/s",
+    ]
+    assert show.excursions == ["s1/incubator-03/co2/low/x9", "s1/incubator-03/co2/low-low/x9"]
 
 
 def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:
