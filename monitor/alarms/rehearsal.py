@@ -247,11 +247,11 @@ def _made_up(rule: Rule, known: Known) -> Made | Refusal:  # noqa: PLR0911 - an 
 
 def _around(limit: float, deadband: float, known: Known, *, up: bool) -> Made | Refusal:
     """Values on both sides of a limit, no nearer to it than they have to be."""
-    if not isfinite(limit):
-        return _REFUSED
     side = 1 if up else -1
     step = side * max(deadband, abs(limit) / 100, 0.0 if limit else 1.0)
     out, back = limit + step, limit - side * deadband - step
+    if not (isfinite(out) and isfinite(back)):
+        return _REFUSED
     return _suiting(out, known, up=up), _suiting(back, known, up=not up)
 
 
