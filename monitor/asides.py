@@ -13,10 +13,11 @@ from monitor.messages import AlarmEventMessage, AlarmMessage
 class Asides:
     """What is known of every alarm that is shelved or out of service."""
 
-    def __init__(self, standing: Iterable[AlarmMessage] = ()) -> None:
+    def __init__(self, standing: Iterable[AlarmEventMessage] = ()) -> None:
         self._known: dict[str, dict[str, str]] = {}
         for message in standing:
-            self._keep(message, _said(message))
+            # An earlier release kept nobody's name, but whoever did it just then is there.
+            self._keep(message, _said(message) | _by_this(message))
 
     def signed(self, message: AlarmEventMessage) -> AlarmEventMessage:
         """Return ``message`` with who put its alarm aside; to be called once for each, in order."""

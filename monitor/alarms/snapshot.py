@@ -10,7 +10,8 @@ import json
 from drivers.reading import Moment
 from monitor.alarms.facts import Alarm, Pending, Sample
 
-VERSION = 1
+VERSION = 2
+"""Version 1 did not say when an alarm was acknowledged."""
 _MOMENTS = ("condition_start", "inside_since", "alarm_time")
 _PLAIN = tuple(n for n in Alarm._fields if n not in {*_MOMENTS, "pending", "samples"})
 _USUAL = Alarm()
@@ -37,11 +38,11 @@ def load(text: str, boot_id: str, now: Moment) -> Alarm:
     """
     try:
         saved = json.loads(text)
-        if saved["v"] != VERSION:
+        if not 1 <= saved["v"] <= VERSION:
             raise SnapshotError(
                 f"alarm facts of version {saved['v']} were saved by a later release"
             )
-        alarm = _alarm(saved)
+        alarm = _alarm(saved) if saved["v"] > 1 else _dated(_alarm(saved), saved["saved"])
         if saved["boot_id"] == boot_id:
             return alarm
         return _bridged(alarm, Moment(*saved["saved"]), now)
@@ -57,6 +58,17 @@ def _alarm(saved: dict[str, object]) -> Alarm:
     if "samples" in saved:
         known["samples"] = _samples(saved["samples"])
     return Alarm(**known)  # type: ignore[arg-type]  # the types are those that dump was given
+
+
+def _dated(alarm: Alarm, saved: list[int]) -> Alarm:
+    """Say when somebody acknowledged it: at the latest when it was saved.
+
+    Active and acknowledged without that it would be one that nobody was ever told of, and would
+    not latch. Such there were none: a raise asked for an acknowledgement under a silence, too.
+    """
+    if alarm.active and alarm.acknowledged:
+        return alarm._replace(acknowledged_at=Moment(*saved).boot)
+    return alarm
 
 
 def _moment(pair: object) -> Moment:

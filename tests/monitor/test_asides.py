@@ -1,7 +1,7 @@
 from monitor.alarms.facts import Change
 from monitor.asides import Asides
 from monitor.messages import AlarmEventMessage
-from tests.support.desk import alarm_event, standing
+from tests.support.desk import alarm_event
 
 SOON = "2026-01-31T13:00:00.000Z"
 
@@ -54,8 +54,13 @@ def test_a_shelf_and_out_of_service_are_two_things() -> None:
 
 def test_a_restart_forgets_nothing() -> None:
     before = Asides().signed(shelved(1, actor="anna", comment="calibration"))
-    after = Asides([standing(before), standing(alarm_event(1, "incubator-08/co2/low"))])
+    after = Asides([before, alarm_event(1, "incubator-08/co2/low")])
     assert said(after.signed(shelved(2, Change.RETURNED)))[:2] == ("anna", "calibration")
+
+
+def test_who_shelved_it_under_a_release_that_kept_no_names_is_taken_from_the_act_itself() -> None:
+    asides = Asides([shelved(1, actor="anna", comment="calibration")])
+    assert said(asides.signed(shelved(2, Change.RETURNED, actor="")))[:2] == ("anna", "calibration")
 
 
 def test_one_alarm_is_not_another() -> None:

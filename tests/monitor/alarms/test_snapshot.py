@@ -127,6 +127,20 @@ def test_facts_of_a_release_without_these_acts_mean_what_they_meant() -> None:
     assert (alarm.active, alarm.acknowledged, alarm.shelved_until) == (True, False, 9)
 
 
+def test_what_a_release_without_re_alarm_had_acknowledged_still_latches_and_asks_anew() -> None:
+    text = (
+        '{"v":1,"boot_id":"boot-1","saved":[100,50],"condition":true,"active":true,'
+        '"shelved_until":9000,"occurrence":3,"version":4,"alarm_time":[1,2]}'
+    )
+    rule = High(name="high", limit=6.0, latching=True, re_alarm=10 * MINUTE)
+    alarm = snapshot.load(text, "boot-1", minute(0))
+    assert alarm.acknowledged_at == 50
+    assert not alarm.unheard
+    assert engine.step(rule, alarm, INSIDE, Moment(200, 100)).latched
+    rebooted_now = snapshot.load(text, "boot-2", Moment(130, 40))
+    assert rebooted_now.acknowledged_at == 10
+
+
 def test_a_wall_clock_that_went_back_bridges_nothing_and_loses_nothing() -> None:
     shelved = engine.step(SLOW, NORMAL, Shelve(10 * MINUTE), minute(0))
     alarm, now = rebooted(shelved, 2, 1, 0.5)
@@ -154,7 +168,7 @@ def test_a_new_condition_was_measured_whole_and_is_not_bridged() -> None:
 
 def test_the_saved_text_is_one_object_with_its_version() -> None:
     saved = json.loads(snapshot.dump(NORMAL, "boot-1", Moment(NOON, BOOTED)))
-    assert saved == {"v": 1, "boot_id": "boot-1", "saved": [NOON, BOOTED]}
+    assert saved == {"v": 2, "boot_id": "boot-1", "saved": [NOON, BOOTED]}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +177,8 @@ def test_the_saved_text_is_one_object_with_its_version() -> None:
         "",
         "[]",
         "{}",
-        '{"v": 2, "boot_id": "b", "saved": [0, 0]}',
+        '{"v": 0, "boot_id": "b", "saved": [0, 0]}',
+        '{"v": 3, "boot_id": "b", "saved": [0, 0]}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "pending": 3}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "alarm_time": 3}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "samples": 3}',
