@@ -19,6 +19,8 @@ from monitor.pages.facts import sentence
 COLOURS = {"critical": "bright_red", "high": "red", "medium": "yellow", "low": "cyan"}
 GRADES = {"good": None, "uncertain": "yellow", "bad": "red"}
 PHASES = {"begin": "begins: ", "change": "now: ", "end": "well again after: "}
+HEADS = {"equipment_state": "STATE"}
+"""Of kinds of events whose name is too long for its column."""
 SHOWN = 80
 """Characters of a value in a note."""
 _IN_WORDS = {
@@ -240,7 +242,7 @@ def _who(told: AlarmEventMessage) -> str:
 
 def _note(event: EventMessage) -> str:
     subject = event.subject[:8] if event.kind == "config" else event.subject
-    kind = f"{event.kind.upper():<12}"
+    kind = f"{HEADS.get(event.kind, event.kind.upper()):<12}"
     said = _used(event) or _asked(event) or _tested(event) or _body(event)
     parts = (event.time, "- -       ", kind, subject, said)
     return "  ".join(part for part in parts if part)
