@@ -526,8 +526,9 @@ class Recorder:
         if before.config != plant.digest:
             self._tick.config = (plant.digest, plant.text)
             self.note("config", plant.digest, {"was": before.config})
-        if aside := self.store.moved_aside:
-            self.note("store", "", {"what": "a damaged store was moved aside", "to": str(aside)})
+        if salvaged := self.store.salvaged:
+            what = {"what": "a damaged store was moved aside", **salvaged._asdict()}
+            self.note("store", "", what)
 
     async def _group_sources(self) -> list[int]:
         names = [equipment.name for equipment in self.plant.equipment]

@@ -19,6 +19,7 @@ from monitor.store import chain, opening, schema
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import newest_times
+from monitor.store.salvage import Report
 from monitor.store.tick import Blob, Lane, LaneStatus, Last, StoreStatus, Tick
 
 CHECKPOINT = 2**20
@@ -96,12 +97,14 @@ class Database:
         self.path = path
         self._failure = ""
         self.ends = Ends()
+        self.salvaged: Report | None = None
+        """What was taken over at this start of a file that could not be used."""
         self._since_checkpoint = 0
         self._bytes_at_checkpoint = 0
         self._lock = opening.lock(path)
         try:
             self.quota = opening.usual_quota(path) if quota is None else quota
-            self._db, self.moved_aside = opening.open_file(path)
+            self._db = opening.open_file(path)
         except BaseException:
             os.close(self._lock)
             raise
@@ -110,6 +113,11 @@ class Database:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def moved_aside(self) -> Path | None:
+        """Where a file lies that could not be used at this start."""
+        return None if self.salvaged is None else Path(self.salvaged.to)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -127,6 +135,7 @@ class Database:
             ends = replace(self.ends, at=_newest_time(tick, self.ends.at))
             ends = self._add_blobs(ends, tick, members)
             ends = self._add_record(ends, tick)
+            self._note_salvage(tick)
             self._add_facts(tick.facts)
             self._add_replies(tick.replies)
             self._add_cursors(cursors)
@@ -337,6 +346,11 @@ class Database:
             ms += 1
         return ms
 
+    def _note_salvage(self, tick: Tick) -> None:
+        """Once an event tells what was salvaged, it need not be told at the next start."""
+        if self.salvaged and any(event.kind == "store" for event in tick.events):
+            self._db.execute("DELETE FROM meta WHERE key = 'salvage'")
+
     def _add_facts(self, facts: Mapping[str, str]) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?)",
@@ -389,6 +403,8 @@ class Database:
             self.store_id = schema.read_meta(self._db, "store_id") or ""
             self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
             self.ends = self._load_ends()
+            if text := schema.read_meta(self._db, "salvage"):
+                self.salvaged = Report.read(text)
         self._bytes_at_checkpoint = self.ends.total
 
     def _load_ends(self) -> Ends:

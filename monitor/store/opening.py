@@ -1,36 +1,25 @@
 """Opening the store's file: one daemon at a time, and whatever lies there, the daemon starts.
 
-A file that is damaged, or is no store of ours, is moved aside with its log and a new store begins;
-only one of a newer cytowatch is refused, since it is well and somebody wants it.
+A file that is damaged, or is no store of ours, is moved aside with its log and a new store takes
+over what can be read of it (``salvage``); only one of a newer cytowatch is refused, since it is
+well and somebody wants it.
 """
 
 import fcntl
-import logging
 import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from monitor.store import schema
+from monitor.store import salvage, schema
 from monitor.store.errors import StoreError
 
 WHOLE_CHECK = 32 * 2**20
 """Bytes up to which the whole file is looked through at each start."""
 USUAL_QUOTA = 8 * 2**30
-log = logging.getLogger(__name__)
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-class Opened(NamedTuple):
-    """The store's file, open."""
-
-    connection: sqlite3.Connection
-    moved_aside: Path | None
-    """Where a file that could not be used lies now."""
 
 
 class _UnusableError(Exception):
@@ -71,23 +60,20 @@ def lock(path: Path) -> int:
     return descriptor
 
 
-def open_file(path: Path) -> Opened:
+def open_file(path: Path) -> sqlite3.Connection:
     """Open the store at ``path``, making it anew where there is none or none that can be used.
 
     Raises StoreError when it is of a newer schema, or the disk does not let us.
     """
-    moved = None
     try:
+        salvage.finish(path)
         try:
-            connection = _open(path)
+            return _open(path)
         except _UnusableError:
-            moved = _move_aside(path)
-            connection = _open(path)
+            salvage.replace(path)
+            return _open(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: cannot be opened: {error}; look at the disk") from error
-    if moved is not None:
-        log.error("%s was damaged: it is %s now, and a new record begins", path, moved.name)
-    return Opened(connection, moved)
 
 
 def usual_quota(path: Path) -> int:
@@ -181,22 +167,6 @@ def _look_through(connection: sqlite3.Connection, *, everywhere: bool) -> None:
 
 def _small(path: Path) -> bool:
     return path.stat().st_size <= WHOLE_CHECK
-
-
-def _move_aside(path: Path) -> Path:
-    """Rename the file and its log, by the time it was last written, and return where it is."""
-    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    name = f"{path.name}.corrupt-{written:%Y%m%dT%H%M%SZ}"
-    aside = path.with_name(name)
-    count = 1
-    while aside.exists():
-        count += 1
-        aside = path.with_name(f"{name}-{count}")
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    _sync(path.parent)
-    return aside
 
 
 def _suspect(path: Path) -> Path:

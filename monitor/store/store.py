@@ -17,6 +17,7 @@ from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import Point
 from monitor.store.reader import Reader
+from monitor.store.salvage import Report
 from monitor.store.thread import Worker
 from monitor.store.tick import Blob, Lag, Lane, Last, StoreStatus, Tick
 
@@ -54,7 +55,8 @@ class Store:
         that readings are kept for, beside those that ask for their cursor. When the block is left,
         everything that was handed over is written first.
         Raises StoreError when another daemon has it, a newer one wrote it, or the disk fails; a
-        damaged file is no error: it is moved to ``moved_aside``.
+        damaged file is no error: it is moved to ``moved_aside``, and what can be read of it is
+        taken over (``salvaged``).
         """
         worker = Worker("store")
         files = ExitStack()  # Filled and emptied in the thread, whoever is cancelled here.
@@ -86,6 +88,11 @@ class Store:
     def moved_aside(self) -> Path | None:
         """Where a damaged file lies that was found at the start; None when all was well."""
         return self._database.moved_aside
+
+    @property
+    def salvaged(self) -> Report | None:
+        """What was taken over of that file, and what was lost; None when all was well."""
+        return self._database.salvaged
 
     @property
     def quota(self) -> int:

@@ -79,10 +79,11 @@ async def test_a_file_that_cannot_be_used_is_moved_aside_and_the_daemon_starts(
         assert read(store.moved_aside)[:20000] == content[:20000]
         assert f"{path} was damaged: it is {store.moved_aside.name} now" in caplog.text
         assert (await store.status()).moved_aside == store.moved_aside
-        await store.commit(Tick(events=[event(1)]))
+        last = store.last.event + 1
+        await store.commit(Tick(events=[event(last, kind="store")]))
     async with Store.open(path, quota=QUOTA) as store:
         assert store.moved_aside is None
-        assert store.last.event == 1
+        assert store.last.event == last
 
 
 async def test_two_damaged_files_of_one_second_both_stay(path: Path) -> None:
@@ -105,7 +106,7 @@ async def test_an_empty_file_becomes_a_store(path: Path) -> None:
 
 async def test_a_newer_store_is_refused_and_left_as_it_is(path: Path) -> None:
     await make(path)
-    execute(path, "UPDATE meta SET value = '2' WHERE key = 'schema'", "DROP TABLE facts")
+    execute(path, "UPDATE meta SET value = '99' WHERE key = 'schema'", "DROP TABLE facts")
     before = read(path)
     with pytest.raises(StoreError, match="newer cytowatch"):
         async with Store.open(path, quota=QUOTA):
