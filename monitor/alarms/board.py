@@ -287,6 +287,8 @@ class Board:
         """
         one = shadow(self.watched[name])
         self.watched[one.name] = one
+        # The counts of an earlier rehearsal go on.
+        self._keep(one.name, self.alarm(one.name)._replace(rule=one.rest.rule), one.rest)
         return one
 
     def say(self, rehearsed: str, stimulus: Stimulus, now: Moment) -> Sequence[AlarmEvent]:
