@@ -363,6 +363,17 @@ def covered(pattern: str, channel: str, rule: Rule) -> bool:
     )
 
 
+def compared_with(rule: Model) -> str | None:
+    """The other channel that ``rule`` holds its own against; None where there is none."""
+    match rule:
+        case Deviation():
+            return rule.setpoint
+        case Discrepancy():
+            return rule.against
+        case _:
+            return None
+
+
 def side_of(rule: Rule) -> Literal["high", "low", ""]:
     """The one side on which ``rule`` has a limit; empty where it has both or none."""
     match rule:

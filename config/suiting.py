@@ -82,17 +82,6 @@ def suit_findings(rule: RuleEntry, watched: Watched) -> Iterator[Finding]:  # no
             assert_never(rule)
 
 
-def reference_of(rule: RuleEntry) -> str | None:
-    """The other channel that ``rule`` holds its own against; None where there is none."""
-    match rule:
-        case Deviation():
-            return rule.setpoint
-        case Discrepancy():
-            return rule.against
-        case _:
-            return None
-
-
 def _numbers_only(path: Path, watched: Watched) -> Iterator[Finding]:
     if watched.entry.type not in NUMBERS:
         yield Finding(path, f"is for numbers, and this is a {watched.entry.type}")

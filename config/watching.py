@@ -9,12 +9,12 @@ from config.limits import LimitSet, RuleEntry, StaleEntry, as_rule
 from config.nodes import NodeSpec
 from config.problems import Finding, Path, did_you_mean
 from config.resolve import specs_of
-from config.rules import High, Low, RuleSetting
+from config.rules import High, Low, RuleSetting, compared_with
 from config.salvage import Draft
 from config.sense import sense_findings
 from config.signals import phase_of
 from config.sources import EquipmentSpec
-from config.suiting import Watched, reference_of, suit_findings
+from config.suiting import Watched, suit_findings
 from config.wiring import Wiring
 
 RESERVED_RULE = "test-"
@@ -162,7 +162,7 @@ def _missing(
         if channel in anywhere and channel not in specs:
             text = f"limit set {equipment.limits!r} watches {channel!r}, which no source here gives"
             yield Finding(("limits",), f"{text}{did_you_mean(channel, specs)}")
-        others = {reference_of(rule) for rule in limits[channel]} - {None}
+        others = {compared_with(rule) for rule in limits[channel]} - {None}
         for other in sorted(str(each) for each in others):
             if channel in specs and other in anywhere and other not in specs:
                 text = f"limit set {equipment.limits!r} holds {channel!r} against {other!r}"
@@ -176,7 +176,7 @@ def _apart(equipment: EquipmentSpec, limits: LimitSet, wiring: Wiring) -> Iterat
         (channel, other)
         for channel, rules in limits.items()
         for rule in rules
-        if (other := reference_of(rule)) is not None
+        if (other := compared_with(rule)) is not None
     }
     gateways = _gateways(equipment, wiring) if pairs else {}
     for channel, other in sorted(pairs):

@@ -68,8 +68,11 @@ class Desk:
         return self._recorder.board.watched
 
     def owns(self, subject: str) -> bool:
-        """Whether it is this gateway that answers for an alarm, or equipment, of that name."""
-        return subject in self.watched or subject in self.plant.by_name
+        """Whether it is this gateway that answers for an alarm, or equipment, of that name.
+
+        Also where its equipment has no such alarm: else nobody would say so.
+        """
+        return subject in self.watched or subject.partition("/")[0] in self.plant.by_name
 
     def now(self) -> Moment:
         """Return this instant."""

@@ -29,9 +29,9 @@ def rfc3339(nanoseconds: int) -> str:
 
 
 class Message(BaseModel):
-    """A frozen message; unknown keys in what comes in are refused."""
+    """A frozen message; unknown keys in what comes in are refused, without quoting it in a log."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class AlarmMessage(Message):

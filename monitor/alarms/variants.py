@@ -33,9 +33,7 @@ def effective(rule: Rule, circumstances: Circumstances) -> tuple[Rule, str]:
 def _fits(when: When, circumstances: Circumstances) -> bool:
     """What a state switches off is on again when the state has suppressed for long enough."""
     over = when.off and not when.phases and not circumstances.suppresses
-    in_state = not when.states or circumstances.state in when.states
-    in_phase = not when.phases or circumstances.phase in when.phases
-    return in_state and in_phase and not over
+    return when.fits(circumstances.state, circumstances.phase) and not over
 
 
 def _laid_over(rule: High | Low, when: When) -> Rule:

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, TypeAdapter, ValidationError
 
 from config.plant import ChannelType, Equipment, Place, Plant, Source
+from config.rulebook import silent_name
 from config.rules import (
     CalibrationDue,
     ChannelRule,
@@ -26,6 +27,7 @@ from config.rules import (
     Repeated,
     Rule,
     Silent,
+    compared_with,
 )
 from drivers.reading import Value
 from monitor.alarms.facts import Alarm
@@ -149,7 +151,7 @@ def line_alarm(line: str) -> str:
 
 def source_alarm(source: Source) -> str:
     """Return the name of the alarm of a silent unit."""
-    return f"{source.equipment}/_/silent-{source.name}"
+    return f"{source.equipment}/_/{silent_name(source.name)}"
 
 
 def watch(plant: Plant, gateway_rules: Mapping[str, Rule]) -> dict[str, Watched]:
@@ -183,7 +185,7 @@ def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
         area=equipment.area,
         kind=equipment.kind,
         channel="_",
-        rule_name=f"silent-{source.name}",
+        rule_name=silent_name(source.name),
         line=source.line,
         source=source.index,
     )
@@ -220,22 +222,12 @@ def _of_channel(plant: Plant, source: Source, index: int, rule: ChannelRule) -> 
 
 
 def _compared(plant: Plant, equipment: Equipment, rule: ChannelRule) -> Place | None:
-    name = _other_channel(rule)
+    name = compared_with(rule)
     for index in equipment.sources if name else ():
         for place, channel in enumerate(plant.sources[index].channels):
             if channel.name == name:
                 return index, place
     return None
-
-
-def _other_channel(rule: Rule) -> str | None:
-    match rule:
-        case Deviation():
-            return rule.setpoint
-        case Discrepancy():
-            return rule.against
-        case _:
-            return None
 
 
 def ranked(of_channel: Sequence[Watched]) -> list[Watched]:

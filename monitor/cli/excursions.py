@@ -261,11 +261,11 @@ def _later(
     """What was said of an excursion after its end, or after the time ``after`` (ns, UTC)."""
     import time
 
-    from monitor.excursions.budget import instant
+    from monitor.alarms.performance import nanoseconds
 
     if record.end is None:
         return
-    start = instant(record.end) if after is None else after
+    start = nanoseconds(record.end) if after is None else after
     for text in _exported_events(path, record, start, time.time_ns()):
         event: dict[str, Any] = json.loads(text)
         if event["kind"] == "act" and event["body"].get("excursion") == record.excursion:
@@ -275,17 +275,17 @@ def _later(
 def _kinetic(path: Path, record: "ExcursionRecord") -> float | None:
     """The mean kinetic temperature, where it has a meaning; out of the recorded readings."""
     from config.plant import Storage
-    from monitor.excursions.budget import instant
+    from monitor.alarms.performance import nanoseconds
     from monitor.excursions.kinetic import WINDOWS, by_time, mean_kinetic_temperature
     from monitor.pages.facts import has_kinetic
 
     if not has_kinetic(record):
         return None
-    end = instant(record.end or record.last_beyond)
+    end = nanoseconds(record.end or record.last_beyond)
     start = end - WINDOWS[Storage(record.storage)] * SECOND
     rows = (json.loads(row) for row in _exported(path, record, start, end + 1, [record.channel]))
     readings = [
-        (instant(row["time"]) / SECOND, row["value"] if row["quality"] == "good" else None)
+        (nanoseconds(row["time"]) / SECOND, row["value"] if row["quality"] == "good" else None)
         for row in rows
         if row["origin"] == "live"
     ]

@@ -5,11 +5,11 @@ of its area lay before is not kept, and too much is the safe side.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
+from monitor.alarms.performance import nanoseconds
 from monitor.excursions.record import Budget, ExcursionRecord
 
 DAY = 86_400 * 10**9
@@ -41,7 +41,7 @@ def spent(record: ExcursionRecord, now: int) -> Spent:
         record.rule,
         record.unit,
         record.batches,
-        now if record.end is None else instant(record.end),
+        now if record.end is None else nanoseconds(record.end),
         record.outside_seconds,
         record.gap_seconds,
         record.unit_minutes,
@@ -75,11 +75,6 @@ def of_batch(every: Iterable[Spent], batch: str) -> list[Budget]:
         _added("batch", [s for s in mine if (s.channel, s.rule, s.unit) == limit], batch=batch)
         for limit in limits
     ]
-
-
-def instant(text: str) -> int:
-    """Return a time of a record in nanoseconds, UTC."""
-    return round(datetime.fromisoformat(text).timestamp() * 1000) * 10**6
 
 
 def _added(

@@ -8,7 +8,7 @@ alarms (``alarms.snapshot``).
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from drivers.reading import Moment
 from monitor.alarms.snapshot import SnapshotError
@@ -62,7 +62,8 @@ class _Saved(NamedTuple):
     case: Case
 
 
-_SAVED = TypeAdapter(_Saved)
+_SAVED = TypeAdapter(_Saved, config=ConfigDict(hide_input_in_errors=True))
+"""What it cannot read it does not quote: a log would have the ids of batches."""
 
 
 def dump(case: Case, boot_id: str, now: Moment) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from monitor.excursions.budget import instant
+from monitor.alarms.performance import nanoseconds
 from monitor.operators.base import History
 from monitor.operators.protocol import ExcursionsRequest
 
@@ -28,6 +28,6 @@ def is_asked_for(record: Mapping[str, object], request: ExcursionsRequest) -> bo
         request.equipment in {None, record["equipment"]}
         and (not wanted or f"/{record['excursion']}".endswith(f"/{wanted}"))
         and (not request.batch or (isinstance(batches, list | tuple) and request.batch in batches))
-        and (request.until is None or instant(str(record["start"])) < request.until)
-        and (request.since is None or end is None or instant(str(end)) >= request.since)
+        and (request.until is None or nanoseconds(str(record["start"])) < request.until)
+        and (request.since is None or end is None or nanoseconds(str(end)) >= request.since)
     )

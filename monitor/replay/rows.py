@@ -7,11 +7,11 @@ of one scan stand together, and scans in the order of their numbers.
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
 
 from drivers.reading import Fault, Origin, Quality, Reason, Value
+from monitor.alarms.performance import nanoseconds
 from monitor.store.points import Point
 
 _ORIGINS = {origin.value: origin for origin in Origin}
@@ -98,7 +98,7 @@ def rows_of_json(lines: Iterable[str]) -> Iterator[Row]:
                 said["channel"],
                 said["value"],
                 _fault(said["quality"], said["reason"]),
-                None if source_time is None else _nanoseconds(source_time),
+                None if source_time is None else nanoseconds(source_time),
                 said["scan"],
                 _ORIGINS[said["origin"]],
                 said.get("state", ""),
@@ -129,7 +129,7 @@ def rows_of_csv(lines: Iterable[str]) -> Iterator[Row]:
                 cells[channel],
                 None if grade == "bad" else cells[value],
                 _fault(grade, cells[reason]),
-                _nanoseconds(cells[at]) if cells[at] else None,
+                nanoseconds(cells[at]) if cells[at] else None,
                 int(cells[scan]),
                 _ORIGINS[cells[origin]],
                 "" if state is None else cells[state],
@@ -172,13 +172,9 @@ class _Times:
 
     def nanoseconds(self, text: str) -> int:
         if text != self._text:
-            self._time = _nanoseconds(text)
+            self._time = nanoseconds(text)
             self._text = text
         return self._time
-
-
-def _nanoseconds(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000) * 10**6
 
 
 def _fault(grade: str, reason: str) -> Fault | None:

@@ -396,6 +396,21 @@ async def test_no_replay_does_anything_after_a_restart_either(
     assert [act["act"] for act in acts(tmp_path)] == ["load", "unload"]
 
 
+@pytest.mark.parametrize("alarm", [f"{EQUIPMENT}/co2/nope", f"{EQUIPMENT}/nope/high", EQUIPMENT])
+async def test_an_alarm_that_our_equipment_does_not_have_is_refused_and_no_other(
+    tmp_path: Path, hand: HandTime, alarm: str
+) -> None:
+    asked = json.loads(over_mqtt(alarm=alarm, occurrence="", version=0))
+    asked = {key: asked[key] for key in asked.keys() - {"equipment", "batch"}}
+    elsewhere = {**asked, "alarm": "freezer-9/temperature/high"}
+    async with standing(tmp_path, hand) as desk:
+        refused = await command(desk, "anna", "ack", json.dumps(asked).encode())
+        assert (refused.word, refused.alarm) == ("unknown_alarm", alarm)
+        theirs = await desk.command("anna", "ack", json.dumps(elsewhere).encode(), False)
+        assert theirs is None
+    assert [body["word"] for body in bodies(tmp_path, "refusal")] == ["unknown_alarm"]
+
+
 async def test_resending_is_for_who_may(tmp_path: Path, hand: HandTime) -> None:
     asked = {"gateway": "gw-1", "first": 1, "last": 1}
     async with standing(tmp_path, hand, staffed()) as desk:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.alarms.performance import nanoseconds
 from monitor.cli.acts import concerns
-from monitor.excursions.budget import instant
 from monitor.excursions.record import ExcursionRecord
 from monitor.store.events import Event
 from tests.monitor.cli.conftest import LOW, Gateway, lines
@@ -142,7 +142,7 @@ def excursion(gateway: Gateway) -> ExcursionRecord:
     """An excursion that is over and on the record."""
     text = scene.recorded().model_dump_json(by_alias=True).replace("incubator-7", "incubator-07")
     record = ExcursionRecord.model_validate_json(text)
-    at = instant(str(record.end)) + SECOND
+    at = nanoseconds(str(record.end)) + SECOND
     gateway.add(Event(1, None, "excursion", at, 0, NAME, text))
     gateway.desk.watched = (*gateway.desk.watched, NAME)
     return record
@@ -163,7 +163,7 @@ def test_a_comment_may_be_about_an_excursion(gateway: Gateway, excursion: Excurs
 def test_what_was_said_of_an_excursion_later_stands_with_it(
     gateway: Gateway, excursion: ExcursionRecord, tmp_path: Path
 ) -> None:
-    later = instant(str(excursion.end)) + 86_400 * SECOND
+    later = nanoseconds(str(excursion.end)) + 86_400 * SECOND
     said = {"act": "comment", "user": "kim", "role": "qa", "reason": "deviation 2026-117"}
     of_it = json.dumps(said | {"excursion": excursion.excursion})
     of_another = json.dumps(said | {"excursion": "s1/x1", "reason": "nothing to see"})

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.excursions.budget import DAY, Spent, instant, of_batch, of_day, spent, spent_by
+from monitor.alarms.performance import nanoseconds
+from monitor.excursions.budget import DAY, Spent, of_batch, of_day, spent, spent_by
 from monitor.messages import rfc3339
 from tests.monitor.alarms.small_plant import NOON, moment
 from tests.monitor.pages import scene
@@ -38,7 +39,7 @@ def test_nothing_adds_up_to_nothing() -> None:
 def test_a_record_adds_what_it_says() -> None:
     record = scene.recorded()
     found = spent(record, 0)
-    assert found.until == instant(str(record.end))
+    assert found.until == nanoseconds(str(record.end))
     assert (found.outside, found.unit_minutes) == (record.outside_seconds, record.unit_minutes)
     going_on = record.model_copy(update={"end": None})
     assert spent(going_on, NOON).until == NOON
@@ -51,9 +52,9 @@ def test_a_record_of_another_release_is_left_out() -> None:
 
 @given(st.integers(0, 2**61 // 10**6))
 def test_a_time_is_read_as_it_was_written(milliseconds: int) -> None:
-    nanoseconds = milliseconds * 10**6
-    if nanoseconds < 4 * 10**18:
-        assert instant(rfc3339(nanoseconds)) == nanoseconds
+    time = milliseconds * 10**6
+    if time < 4 * 10**18:
+        assert nanoseconds(rfc3339(time)) == time
 
 
 def test_what_goes_on_is_in_the_day() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.reading import Cause, Moment, Origin, Scan
-from monitor.excursions.budget import instant
+from monitor.alarms.performance import nanoseconds
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import rfc3339
 from tests.monitor.alarms.small_plant import SECOND, lost, moment
@@ -393,7 +393,7 @@ def test_figures_are_those_of_a_plain_integration(values: list[float | None], re
 
 def _after(one: ExcursionRecord, other: ExcursionRecord) -> float:
     assert one.end is not None
-    return (instant(other.start) - instant(one.end)) / 10**9
+    return (nanoseconds(other.start) - nanoseconds(one.end)) / 10**9
 
 
 def _integrated(values: list[object], limit: float, steps: int = 1000) -> tuple[float, float]:
