@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from config.units import sign
 from monitor import VERSION
+from monitor.alarms.performance import nanoseconds
 from monitor.alarms.rehearsal import is_shadow
-from monitor.excursions.budget import instant
 from monitor.excursions.record import ExcursionAlarm, ExcursionRecord
 from monitor.pages import chart
 from monitor.pages.facts import Section, offset, sections, sentence, utc
@@ -49,7 +49,7 @@ class Drawing:
     def __init__(self, record: ExcursionRecord, now: int) -> None:
         """``now`` (ns, UTC) is where the drawing ends at the latest."""
         self.record = record
-        start, end = instant(record.start), instant(record.end or record.last_beyond)
+        start, end = nanoseconds(record.start), nanoseconds(record.end or record.last_beyond)
         margin = min(max((end - start) // 2, LEAST_MARGIN), MOST_MARGIN)
         self.span = (start - margin, max(end, min(end + margin, now)))
         """From and to (ns, UTC): what is to be added."""
@@ -65,7 +65,7 @@ class Drawing:
 
     def add_reading(self, reading: Mapping[str, object]) -> None:
         """Add a reading (``cytowatch.reading.v1``), in the order of the record."""
-        time, value = instant(str(reading["time"])), reading["value"]
+        time, value = nanoseconds(str(reading["time"])), reading["value"]
         if reading["origin"] != "live" or not self._shows(time):
             return
         if reading["channel"] == self.record.channel:
@@ -76,7 +76,7 @@ class Drawing:
 
     def add_event(self, event: Mapping[str, object]) -> None:
         """Add an event (``cytowatch.event.v1``); what is of something else is left out."""
-        time, subject, body = instant(str(event["time"])), str(event["subject"]), event["body"]
+        time, subject, body = nanoseconds(str(event["time"])), str(event["subject"]), event["body"]
         if not isinstance(body, dict) or not self._shows(time):
             return
         place = f"{self.record.equipment}/{self.record.channel}/"
@@ -96,7 +96,7 @@ class Drawing:
     def add_comment(self, event: Mapping[str, object]) -> None:
         """Add what was said of the excursion after the time that is shown."""
         if isinstance(body := event["body"], dict):
-            self._act(instant(str(event["time"])), str(event["subject"]), body)
+            self._act(nanoseconds(str(event["time"])), str(event["subject"]), body)
 
     def page(self, *, made: datetime, kinetic: float | None, zone: tzinfo | None = None) -> str:
         """Return the page, made at ``made``; local times are those of ``zone`` (None: here)."""
@@ -179,7 +179,7 @@ class Drawing:
             if to.low < each < to.high
         ]
         extreme = chart.Point(
-            round(chart.across(instant(record.extreme_time), *span), 1), to.y(record.extreme)
+            round(chart.across(nanoseconds(record.extreme_time), *span), 1), to.y(record.extreme)
         )
         return {
             "box": (chart.WIDTH, chart.HEIGHT, chart.LEFT, chart.RIGHT, chart.TOP, chart.BOTTOM),
