@@ -53,13 +53,21 @@ class Chamber:
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of physical time pass, and sample the sensors."""
-        self.state = incubator.advance(CHAMBER, self.state, self.inputs, seconds)
-        self.mode = self._next_mode()
+        inputs = replace(self.inputs, programme=self._programme)
+        self.state = incubator.advance(CHAMBER, self.state, inputs, seconds)
+        self.mode = self._next_mode(inputs.programme)
         measured = in_chamber(self.state, gas=self.inputs.gas)
         self.shown = self.sensors.sample(measured, self.failing)
 
-    def _next_mode(self) -> Mode:
-        if self.inputs.programme is not Programme.CULTURE:
+    @property
+    def _programme(self) -> Programme:
+        """What its controller is at; it ends no decontamination before the chamber is cool."""
+        wanted, cool = self.inputs.programme, incubator.is_cool(CHAMBER, self.state)
+        hot = self.mode is Mode.DECONTAMINATION and not cool
+        return Programme.COOLING if hot and wanted is Programme.CULTURE else wanted
+
+    def _next_mode(self, programme: Programme) -> Mode:
+        if programme is not Programme.CULTURE:
             return Mode.DECONTAMINATION
         if self.mode is Mode.CULTURE or incubator.is_ready(CHAMBER, self.state):
             return Mode.CULTURE

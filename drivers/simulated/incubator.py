@@ -209,6 +209,11 @@ def settled(incubator: Incubator, room: Room) -> State:
     )
 
 
+def is_cool(incubator: Incubator, state: State) -> bool:
+    """Whether it is no warmer than cells may have it."""
+    return state.air_probe < incubator.controls.temperature + READY_TEMPERATURE
+
+
 def is_ready(incubator: Incubator, state: State) -> bool:
     """Whether temperature and CO2 are as they should be for cells."""
     controls = incubator.controls

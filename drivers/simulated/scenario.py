@@ -48,7 +48,10 @@ class BottleEmpty(_Happening):
 
 
 class DecontaminationRuns(_Happening):
-    """An incubator decontaminates itself: it is hot for the first half, and then cools down."""
+    """An incubator decontaminates itself: it is hot for the first half, and then cools down.
+
+    It lasts for longer where it has not cooled down by then.
+    """
 
     what: Literal["decontamination-runs"] = "decontamination-runs"
     incubator: Id

@@ -1,6 +1,7 @@
 """Incubators and bioreactors with their sensors: how they begin, and what befalls them."""
 
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 
@@ -57,6 +58,20 @@ def test_after_a_decontamination_an_incubator_warms_up_until_it_is_ready_for_cel
             seen.append(chamber.signals.mode)
     assert seen == [Mode.CULTURE, Mode.DECONTAMINATION, Mode.WARMING_UP, Mode.CULTURE]
     assert chamber.shown[Quantity.CO2] == pytest.approx(5.0, abs=0.25)
+
+
+def test_a_decontamination_is_not_over_before_the_chamber_is_cool() -> None:
+    chamber = Chamber.settled("a", 1)
+    chamber.inputs = Inputs(programme=Programme.HOT)
+    chamber.advance(1200)
+    chamber.undisturbed()
+    modes = []
+    for _ in range(300):
+        chamber.advance(10)
+        modes.append(chamber.signals.mode)
+        assert modes[-1] is Mode.DECONTAMINATION or 36.5 < chamber.state.air_probe < 37.4
+    order = [Mode.DECONTAMINATION, Mode.WARMING_UP, Mode.CULTURE]
+    assert [mode for mode, _ in groupby(modes)] == order
 
 
 def test_a_door_in_passing_is_no_decontamination() -> None:
