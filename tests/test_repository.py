@@ -18,7 +18,7 @@ PACKAGES = ("config", "drivers", "monitor")
 FOLDERS = {".ci", "config", "docs", "drivers", "monitor", "systemd", "tests"}
 
 # Folders of tests that are about no single module.
-ACROSS = {"bench", "support", "whole"}
+ACROSS = {"bench", "support", "whole", "ledger"}
 # Modules at the root of tests/ that are about files which are no modules.
 ABOUT_FILES = {"test_conftest.py", "test_cyto.py", "test_repository.py", "test_systemd.py"}
 

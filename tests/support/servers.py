@@ -62,6 +62,12 @@ class Server(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process, while that runs."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
     @abstractmethod
     def command(self) -> tuple[Tool, list[str]]:
         """The program and its arguments."""

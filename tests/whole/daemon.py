@@ -61,6 +61,12 @@ class Daemon:
         """A command of the command line, for `subprocess`."""
         return [sys.executable, "-m", "monitor.cli", *arguments]
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process, while that runs."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
     def start(self) -> None:
         """Start it; ``ready`` waits until it answers."""
         assert self._process is None

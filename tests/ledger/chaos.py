@@ -1,0 +1,184 @@
+"""Chaos by a seed: faults that strike the daemon, its servers and the wires, and are mended again.
+
+Each victim has troubles of its own, one after the other, from a chance of its own: so troubles of
+several victims meet, and a seed gives the same troubles in the same order whatever else happens.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.ledger.plant import BrokenError, Plant
+from tests.support.servers import Server
+from tests.whole.wire import Manner, Way
+
+Do = Callable[[Plant, random.Random], None]
+
+
+class Fault(NamedTuple):
+    """Something that happens to a victim for a while."""
+
+    victim: str
+    strike: Do
+    mend: Do
+    longest: float
+    """Seconds."""
+
+
+def _kill_daemon(plant: Plant, chance: random.Random) -> None:
+    del chance
+    if plant.daemon.pid is None:
+        raise BrokenError(f"the daemon has ended by itself: {plant.daemon.words()[-2000:]}")
+    plant.daemon.kill()
+
+
+def _start_daemon(plant: Plant, chance: random.Random) -> None:
+    del chance
+    plant.daemon.start()
+
+
+def _signal(which: Callable[[Plant], int | None], how: signal.Signals) -> Do:
+    def send(plant: Plant, chance: random.Random) -> None:
+        del chance
+        if (pid := which(plant)) is None:
+            raise BrokenError(f"a process has ended by itself: {plant.daemon.words()[-2000:]}")
+        os.kill(pid, how)
+
+    return send
+
+
+def _frozen(victim: str, which: Callable[[Plant], int | None], longest: float) -> Fault:
+    return Fault(victim, _signal(which, signal.SIGSTOP), _signal(which, signal.SIGCONT), longest)
+
+
+def _away(victim: str, which: Callable[[Plant], Server], longest: float = 15.0) -> Fault:
+    return Fault(victim, lambda p, _: which(p).kill(), lambda p, _: which(p).start(), longest)
+
+
+def _spoil(manner: Manner, name: str, plant: Plant, chance: random.Random) -> None:
+    del chance
+    plant.wires[name].behave(manner)
+
+
+def _swallow(name: str, plant: Plant, chance: random.Random) -> None:
+    plant.wires[name].cut(chance.choice((Way.BOTH, Way.TO_CLIENT, Way.TO_SERVER)))
+
+
+def _drop_subscriptions(plant: Plant, chance: random.Random) -> None:
+    del chance
+    with plant.orders:
+        plant.server.drop_subscriptions()
+
+
+def _mend_wire(name: str, plant: Plant, chance: random.Random) -> None:
+    del chance
+    plant.wires[name].mend()
+    plant.wires[name].behave(Manner.WHOLE)
+
+
+WIRES = ("bus-a", "io-b", "opc-c", "broker", "database")
+
+
+def _all_faults() -> dict[str, Fault]:
+    """Every fault by its name."""
+    found = {
+        "daemon-kill": Fault("daemon", _kill_daemon, _start_daemon, 4.0),
+        "daemon-freeze": _frozen("daemon", lambda p: p.daemon.pid, 8.0),
+        "broker-kill": _away("broker", lambda p: p.broker),
+        "broker-freeze": _frozen("broker", lambda p: p.broker.pid, 12.0),
+        "database-kill": _away("database", lambda p: p.influxdb),
+        "database-freeze": _frozen("database", lambda p: p.influxdb.pid, 12.0),
+        "opcua-kill": _away("opcua", lambda p: p.server),
+        "opcua-freeze": _frozen("opcua", lambda p: p.server.pid, 12.0),
+        "subscriptions-drop": Fault("opcua", _drop_subscriptions, lambda *_: None, 1.0),
+    }
+    for name in WIRES:
+        mend = partial(_mend_wire, name)
+        found[f"{name}-swallow"] = Fault(f"wire {name}", partial(_swallow, name), mend, 10.0)
+        for manner in Manner:
+            if manner is not Manner.WHOLE:
+                strike = partial(_spoil, manner, name)
+                found[f"{name}-{manner.value}"] = Fault(f"wire {name}", strike, mend, 10.0)
+    return found
+
+
+FAULTS: Mapping[str, Fault] = _all_faults()
+KINDS = tuple(sorted({name.rsplit("-", 1)[1] for name in FAULTS}))
+"""The last words of the names: ``kill`` stands for each fault that ends with it."""
+QUIET = (2.0, 12.0)
+"""Seconds between two troubles of one victim."""
+SHORTEST = 0.2
+
+
+def chosen(words: str) -> Sequence[str]:
+    """The faults that ``all``, ``none`` or a list of names and kinds means; raises ValueError."""
+    match words:
+        case "all":
+            return tuple(FAULTS)
+        case "none":
+            return ()
+        case _:
+            wanted = words.split(",")
+            for word in wanted:
+                if word not in FAULTS and word not in KINDS:
+                    known = ", ".join((*KINDS, *FAULTS))
+                    raise ValueError(f"no fault is called {word}; there are {known}")
+            return tuple(n for n in FAULTS if n in wanted or n.rsplit("-", 1)[1] in wanted)
+
+
+@dataclass
+class Chaos:
+    """What strikes, and what has struck."""
+
+    plant: Plant
+    seed: int
+    names: Sequence[str]
+    file: Path
+    struck: Counter[str] = field(default_factory=Counter)
+
+    async def reign(self, seconds: float) -> None:
+        """Strike for so long; when it returns all is mended."""
+        victims: dict[str, list[str]] = {}
+        for name in self.names:
+            victims.setdefault(FAULTS[name].victim, []).append(name)
+        end = time.monotonic() + seconds
+        async with asyncio.TaskGroup() as troubles:
+            for victim, names in victims.items():
+                troubles.create_task(self._trouble(victim, names, end))
+            troubles.create_task(asyncio.sleep(seconds))
+
+    async def _trouble(self, victim: str, names: Sequence[str], end: float) -> None:
+        chance = random.Random(f"{self.seed} {victim}")  # noqa: S311 - no secret
+        while True:
+            quiet, name = chance.uniform(*QUIET), chance.choice(names)
+            lasting = chance.uniform(SHORTEST, FAULTS[name].longest)
+            if time.monotonic() + quiet + lasting > end:
+                return
+            await asyncio.sleep(quiet)
+            await self._strike(name, lasting, chance)
+
+    async def _strike(self, name: str, lasting: float, chance: random.Random) -> None:
+        fault = FAULTS[name]
+        self.struck[name] += 1
+        self._tell(name, "strikes", lasting)
+        await asyncio.to_thread(fault.strike, self.plant, chance)
+        try:
+            await asyncio.sleep(lasting)
+        finally:
+            await asyncio.to_thread(fault.mend, self.plant, chance)
+        self._tell(name, "mended", 0.0)
+
+    def _tell(self, name: str, what: str, seconds: float) -> None:
+        line = {"at": time.time_ns(), "fault": name, "what": what, "seconds": round(seconds, 2)}
+        with suppress(OSError), self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

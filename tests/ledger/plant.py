@@ -1,0 +1,281 @@
+"""A plant of numbered values under one daemon, with a wire of ours wherever two of it talk."""
+
+import asyncio
+import random
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyModbusTCP.server import ModbusServer
+
+from drivers.simulated.servers import ModbusHost
+from monitor.alarms.facts import State
+from monitor.cli.exits import Failure
+from tests.ledger.devices import BIOREACTOR, INCUBATOR, Bank, Device
+from tests.ledger.judge import Evidence, Witness, alarm_bodies, scan_of_row, scans_of
+from tests.support.opcua_servers import Node, OpcUaServer
+from tests.support.servers import HOST, InfluxDB, SecureMosquitto, free_port
+from tests.support.waiting import eventually
+from tests.whole.daemon import Daemon
+from tests.whole.ears import SITE, Ears, envelope, listening, operator
+from tests.whole.wire import Wire, wire
+
+EVER = 2**63 - 1
+GATEWAY = "gw-1"
+PATIENCE = 240.0
+"""Seconds in which what has to come after a trouble must have come."""
+PUBLISHED = 0.5
+"""Seconds between two values of the OPC UA server."""
+ACTIVE = frozenset({State.UNACKNOWLEDGED, State.ACKNOWLEDGED})
+
+
+class BrokenError(Exception):
+    """A promise is broken in a way that nothing more can be waited for."""
+
+
+@dataclass
+class Plant:
+    """All of it, running."""
+
+    folder: Path
+    daemon: Daemon
+    broker: SecureMosquitto
+    influxdb: InfluxDB
+    database: str
+    server: OpcUaServer
+    host: ModbusHost
+    wires: Mapping[str, Wire]
+    devices: list[Device]
+    ears: Ears
+    excursions: Counter[str] = field(default_factory=Counter)
+    witnessed: list[Witness] = field(default_factory=list)
+    standing: Mapping[str, State] = field(default_factory=dict)
+    strange: list[str] = field(default_factory=list)
+    orders: threading.Lock = field(default_factory=threading.Lock)
+    """Whoever orders something of the OPC UA server waits for the answer to it."""
+    resent: int = 0
+    """Alarm events that the consumer had to ask for."""
+
+    async def publish(self) -> None:
+        """Let the OPC UA server have new values, for ever."""
+        reactor = self.devices[-1]
+        while True:
+            with suppress(RuntimeError, OSError, ValueError):  # It is away, or goes just now.
+                await asyncio.to_thread(self._publish, reactor)
+            await asyncio.sleep(PUBLISHED)
+
+    def _publish(self, reactor: Device) -> None:
+        with self.orders:
+            reactor.publish(self.server)
+
+    async def witness(self) -> None:
+        """Keep what the daemon says of itself, for ever."""
+        while True:
+            with suppress(Failure):
+                status = (await self.daemon.status()).store
+                self.witnessed.append(
+                    Witness(status.store_id, status.last_scan, status.last_event, status.chain_head)
+                )
+                self.standing = {name: a.state for name, a in (await self.daemon.alarms()).items()}
+            await asyncio.sleep(0.3)
+
+    async def go_wrong(self, device: Device, chance: random.Random, done: asyncio.Event) -> None:
+        """Let one excursion of a device follow another until it is enough."""
+        name = f"{device.equipment}/{device.channels[0].name}/high"
+        while not done.is_set():
+            self.excursions[name] += 1
+            device.high = True
+            await self._until(name, active=True)
+            await asyncio.sleep(chance.uniform(0.5, 3.0))
+            device.high = False
+            await self._until(name, active=False)
+            await asyncio.sleep(chance.uniform(0.5, 6.0))
+
+    async def _until(self, name: str, *, active: bool) -> None:
+        try:
+            await eventually(lambda: (self.standing.get(name) in ACTIVE) is active, PATIENCE)
+        except TimeoutError:
+            raise BrokenError(
+                f"{name} should be {'raised' if active else 'returned'} for {PATIENCE:g} s"
+            ) from None
+
+    async def settle(self) -> None:
+        """Return when database and consumer have all that they are to have."""
+        for name, between in self.wires.items():
+            assert between.manner.value == "whole", name
+        await self.daemon.ready()
+        await self._until_delivered()
+        await self._until_told()
+
+    async def _until_delivered(self) -> None:
+        waiting = 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while waiting:
+                    sinks = (await self.daemon.status()).sinks
+                    waiting = sum(s.telemetry_behind + s.events_behind for s in sinks)
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise BrokenError(f"not delivered within {PATIENCE:g} s: {waiting}") from None
+
+    async def _until_told(self) -> None:
+        """Ask for what is missing, as a consumer does who sees a hole in ``seq``."""
+        wanted = (await self.daemon.status()).last_seq
+        async with operator(self.broker, "anna") as ask:
+            while first_and_last := self._hole(wanted):
+                first, last = first_and_last
+                request = envelope({}, "anna", gateway=GATEWAY, first=first, last=last)
+                reply = await ask("resend", request)
+                if reply["result"] != "done":
+                    raise BrokenError(f"seq {first} to {last} is not told again: {reply}")
+                self.resent += last - first + 1
+                try:
+                    await eventually(lambda f=first_and_last: self._hole(wanted) != f, PATIENCE)  # type: ignore[misc]
+                except TimeoutError:
+                    raise BrokenError(f"seq {first} to {last} never came") from None
+
+    def _hole(self, wanted: int) -> tuple[int, int] | None:
+        told = {int(event["seq"]) for event in self.ears.of("alarm_event")}
+        missing = [seq for seq in range(1, wanted + 1) if seq not in told]
+        if not missing:
+            return None
+        first = missing[0]
+        last = next((n for n in range(first, wanted + 1) if n + 1 not in missing), wanted)
+        return first, min(last, first + 99)
+
+    def evidence(self, until: int) -> Evidence:
+        """All that is known now, the daemon standing still."""
+        with self.daemon.reader() as reader:
+            scans = scans_of(reader.readings(0, EVER))
+            events = list(reader.events(0, EVER))
+            letters = [f"dead letter: {each}" for each in reader.dead_letters()]
+        rows = [
+            row
+            for kind in ("incubator", "bioreactor")
+            for row in self.influxdb.query(f"SELECT * FROM {kind}", self.database)  # noqa: S608
+        ]
+        told = self.influxdb.query("SELECT * FROM alarm_event", self.database)
+        last = len(alarm_bodies(events))
+        return Evidence(
+            devices=self.devices,
+            scans=scans,
+            events=events,
+            until=until,
+            stored=[scan_of_row(row) for row in rows],
+            missed={int(str(row["scan"])): int(str(row.get("missed") or 0)) for row in rows},
+            alarm_points=[row for row in told if int(str(row["seq"])) <= last],
+            heard=self.ears.of("alarm_event"),
+            excursions=self.excursions,
+            witnessed=self.witnessed,
+            strange=[*self.strange, *letters],
+        )
+
+
+def site(broker: SecureMosquitto, ports: Mapping[str, int], folder: Path, database: str) -> str:
+    """Two lines of incubators and one of a bioreactor; whatever talks goes over a wire of ours."""
+    password = folder / "password"
+    password.write_text(broker.passwords["gateway"])
+    password.chmod(0o600)
+    return f"""\
+site: {SITE}
+gateway: {GATEWAY}
+store: {{tick: 500ms}}
+influxdb: {{url: "http://{HOST}:{ports["database"]}", api: v1, database: {database}, timeout: 5s}}
+mqtt:
+  host: {HOST}
+  port: {ports["broker"]}
+  user: gateway
+  password: {{file: {password}}}
+  tls: {{ca_file: {broker.ca_file}}}
+  commands: true
+  digest: 1s
+limits:
+  chamber: {{co2: [{{name: high, high: 6.5, deadband: 0.4, on_delay: 1s, priority: high}}]}}
+  vessel: {{ph: [{{name: high, high: 8.5, deadband: 0.4, on_delay: 1s, priority: high}}]}}
+lines:
+  - {{name: bus-a, modbus: {{host: {HOST}, port: {ports["bus-a"]}}}}}
+  - {{name: io-b, modbus: {{host: {HOST}, port: {ports["io-b"]}}}}}
+  - name: opc-c
+    opcua: {{endpoint: "opc.tcp://{HOST}:{ports["opc-c"]}", publishing: 200ms, keep_alive: 2s}}
+equipment:
+{_incubator(1, "bus-a", 1)}{_incubator(2, "bus-a", 2)}{_incubator(3, "io-b", 1)}{_bioreactor(4)}"""
+
+
+def _incubator(number: int, line: str, unit: int) -> str:
+    return f"""\
+  - name: incubator-{number}
+    kind: incubator
+    area: suite-a
+    limits: chamber
+    sources:
+      - line: {line}
+        unit: {unit}
+        every: 500ms
+        channels:
+          co2: {{holding: 0, type: float64, order: ABCD, unit: "%"}}
+          temperature: {{holding: 4, type: float64, order: ABCD, unit: Cel}}
+"""
+
+
+def _bioreactor(number: int) -> str:
+    nodes = {channel.name: Node(f"s={channel.name}").id for channel in BIOREACTOR}
+    return f"""\
+  - name: bioreactor-{number}
+    kind: bioreactor
+    area: suite-b
+    limits: vessel
+    sources:
+      - line: opc-c
+        every: 500ms
+        channels:
+          ph: {{node: "{nodes["ph"]}", unit: pH}}
+          temperature: {{node: "{nodes["temperature"]}", unit: Cel}}
+"""
+
+
+@asynccontextmanager
+async def plant(folder: Path) -> AsyncIterator[Plant]:
+    """Start everything in a folder; what still runs in the end is killed."""
+    devices = [Device(f"incubator-{n}", n, INCUBATOR) for n in (1, 2, 3)]
+    devices.append(Device("bioreactor-4", 4, BIOREACTOR, polled=False))
+    async with AsyncExitStack() as stack:
+        broker, influxdb, server, second = await asyncio.to_thread(_servers, folder, devices, stack)
+        host = ModbusHost({1: devices[0].blocks, 2: devices[1].blocks})
+        stack.push_async_callback(host.close)
+        await host.plug()
+        targets = {
+            "bus-a": host.port,
+            "io-b": second,
+            "opc-c": server.port,
+            "broker": broker.port,
+            "database": influxdb.port,
+        }
+        wires = {
+            name: await stack.enter_async_context(wire(port)) for name, port in targets.items()
+        }
+        ears = await stack.enter_async_context(
+            listening(broker, "reader", "cytowatch/v1/#", name="consumer")
+        )
+        ports = {name: between.port for name, between in wires.items()}
+        text = site(broker, ports, folder, "ledger")
+        daemon = stack.enter_context(Daemon(folder / "daemon", text))
+        yield Plant(folder, daemon, broker, influxdb, "ledger", server, host, wires, devices, ears)
+
+
+def _servers(
+    folder: Path, devices: list[Device], stack: AsyncExitStack
+) -> tuple[SecureMosquitto, InfluxDB, OpcUaServer, int]:
+    """Start the servers that are processes, and the host of the second make on its port."""
+    broker = stack.enter_context(SecureMosquitto(folder / "broker"))
+    influxdb = stack.enter_context(InfluxDB(folder / "influxdb"))
+    influxdb.create("ledger")
+    nodes = devices[3].nodes()
+    server = stack.enter_context(OpcUaServer(folder / "opcua", "asyncua", nodes))
+    port = free_port()
+    second = ModbusServer(HOST, port, no_block=True, data_bank=Bank(devices[2]))
+    second.start()
+    stack.callback(second.stop)
+    return broker, influxdb, server, port
