@@ -34,7 +34,7 @@ def page(record: AlarmTestMessage, *, made: datetime, zone: tzinfo | None = None
         .get_template("alarm_test.html")
         .render(
             record=record,
-            verdict=VERDICTS[record.verdict],
+            verdict=_verdict(record),
             columns=_columns(record, zone),
             steps=[_step(number, step, zone) for number, step in enumerate(record.steps, 1)],
             meanwhile=[_meanwhile(each) for each in record.real_events],
@@ -43,6 +43,13 @@ def page(record: AlarmTestMessage, *, made: datetime, zone: tzinfo | None = None
             version=VERSION,
         )
     )
+
+
+def _verdict(record: AlarmTestMessage) -> str:
+    """The verdict, and what of it had nothing to be held against."""
+    missing = [STEPS[step.step] for step in record.steps if step.outcome == "not_configured"]
+    rest = f" Nothing is configured for: {'; '.join(missing)}." if missing else ""
+    return VERDICTS[record.verdict] + rest
 
 
 def _columns(record: AlarmTestMessage, zone: tzinfo | None) -> list[list[Section]]:
@@ -85,7 +92,8 @@ def _beside(record: AlarmTestMessage) -> Iterator[Fact]:
     yield Fact("Its state before", record.real_before.replace("_", " "))
     yield Fact("Its state after", record.real_after.replace("_", " "))
     told = len(record.real_events)
-    yield Fact("What it told meanwhile", f"{told} transitions, below" if told else "nothing")
+    transitions = "1 transition" if told == 1 else f"{told} transitions"
+    yield Fact("What it told meanwhile", f"{transitions}, below" if told else "nothing")
 
 
 def _what(record: AlarmTestMessage) -> Iterator[Fact]:
