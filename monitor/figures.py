@@ -55,6 +55,7 @@ def store_status(status: StoreStatus) -> StoreStatusMessage:
         "blobs": status.blobs,
         "oldest": None if status.oldest_at is None else rfc3339(status.oldest_at),
         "lost_lines": status.lost_lines,
+        "spoilt": status.spoilt,
         "dead_letters": dict(status.dead_letters),
         "moved_aside": None if status.moved_aside is None else str(status.moved_aside),
     }

@@ -22,6 +22,7 @@ from monitor.troubles import (
     STORE_DAMAGED,
     STORE_FILLING,
     STORE_LOSING,
+    STORE_SPOILT,
     VALUES_DROPPED,
     sink_trouble,
 )
@@ -50,6 +51,7 @@ class Health:
         self._rates: Mapping[str, Mapping[str, Figure]] = {}
         store = recorder.store
         self._losing = Loss(recorder, STORE_LOSING, "points", lambda: {"store": store.lost_lines})
+        self._spoiling = Loss(recorder, STORE_SPOILT, "entries", lambda: {"store": store.spoilt})
         self._dropping = Loss(recorder, VALUES_DROPPED, "values", self._dropped)
 
     def look(self) -> None:
@@ -58,6 +60,7 @@ class Health:
             self._recorder.report(sink_trouble(sink.name), holds=not sink.held)
         damaged = self._recorder.store.moved_aside is not None
         self._recorder.report(STORE_DAMAGED, holds=damaged)
+        self._spoiling.look()
         self._dropping.look()
         if self._delivers_readings:
             self._recorder.report(STORE_FILLING, holds=self._filling)
@@ -168,7 +171,7 @@ def figures(status: StatusMessage, recorder: Recorder) -> Mapping[str, Figure]:
 
 
 def _of_store(known: Mapping[str, object]) -> Mapping[str, Figure]:
-    names = ("file_bytes", "telemetry_bytes", "quota", "lost_lines")
+    names = ("file_bytes", "telemetry_bytes", "quota", "lost_lines", "spoilt")
     return {f"store_{name}": figure for name in names if isinstance(figure := known[name], int)}
 
 

@@ -10,6 +10,7 @@ MINUTE = 60 * 10**9
 STORE_DAMAGED = "store-damaged"
 STORE_FILLING = "store-filling"
 STORE_LOSING = "store-losing"
+STORE_SPOILT = "store-spoilt"
 POINTS_REFUSED = "points-refused"
 VALUES_DROPPED = "values-dropped"
 
@@ -21,7 +22,7 @@ def sink_trouble(sink: str) -> str:
 
 def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
-    rules = [_DAMAGED, _DROPPED]
+    rules = [_DAMAGED, _SPOILT, _DROPPED]
     if plant.influxdb is not None:
         rules += [_away("influxdb"), _FILLING, _LOSING, _REFUSED]
     if plant.mqtt is not None:
@@ -42,6 +43,12 @@ _DAMAGED = Silent(
     name=STORE_DAMAGED,
     priority=Priority.HIGH,
     response="The record was damaged and begins anew; keep the file that cytowatch status names",
+)
+_SPOILT = Silent(
+    name=STORE_SPOILT,
+    off_delay=MINUTE,
+    priority=Priority.HIGH,
+    response="The disk changes what is written on it: replace it; see cytowatch store verify",
 )
 _FILLING = Silent(
     name=STORE_FILLING,

@@ -189,7 +189,8 @@ class InfluxSink:
     async def _deliver(self, database: Database, batch: Batch) -> None:
         """Send a batch, see to what is refused of it, and move the cursor."""
         self._sent[batch.lane] = batch
-        answer = await self._write(database, batch.body)
+        # What is spoilt, and in quarantine, has no lines: there is nothing to send.
+        answer = await self._write(database, batch.body) if batch.lines else Written()
         if isinstance(answer, Written):
             self._grievance = ""
         else:

@@ -6,6 +6,7 @@ Used in the store's thread only. A transaction is all or nothing, and what is he
 
 import hashlib
 import json
+import logging
 import os
 import sqlite3
 import zlib
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from monitor.store import chain, opening, schema
 from monitor.store.errors import StoreError
-from monitor.store.events import Event
+from monitor.store.events import Event, checksum
 from monitor.store.points import newest_times
 from monitor.store.salvage import Report
 from monitor.store.tick import Blob, Lane, LaneStatus, Last, StoreStatus, Tick
@@ -33,6 +34,7 @@ MOST_GONE = 256
 REPLIES = 100_000
 """Answers kept for requests that are repeated."""
 MILLISECOND = 10**6
+log = logging.getLogger(__name__)
 
 Cursors = Mapping[tuple[str, Lane], int]
 
@@ -89,6 +91,9 @@ def compress(lines: Sequence[bytes]) -> bytes:
     return zlib.compress(b"\n".join(lines) + b"\n", 1, wbits=31)
 
 
+NO_LINES = zlib.compress(b"", 1, wbits=31)
+
+
 class Database:
     """The open file. Every method may raise StoreError, and then all that follow do."""
 
@@ -99,6 +104,8 @@ class Database:
         self.ends = Ends()
         self.salvaged: Report | None = None
         """What was taken over at this start of a file that could not be used."""
+        self.spoilt = 0
+        """Entries in quarantine."""
         self._since_checkpoint = 0
         self._bytes_at_checkpoint = 0
         self._lock = opening.lock(path)
@@ -193,25 +200,37 @@ class Database:
     # --- reading -----------------------------------------------------------------------------
 
     def telemetry(self, after: int, limit_bytes: int) -> list[Blob]:
-        """Return blobs that follow ``after``, at least one where there is one."""
+        """Return blobs that follow ``after``, at least one where there is one.
+
+        One that is not as it was written has no lines, and is in quarantine.
+        """
         blobs: list[Blob] = []
+        spoilt: list[int] = []
         with self._telling():
             rows = self._db.execute(
-                "SELECT id, grouping, first_scan, last_scan, first_at, last_at, lines, body"
+                "SELECT sha256, id, grouping, first_scan, last_scan, first_at, last_at, lines, body"
                 " FROM blob WHERE id > ? ORDER BY id",
                 (after,),
             )
-            for row in rows:
+            for sha256, *row in rows:
                 blob = Blob(*row)
                 limit_bytes -= len(blob.body)
                 if blobs and limit_bytes < 0:
                     break
+                if hashlib.sha256(blob.body).digest() != sha256:
+                    spoilt.append(blob.id)
+                    blob = blob._replace(lines=0, body=NO_LINES)
                 blobs.append(blob)
+        self._quarantine("blob", spoilt)
         return blobs
 
     def events(self, after: int, limit: int) -> list[Event]:
-        """Return at most ``limit`` events that follow ``after``."""
-        return self._events("WHERE number > ? ORDER BY number LIMIT ?", (after, limit))
+        """Return at most ``limit`` events that follow ``after``.
+
+        In place of one that is not as it was written stands one of the kind ``spoilt``.
+        """
+        where = "WHERE number > ? ORDER BY number LIMIT ?"
+        return self._events(where, (after, limit), spoilt=True)
 
     def events_by_seq(self, first: int, last: int) -> list[Event]:
         """Return the alarm transitions from seq ``first`` to ``last``, both included."""
@@ -238,9 +257,21 @@ class Database:
         return None if row is None else str(row[0])
 
     def facts(self) -> dict[str, str]:
-        """Return where each alarm stands."""
+        """Return where each alarm stands; what is spoilt of it is forgotten, and judged anew."""
         with self._telling():
-            return dict(self._db.execute("SELECT name, snapshot FROM facts"))
+            rows = self._db.execute("SELECT name, snapshot, crc FROM facts").fetchall()
+        sound = {
+            name: snapshot
+            for name, snapshot, crc in rows
+            if crc in {None, checksum(name, snapshot)}
+        }
+        spoilt = [name for name, _, _ in rows if name not in sound]
+        if spoilt:
+            self._quarantine("facts", spoilt)
+            with self._transaction():
+                gone = [(name,) for name in spoilt]
+                self._db.executemany("DELETE FROM facts WHERE name = ?", gone)
+        return sound
 
     def cursors(self) -> dict[tuple[str, Lane], int]:
         """Return how far each sink has confirmed, by sink and lane."""
@@ -282,6 +313,7 @@ class Database:
                     self._db.execute("SELECT sink, count(*) FROM dead_letter GROUP BY sink")
                 ),
                 moved_aside=self.moved_aside,
+                spoilt=self.spoilt,
             )
 
     # --- the parts of a transaction ----------------------------------------------------------
@@ -335,7 +367,10 @@ class Database:
             newest = max(newest, ms)
             seq = seq if event.seq is None else event.seq
             added.append(event._replace(ms=ms))
-            self._db.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", added[-1])
+            self._db.execute(
+                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*added[-1], checksum(*added[-1])),
+            )
         return replace(ends, event=ends.event + len(added), seq=seq, ms=newest), added
 
     def _free_ms(self, ms: int, newest: int) -> int:
@@ -353,8 +388,8 @@ class Database:
 
     def _add_facts(self, facts: Mapping[str, str]) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?)",
-            [(name, snapshot) for name, snapshot in facts.items() if snapshot],
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)",
+            [(*each, checksum(*each)) for each in facts.items() if each[1]],
         )
         gone = [(name,) for name, snapshot in facts.items() if not snapshot]
         self._db.executemany("DELETE FROM facts WHERE name = ?", gone)
@@ -403,6 +438,7 @@ class Database:
             self.store_id = schema.read_meta(self._db, "store_id") or ""
             self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
             self.ends = self._load_ends()
+            (self.spoilt,) = self._db.execute("SELECT count(*) FROM quarantine").fetchone()
             if text := schema.read_meta(self._db, "salvage"):
                 self.salvaged = Report.read(text)
         self._bytes_at_checkpoint = self.ends.total
@@ -431,13 +467,34 @@ class Database:
         ).fetchone()
         return replace(ends, event=number or 0, seq=seq or 0, ms=ms or 0)
 
-    def _events(self, where: str, values: Sequence[str | int]) -> list[Event]:
+    def _events(
+        self, where: str, values: Sequence[str | int], *, spoilt: bool = False
+    ) -> list[Event]:
+        """Those of a part; without those that are not as they were written, or ``spoilt`` ones."""
         with self._telling():
             rows = self._db.execute(
-                f"SELECT number, seq, kind, at, boot, subject, body, ms FROM event {where}",  # noqa: S608 - our own text
+                f"SELECT number, seq, kind, at, boot, subject, body, ms, crc FROM event {where}",  # noqa: S608 - our own text
                 values,
-            )
-            return [Event(*row) for row in rows]
+            ).fetchall()
+        events = {Event(*row[:-1]): row[-1] in {None, checksum(*row[:-1])} for row in rows}
+        bad = [event.number for event, sound in events.items() if not sound]
+        if not bad:
+            return list(events)
+        self._quarantine("event", bad)
+        told = [event if sound else _spoilt(event) for event, sound in events.items()]
+        return [event for event in told if spoilt or event.number not in bad]
+
+    def _quarantine(self, what: str, names: Sequence[int | str]) -> None:
+        """Note what is not as it was written; each once, however often it is met."""
+        for name in names:
+            with self._transaction():
+                noted = self._db.execute(
+                    "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?)",
+                    (what, str(name), "its checksum does not hold"),
+                )
+            if noted.rowcount:
+                self.spoilt += 1
+                log.error("%s: %s %s is not as it was written, and not used", self.path, what, name)
 
     def _lane(self, sink: str, lane: Lane, upto: int) -> LaneStatus:
         if lane == "events":
@@ -484,6 +541,11 @@ class Database:
                 opening.mark_suspect(self.path)
             self._failure = f"{self.path}: {error}; look at the disk, and start cytowatch again"
             raise StoreError(self._failure) from error
+
+
+def _spoilt(event: Event) -> Event:
+    """What stands in the place of an event: its number, and the time under which it is known."""
+    return event._replace(seq=None, kind="spoilt", subject="", body="{}")
 
 
 def _newest_time(tick: Tick, before: int) -> int:

@@ -1,5 +1,7 @@
 """What stands on the record beside the readings: one thing that happened, who, what and when."""
 
+import json
+import zlib
 from typing import NamedTuple
 
 
@@ -12,7 +14,7 @@ class Event(NamedTuple):
     """Contiguous over the alarm transitions of a store, from 1; None for every other kind."""
     kind: str
     """One of: alarm, excursion, act, refusal, equipment_state, occupancy, start, stop, unmonitored,
-    config, clock_step, outage, store, loss."""
+    config, clock_step, outage, store, loss; and spoilt in place of what cannot be read any more."""
     at: int
     """Record time (ns, UTC)."""
     boot: int
@@ -28,3 +30,8 @@ class Event(NamedTuple):
     one that no other event of the store has, so that none overwrites another and a retry is the
     same point. 0 until then.
     """
+
+
+def checksum(*content: object) -> int:
+    """Return the CRC-32 of some texts and numbers: it tells what a bad disk has changed."""
+    return zlib.crc32(json.dumps(content, separators=(",", ":")).encode("ascii"))

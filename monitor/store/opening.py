@@ -142,6 +142,7 @@ def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
     if not tables.issuperset((*schema.SMALL_TABLES, "blob", "dead_letter")):
         raise _UnusableError
     _look_through(connection, everywhere=_suspect(path).exists() or _small(path))
+    schema.migrate(connection)
     schema.rename_copy(connection)
 
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from monitor.store import chain, schema
 from monitor.store.damaged import Damaged
-from monitor.store.events import Event
+from monitor.store.events import Event, checksum
 from monitor.store.points import newest_times
 
 MOST_READINGS = 512 * 2**20
@@ -276,7 +276,9 @@ class _Events:
         """It counts among those of the new store, but not among its transitions: those are new."""
         new = event._replace(number=len(self.numbers) + 1, seq=None)
         try:
-            self._new.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", new)
+            self._new.execute(
+                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*new, checksum(*new))
+            )
         except sqlite3.IntegrityError:  # Two under one time of delivery: one of them is spoilt.
             return None
         self.numbers.append(event.number)
@@ -313,9 +315,9 @@ def _newest(old: Damaged) -> tuple[int, int]:
 def _take_rest(old: Damaged, new: sqlite3.Connection) -> None:
     """What is replaced as it changes, and what people may ask for."""
     facts = (row for row in old.named("facts", "name, snapshot") if _are(row, str, str))
-    for name, snapshot in facts:
-        if _is_object(snapshot):
-            new.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, snapshot))
+    for row in facts:
+        if _is_object(row[1]):
+            new.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (*row, checksum(*row)))
     for row in old.named("config", "digest, text"):
         if _are(row, str, str) and hashlib.sha256(row[1].encode()).hexdigest() == row[0]:
             new.execute("INSERT OR REPLACE INTO config VALUES (?, ?)", row)

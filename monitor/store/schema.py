@@ -14,6 +14,11 @@ facts       where each alarm stands and how each equipment is used (``usage/{equ
 cursor      how far each sink has confirmed, per lane
 reply       answers to operators' requests, so that a repeated one is answered the same
 dead_letter lines that a database refused for good, with its words
+quarantine  entries that are not as they were written (``crc``, ``sha256``): they stay where they
+            are, and are not used; what (blob, event, facts), which, and how that was seen
+
+A file of an earlier schema is brought up step by step, each step one transaction that also changes
+the version: cut off anywhere, a file is of the one version or of the other.
 
 Exactly one connection writes (and checkpoints), in one thread of the daemon: SQLite before 3.51.3
 can spoil a file that two connections checkpoint at once. All others are read-only.
@@ -26,7 +31,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 FILE = "cytowatch.db"
-VERSION = 1
+VERSION = 2
 SMALL_TABLES = ("meta", "grouping", "event", "link", "config", "facts", "cursor", "reply")
 
 TABLES = """
@@ -42,7 +47,7 @@ CREATE INDEX blob_by_time ON blob (first_at, last_at, grouping);
 CREATE TABLE event (
     number INTEGER PRIMARY KEY, seq INTEGER UNIQUE, kind TEXT NOT NULL,
     at INTEGER NOT NULL, boot INTEGER NOT NULL,
-    subject TEXT NOT NULL, body TEXT NOT NULL, ms INTEGER NOT NULL UNIQUE);
+    subject TEXT NOT NULL, body TEXT NOT NULL, ms INTEGER NOT NULL UNIQUE, crc INTEGER);
 CREATE INDEX event_by_kind ON event (kind);
 CREATE INDEX event_by_subject ON event (subject, kind);
 CREATE INDEX event_by_time ON event (at);
@@ -50,14 +55,26 @@ CREATE TABLE link (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, last_event INTEGER NOT NULL,
     last_blob INTEGER NOT NULL, telemetry BLOB NOT NULL, config TEXT, head BLOB NOT NULL);
 CREATE TABLE config (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, snapshot TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY, snapshot TEXT NOT NULL, crc INTEGER) WITHOUT ROWID;
 CREATE TABLE cursor (
     sink TEXT, lane TEXT, upto INTEGER NOT NULL, PRIMARY KEY (sink, lane)) WITHOUT ROWID;
 CREATE TABLE reply (
     id INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
 CREATE TABLE dead_letter (
     id INTEGER PRIMARY KEY, sink TEXT NOT NULL, line BLOB NOT NULL, words TEXT NOT NULL);
+CREATE TABLE quarantine (
+    what TEXT, name TEXT, words TEXT NOT NULL, PRIMARY KEY (what, name)) WITHOUT ROWID;
 """
+STEPS = {
+    1: (
+        "ALTER TABLE event ADD COLUMN crc INTEGER",
+        "ALTER TABLE facts ADD COLUMN crc INTEGER",
+        """CREATE TABLE quarantine (
+    what TEXT, name TEXT, words TEXT NOT NULL, PRIMARY KEY (what, name)) WITHOUT ROWID""",
+    ),
+}
+"""What makes a file of each version one of the next."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -80,15 +97,23 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         connection.close()
         raise
+    connection.text_factory = _readable
     return connection
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
     """Open a connection that can neither write nor checkpoint; one thread at a time may use it."""
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         address, uri=True, isolation_level=None, timeout=1.0, check_same_thread=False
     )
+    connection.text_factory = _readable
+    return connection
+
+
+def _readable(text: bytes) -> str:
+    """Read a text that a bad disk has changed, too: its checksum tells, and no error hides it."""
+    return text.decode("utf-8", "replace")
 
 
 def new_store_id() -> str:
@@ -102,6 +127,22 @@ def create(connection: sqlite3.Connection) -> None:
     connection.executescript(f"BEGIN IMMEDIATE;{TABLES}")
     connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
     connection.execute("COMMIT")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file of an earlier version up to this one; what is cut off is done at the next."""
+    version = int(read_meta(connection, "schema") or VERSION)
+    for step in range(version, VERSION):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in STEPS[step]:
+                connection.execute(statement)
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(step + 1),))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def mark_copy(connection: sqlite3.Connection) -> None:

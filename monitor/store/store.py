@@ -109,6 +109,11 @@ class Store:
         """Points that left for the quota before every sink had them, since the store began."""
         return self._ends.gone.lost_lines
 
+    @property
+    def spoilt(self) -> int:
+        """Entries that were met and are not as they were written, since the store began."""
+        return self._database.spoilt
+
     async def groups(self, names: Sequence[tuple[str, ...]]) -> list[int]:
         """Return a group id for each tuple of equipment that is to share gzip members."""
         return await self._worker.call(partial(self._database.groups, names))

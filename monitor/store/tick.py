@@ -86,6 +86,7 @@ class Blob(NamedTuple):
     last_at: int
     """First and last time of its tick (ns, UTC)."""
     lines: int
+    """None where the blob is spoilt, and in quarantine: there is nothing to send."""
     body: bytes
     """One gzip member; each of its lines ends with a newline, so members can be joined."""
 
@@ -127,3 +128,5 @@ class StoreStatus:
     """By sink."""
     moved_aside: Path | None
     """A damaged file that was found at the start."""
+    spoilt: int = 0
+    """Entries in quarantine: met, and not as they were written."""

@@ -2,8 +2,9 @@
 
 import gzip
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,3 +193,19 @@ async def test_how_the_gateway_is_stands_among_the_readings(tmp_path: Path, hand
     assert int(second.rpartition(" ")[2]) == int(first.rpartition(" ")[2]) + 1, "strictly later"
     assert len(times(tmp_path, "incubator-7")) == 1, "and no reading"
     assert json.loads(events(tmp_path, "start")[0].body)["away"] == "first start"
+
+
+async def test_what_the_disk_has_changed_is_told_and_counted(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with healthy(tmp_path, quota=1000 * QUOTA) as (recorder, health, _):
+        await live(recorder, health, hand, seconds=3)
+        with closing(sqlite3.connect(tmp_path / FILE)) as other, other:
+            other.execute("UPDATE blob SET body = zeroblob(9) WHERE id = 2")
+        await recorder.store.telemetry(0, 2**20)
+        await live(recorder, health, hand, seconds=70)
+    assert changes(tmp_path, "store-spoilt") == ["raised", "returned"]
+    assert bodies(tmp_path, "loss") == [
+        {"phase": "begin", "entries": 1},
+        {"phase": "end", "entries": 0},
+    ]

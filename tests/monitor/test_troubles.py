@@ -10,16 +10,20 @@ MQTT = Mqtt(host="127.0.0.1")
 
 
 def test_a_gateway_that_delivers_nothing_still_knows_its_store_and_its_lines() -> None:
-    assert sorted(gateway_rules(small_plant())) == ["store-damaged", "values-dropped"]
+    assert sorted(gateway_rules(small_plant())) == [
+        "store-damaged",
+        "store-spoilt",
+        "values-dropped",
+    ]
 
 
 def test_readings_wait_and_are_lost_only_where_a_database_is() -> None:
     rules = gateway_rules(replace(small_plant(), mqtt=MQTT))
-    assert sorted(rules) == ["sink-mqtt", "store-damaged", "values-dropped"]
+    assert sorted(rules) == ["sink-mqtt", "store-damaged", "store-spoilt", "values-dropped"]
     rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB))
     assert sorted(rules) == [
         *("points-refused", "sink-influxdb"),
-        *("store-damaged", "store-filling", "store-losing"),
+        *("store-damaged", "store-filling", "store-losing", "store-spoilt"),
         "values-dropped",
     ]
 

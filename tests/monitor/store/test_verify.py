@@ -81,7 +81,7 @@ SWAP_BODIES = (
             id="two events swapped",
         ),
         pytest.param(
-            ("INSERT INTO event VALUES (13, 7, 'alarm', 1, 1, 'a', '{}', 1)",),
+            ("INSERT INTO event VALUES (13, 7, 'alarm', 1, 1, 'a', '{}', 1, 1)",),
             ["events from 13: not part of the chain"],
             id="an event slipped in",
         ),
