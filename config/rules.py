@@ -67,6 +67,9 @@ class When(Model):
     on_delay: Duration | None = None
     off: Flag = False
     """The rule does not hold there: its alarm is suppressed by design."""
+    longest: Interval = 24 * 3600 * SECOND
+    """For how long (ns) a phase switches it off at most, whatever the phase still is; where only
+    ``states`` are named, it is for as long as the state may suppress."""
 
     def fits(self, state: EquipmentState | None, phase: str | None) -> bool:
         """Whether it speaks of ``state`` and ``phase``; None is one that nothing speaks of."""

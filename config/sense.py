@@ -43,6 +43,8 @@ def _variant_findings(rule: High | Low) -> Iterator[Finding]:
             yield Finding((index,), "never holds: wherever it would, an earlier one does")
         if when.off and EquipmentState.IN_USE in when.states:
             yield Finding((index, "off"), "what is in use is watched whole: no limit is off in it")
+        if "longest" in when.model_fields_set and not (when.off and when.phases):
+            yield Finding((index, "longest"), "ends what a phase switches off: give phases and off")
         if when.off and changes != [None, None, None]:
             yield Finding((index, "off"), "off leaves no limit, deadband or delay to change")
         elif not when.off and changes == [None, None, None]:

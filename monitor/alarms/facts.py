@@ -281,6 +281,8 @@ class Circumstances(NamedTuple):
     """Empty where none is known."""
     suppresses: bool = True
     """Whether the state suppresses still, or has done so for as long as it may."""
+    phase_suppresses: bool = True
+    """Likewise of the phase."""
 
 
 class Elapsed(NamedTuple):

@@ -7,13 +7,13 @@ it may be the one that would say "in use".
 Durations run on ``Moment.boot``; ``Moment.at`` is for the record.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import chain
 from typing import NamedTuple, assert_never
 
 from config.plant import Channel, Place, Plant
-from config.rules import EquipmentState, High, Low
+from config.rules import EquipmentState, High, Low, When
 from drivers.reading import Moment, Value
 from monitor.alarms.facts import Circumstances, Refusal
 
@@ -89,6 +89,10 @@ class Usage(NamedTuple):
     override: Override | None = None
     exhausted: bool = False
     """The state has suppressed for as long as it may, and suppresses no longer."""
+    phase_since: Moment | None = None
+    """When it came to that phase; None where none is known."""
+    phase_exhausted: bool = False
+    """As ``exhausted``, of the phase."""
     words: tuple[Word, ...] = ()
     loaded: tuple[Loaded, ...] = ()
     bridged: bool = False
@@ -102,7 +106,9 @@ class Usage(NamedTuple):
     @property
     def circumstances(self) -> Circumstances:
         """What its alarms depend on."""
-        return Circumstances(self.state, self.phase, suppresses=not self.exhausted)
+        return Circumstances(
+            self.state, self.phase, not self.exhausted, phase_suppresses=not self.phase_exhausted
+        )
 
     def word(self, channel: str) -> Word:
         """Return what ``channel`` said last."""
@@ -134,6 +140,8 @@ class Manner(NamedTuple):
     phase_from: Teller | None = None
     longest: Mapping[EquipmentState, int] = {}
     """By each state that suppresses anything: for how long at most (ns)."""
+    longest_of_phase: Mapping[str, int] = {}
+    """By each phase that switches a limit off: likewise."""
 
     @property
     def tellers(self) -> Iterator[Teller]:
@@ -149,6 +157,13 @@ class Manner(NamedTuple):
             return None
         return usage.since.boot + longest
 
+    def phase_ends_suppressing(self, usage: Usage) -> int | None:
+        """Return the same of the phase."""
+        longest = self.longest_of_phase.get(usage.phase)
+        if longest is None or usage.phase_since is None or usage.phase_exhausted:
+            return None
+        return usage.phase_since.boot + longest
+
 
 class UsageChange(StrEnum):
     """What happened to an equipment's use: the word of an event."""
@@ -158,6 +173,8 @@ class UsageChange(StrEnum):
     PHASE = "phase"
     SUPPRESSION_ENDED = "suppression_ended"
     """The state goes on, but it has suppressed for as long as it may."""
+    PHASE_SUPPRESSION_ENDED = "phase_suppression_ended"
+    """The phase goes on, but what it switches off has been off for as long as it may."""
 
 
 class UsageEvent(NamedTuple):
@@ -212,25 +229,35 @@ UsageAct = SetState | Load | Unload
 
 def manner(plant: Plant, equipment: str) -> Manner:
     """Return what the file says of the use of ``equipment``."""
-    known = plant.by_name[equipment]
+    known, off = plant.by_name[equipment], list(_switching_off(plant, equipment))
+    off_in = frozenset(chain.from_iterable(when.states for when in off if not when.phases))
     return Manner(
         tuple(_teller(plant, each.place, each.states) for each in known.state_from),
         known.phase_from and _teller(plant, known.phase_from, {}),
         {
             state: each.longest
             for state, each in plant.suppression.items()
-            if each.suppress or state in _switching_off(plant, equipment)
+            if each.suppress or state in off_in
         },
+        _longest_of_phase(off),
     )
 
 
-def _switching_off(plant: Plant, equipment: str) -> frozenset[EquipmentState]:
-    """The states in which some limit of the equipment does not hold: that suppresses, too."""
+def _switching_off(plant: Plant, equipment: str) -> Iterator[When]:
+    """Where some limit of the equipment does not hold: that suppresses, too."""
     channels = (c for s in plant.by_name[equipment].sources for c in plant.sources[s].channels)
     rules = (rule for channel in channels for rule in channel.rules)
     whens = (when for rule in rules if isinstance(rule, High | Low) for when in rule.when)
-    off = (when.states for when in whens if when.off and not when.phases)
-    return frozenset(chain.from_iterable(off))
+    return (when for when in whens if when.off)
+
+
+def _longest_of_phase(off: Iterable[When]) -> Mapping[str, int]:
+    """By phase: the shortest time that any limit may be off in it."""
+    found: dict[str, int] = {}
+    for when in off:
+        for phase in when.phases:
+            found[phase] = min(when.longest, found.get(phase, when.longest))
+    return found
 
 
 def _teller(
@@ -272,12 +299,24 @@ def settle(usage: Usage, manner: Manner, now: Moment) -> Usage:
     state, cause, told = _state(usage, override, manner, now)
     phase = _phase(usage, manner, now)
     settled = usage._replace(cause=cause, told=told, phase=phase, override=override)
+    if phase != usage.phase or (usage.phase_since is None and phase):
+        since = now if phase else None
+        settled = settled._replace(phase_since=since, phase_exhausted=False)
     if state is not usage.state:
-        return settled._replace(state=state, since=now, exhausted=False, bridged=False)
-    if usage.since is None and state in manner.longest:
+        settled = settled._replace(state=state, since=now, exhausted=False, bridged=False)
+    elif usage.since is None and state in manner.longest:
         settled = settled._replace(since=now)
-    end = manner.ends_suppressing(settled)
-    return settled._replace(exhausted=True) if end is not None and now.boot >= end else settled
+    return _spent(settled, manner, now)
+
+
+def _spent(usage: Usage, manner: Manner, now: Moment) -> Usage:
+    """End what has suppressed for as long as it may."""
+    end, phase_end = manner.ends_suppressing(usage), manner.phase_ends_suppressing(usage)
+    if end is not None and now.boot >= end:
+        usage = usage._replace(exhausted=True)
+    if phase_end is not None and now.boot >= phase_end:
+        usage = usage._replace(phase_exhausted=True)
+    return usage
 
 
 def _state(
@@ -310,7 +349,8 @@ def due(usage: Usage, manner: Manner, now: Moment) -> int | None:
     """Return the elapsed time at which the passing of time changes something next."""
     lost = (word.lost.boot + GRACE for word in usage.words if word.lost)
     override = usage.override.until if usage.override else None
-    times = (*lost, override, manner.ends_suppressing(usage))
+    ends = manner.ends_suppressing(usage), manner.phase_ends_suppressing(usage)
+    times = (*lost, override, *ends)
     return min((time for time in times if time is not None and time > now.boot), default=None)
 
 
@@ -322,6 +362,8 @@ def differences(equipment: str, before: Usage, after: Usage, now: Moment) -> Ite
         yield UsageEvent(equipment, UsageChange.PHASE, before, after, now)
     if after.exhausted and not before.exhausted:
         yield UsageEvent(equipment, UsageChange.SUPPRESSION_ENDED, before, after, now)
+    if after.phase_exhausted and not before.phase_exhausted:
+        yield UsageEvent(equipment, UsageChange.PHASE_SUPPRESSION_ENDED, before, after, now)
 
 
 def _stated(usage: Usage) -> tuple[object, ...]:

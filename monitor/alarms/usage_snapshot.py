@@ -53,6 +53,7 @@ def _usage(saved: Mapping[str, Any]) -> Usage:
         state=EquipmentState(usage.state),
         cause=ToldBy(usage.cause),
         since=_moment(usage.since),
+        phase_since=_moment(usage.phase_since),
         override=None if usage.override is None else _override(usage.override),
         words=tuple(Word(channel, said, _moment(lost)) for channel, said, lost in usage.words),
         loaded=tuple(Loaded(*each) for each in usage.loaded),
@@ -77,6 +78,7 @@ def _shifted(usage: Usage, shift: int) -> Usage:
     words = (word._replace(lost=word.lost and _moved(word.lost, shift)) for word in usage.words)
     return usage._replace(
         since=usage.since and _moved(usage.since, shift),
+        phase_since=usage.phase_since and _moved(usage.phase_since, shift),
         override=override,
         words=tuple(words),
         bridged=usage.bridged or usage.since is not None,

@@ -31,8 +31,9 @@ def effective(rule: Rule, circumstances: Circumstances) -> tuple[Rule, str]:
 
 
 def _fits(when: When, circumstances: Circumstances) -> bool:
-    """What a state switches off is on again when the state has suppressed for long enough."""
-    over = when.off and not when.phases and not circumstances.suppresses
+    """What a state or phase switches off is on again when that has suppressed for long enough."""
+    suppresses = circumstances.phase_suppresses if when.phases else circumstances.suppresses
+    over = when.off and not suppresses
     return when.fits(circumstances.state, circumstances.phase) and not over
 
 

@@ -287,6 +287,8 @@ def _used(event: EventMessage) -> str:
             return f"phase {phase or '-'} (was {before or '-'})"
         case "equipment_state", {"change": "suppression_ended", "state": state}:
             return f"{state} for as long as it may suppress: its alarms are told again"
+        case "equipment_state", {"change": "phase_suppression_ended", "phase": phase}:
+            return f"phase {phase} for as long as it may switch limits off: they hold again"
         case "equipment_state", {"state": state, "before": before}:
             return f"{state} (was {before}){_source(event.body)}{_silent(event.body)}"
         case "occupancy", {"act": act, "batch": batch, "position": position}:

@@ -106,6 +106,11 @@ FAULTS = {
         high("{states: [idle], limit: 38, off: true}"),
         [f"8:89: {AT}.0.when.0.off: off leaves no limit, deadband or delay to change"],
     ),
+    "a time after which a state switches on again": (
+        HIGH,
+        high("{states: [idle], off: true, longest: 3h}"),
+        [f"8:93: {AT}.0.when.0.longest: ends what a phase switches off: give phases and off"],
+    ),
     "a variant that an earlier one covers": (
         HIGH,
         high("{states: [idle, cleaning], off: true}, {states: [cleaning], limit: 38}"),

@@ -32,6 +32,8 @@ USAGES = st.builds(
         st.none() | st.integers(),
     ),
     exhausted=st.booleans(),
+    phase_since=st.none() | MOMENTS,
+    phase_exhausted=st.booleans(),
     words=st.lists(
         st.builds(Word, st.text(), st.none() | SAID, st.none() | MOMENTS), max_size=3
     ).map(tuple),
@@ -59,6 +61,7 @@ def test_after_a_reboot_every_duration_has_gone_on_by_the_wall(
     loaded = load(dump(usage, "boot-1", saved), "boot-2", now)
     for before, after in [
         (usage.since, loaded.since),
+        (usage.phase_since, loaded.phase_since),
         *zip(
             (word.lost for word in usage.words), (word.lost for word in loaded.words), strict=True
         ),

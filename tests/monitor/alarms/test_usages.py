@@ -590,3 +590,52 @@ def test_what_changed_is_given_once() -> None:
 
 def test_the_minute_is_one() -> None:
     assert GRACE == MINUTE
+
+
+RINSED = used_plant(
+    High(
+        limit=37.5,
+        when=(
+            When(phases=("rinse", "harvest"), off=True, longest=10 * MINUTE),
+            When(phases=("seeding",), limit=40.0),
+        ),
+    ),
+    High(name="high-high", limit=39.0, when=(When(phases=("rinse",), off=True),)),
+)
+
+
+def test_what_a_phase_switches_off_is_on_again_after_its_longest() -> None:
+    usages = Usages(RINSED, {}, moment(0))
+    assert told(usages.observe(panel(0, phase="rinse"))) == [
+        (UsageChange.PHASE, IN_USE, ToldBy.CHANNEL, "rinse")
+    ]
+    assert usages[USED].circumstances == Circumstances(IN_USE, "rinse")
+    assert usages.look(moment(599)) == []
+    ended = UsageChange.PHASE_SUPPRESSION_ENDED
+    assert told(usages.look(moment(600))) == [(ended, IN_USE, ToldBy.CHANNEL, "rinse")]
+    assert usages[USED].circumstances == Circumstances(IN_USE, "rinse", phase_suppresses=False)
+    assert usages.look(moment(99_999)) == []
+    usages.observe(panel(99_999, phase="harvest"))
+    assert usages[USED].circumstances == Circumstances(IN_USE, "harvest")
+
+
+def test_a_phase_that_switches_nothing_off_has_no_end() -> None:
+    usages = Usages(RINSED, {}, moment(0))
+    usages.observe(panel(0, phase="seeding"))
+    assert usages.look(moment(99_999)) == []
+    assert usages[USED].circumstances == Circumstances(IN_USE, "seeding")
+
+
+@pytest.mark.parametrize("boot", ["boot-1", "boot-2"])
+def test_the_longest_of_a_phase_goes_on_over_restart_and_reboot(boot: str) -> None:
+    usages = Usages(RINSED, {}, moment(0))
+    usages.observe(panel(0, phase="rinse"))
+    text = usage_snapshot.dump(usages[USED], "boot-1", moment(300))
+    again = usage_snapshot.load(text, boot, moment(300))
+    assert again.phase_since == moment(0)
+    restarted = Usages(RINSED, {USED: again}, moment(300))
+    restarted.observe(panel(300, phase="rinse"))
+    assert restarted.look(moment(599)) == []
+    assert [event.change for event in restarted.look(moment(600))] == [
+        UsageChange.PHASE_SUPPRESSION_ENDED
+    ]

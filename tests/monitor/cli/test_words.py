@@ -236,6 +236,11 @@ BATCH = {"act": "load", "batch": "B-1", "position": "", "user": "kim", "claimed"
             {**STATE, "change": "suppression_ended"},
             "cleaning for as long as it may suppress: its alarms are told again",
         ),
+        (
+            "equipment_state",
+            {**STATE, "change": "phase_suppression_ended"},
+            "phase harvest for as long as it may switch limits off: they hold again",
+        ),
         ("occupancy", BATCH, "B-1 loaded by kim"),
         (
             "occupancy",
