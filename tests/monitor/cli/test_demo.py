@@ -5,8 +5,11 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +49,26 @@ def test_a_minute_in_short(
     # What the broker handed out is what the record holds, each once.
     store = str(tmp_path / "state" / "cytowatch.db")
     main(["export", "--file", store, "--from", "1h", "--what", "events", "--json"])
-    kinds = [json.loads(text)["kind"] for text in capsys.readouterr().out.splitlines()]
+    events = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    kinds = [event["kind"] for event in events]
+    nothing_chatters_and_the_cleaned_one_calls_nobody(events)
     assert summary["events_published"] == kinds.count("alarm") > 0
     assert summary["excursions"]["ended"] == kinds.count("excursion")
     assert sum(summary["excursions"].values()) > 0
     assert kinds.count("occupancy") == 5
     assert main(["store", "verify", store]) == 0
+
+
+def nothing_chatters_and_the_cleaned_one_calls_nobody(events: Sequence[Mapping[str, Any]]) -> None:
+    alarms = [event["body"] for event in events if event["kind"] == "alarm"]
+    limits = [body for body in alarms if body["limit"] is not None]
+    raised = Counter(body["alarm"] for body in limits if body["change"].startswith("raised"))
+    assert raised == dict.fromkeys(raised, 1)
+    ended = Counter(event["subject"] for event in events if event["kind"] == "excursion")
+    assert ended == dict.fromkeys(ended, 1)
+    called = {body["equipment"] for body in limits if body["annunciated"]}
+    assert called
+    assert "incubator-04" not in called
 
 
 def test_of_the_first_excursion_it_says_how_its_page_is_made(tmp_path: Path) -> None:
