@@ -213,10 +213,8 @@ def _influxdb(settings: InfluxDb | None) -> Iterator[Finding]:
         *secret_findings({"token": settings.token, "password": settings.password}),
         *_url(settings.url),
     ]
-    if settings.api == "v2" and not settings.bucket:
-        found.append(Finding((), "api v2 needs a bucket (and an org)"))
-    if settings.api == "v1" and not settings.database:
-        found.append(Finding((), "api v1 needs a database"))
+    if not settings.bucket and not settings.database:
+        found.append(Finding((), "needs a bucket (and an org) for v2, a database for v1 and v3"))
     if settings.password and not settings.user:
         found.append(Finding(("password",), "a password without a user"))
     yield from (each.under(("influxdb",)) for each in found)

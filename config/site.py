@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from config.model import Duration, Flag, Model, Whole, between
+from config.model import Duration, Flag, Id, Model, Whole, between
 
 SECOND = 10**9
 
@@ -35,16 +35,21 @@ class StoreSettings(Model):
 
 
 class InfluxDb(Model):
-    """Where readings and events are delivered."""
+    """A database that readings and events are delivered to."""
 
+    name: Id = "influxdb"
+    """What its place in the record, its alarm and its figures are called."""
     url: str
-    api: Literal["v2", "v1"] = "v2"
+    api: Literal["v1", "v2", "v3"] | None = None
+    """How it is written to; None: as the server says that it is."""
     org: str = ""
+    """v2: the organisation."""
     bucket: str = ""
     """v2: the bucket."""
     database: str = ""
-    """v1: the database."""
+    """v1 and v3: the database. Bucket and database stand for each other where one is given."""
     retention_policy: str = ""
+    """v1; the database's own where none is given."""
     token: Secret | None = None
     user: str = ""
     password: Secret | None = None

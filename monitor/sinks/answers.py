@@ -1,8 +1,9 @@
 r"""What a database's answer to a write means. Pure.
 
 The flavours use the same codes for different things: 400 is "nothing written" on v2, and "all but
-some written" on v1 and v3; v2 says the latter by 422. Only 204 means that everything is written:
-200 with a page of HTML is what a captive portal says.
+some written" on v1 and v3; v2 says the latter by 422, by which v3 means a limit of its own. Where
+nobody knows who answers, nothing counts as written: identical lines can be sent again.
+Only 204 means that everything is written: 200 with a page of HTML is what a captive portal says.
 Sources: InfluxDB 1.x ``services/httpd/handler.go`` (serveWriteLineProtocol), the v2 OSS and Cloud
 API references for ``/api/v2/write``, the v3 reference for ``/api/v3/write_lp``.
 """
@@ -13,7 +14,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 
-Flavour = Literal["v1", "v2"]
+Flavour = Literal["v1", "v2", "cloud", "v3"]
+"""InfluxDB 1.x, 2.x on a host of one's own, Cloud with the API of 2.x, and 3.x."""
 LONGEST_WAIT = 300.0
 """Seconds that a Retry-After can make us wait at most."""
 LONGEST_WORDS = 500
@@ -73,13 +75,38 @@ _ABOUT_A_LINE = re.compile(
     r"pars|line protocol|line\(s\)|\bpoints?\b|\bfields?\b|\btags?\b|measurement|timestamp|partial"
 )
 _HINTS = {
-    401: "the token, or user and password, are not accepted",
-    403: "the token or user may not write there",
-    404: "there is no such bucket, database or retention policy, or no such address",
+    401: "the token, or user and password, are not accepted: put one that is valid where the file"
+    " says, it is read anew at each try",
+    403: "the token or user may not write there: give it the right to write to this bucket",
+    404: "there is no such bucket, database or retention policy, or no such address: make it, or"
+    " mend its name",
 }
 
 
-def judge(flavour: Flavour, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+class Server(NamedTuple):
+    """Which database it is, by its own word."""
+
+    flavour: Flavour
+    version: str
+
+    def __str__(self) -> str:
+        return f"InfluxDB {self.version}"
+
+
+def identify(headers: Mapping[str, str]) -> Server | None:
+    """Return who answers, by the headers that all flavours bear; None for who does not say."""
+    version = headers.get("X-Influxdb-Version", "").strip()
+    build = headers.get("X-Influxdb-Build", "")
+    if "cloud" in f"{build} {version}".lower():
+        return Server("cloud", f"Cloud {version}".strip())
+    found = _FLAVOURS.get(version.lstrip("v").partition(".")[0])
+    return Server(found, version[:40]) if found else None
+
+
+_FLAVOURS: Mapping[str, Flavour] = {"1": "v1", "2": "v2", "3": "v3"}
+
+
+def judge(flavour: Flavour | None, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     """Return what an answer means; ``headers`` are looked up as ``Retry-After``, ``Location``."""
     words = _words(body)
     match status:
@@ -107,9 +134,13 @@ def _no_answer(status: int, headers: Mapping[str, str], words: str) -> Verdict:
     return Unwell(f"{status}: {words}")
 
 
-def _refused(flavour: Flavour, status: int, words: str, body: bytes) -> Verdict:
+def _refused(flavour: Flavour | None, status: int, words: str, body: bytes) -> Verdict:
     """Judge a 400 or 422: about the lines, or about the request as a whole."""
     text = f"{status}: {words}"
+    if body.lstrip().startswith(b"<"):
+        return Misconfigured(f"{text}; a page: something stands before the database")
+    if flavour == "v3" and status == 422:  # noqa: PLR2004 - v3's limits on tables and columns
+        return Misconfigured(f"{text}; raise the database's limit")
     if status == 422 or "partial write" in words.lower():  # noqa: PLR2004 - v2's partial write
         return PartlyWritten(text, _dropped(words), _named(body))
     if not _ABOUT_A_LINE.search(words.lower()) or "gzip" in words:
@@ -117,7 +148,7 @@ def _refused(flavour: Flavour, status: int, words: str, body: bytes) -> Verdict:
     match flavour:
         case "v1":
             return PartlyWritten(text, _dropped(words), _named(body))
-        case "v2":
+        case "v2" | "cloud" | "v3" | None:
             return Poison(text)
 
 

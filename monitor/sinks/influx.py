@@ -1,23 +1,23 @@
-"""Delivers readings and events to InfluxDB, v2 or v1. The one file that imports its client.
+"""Delivers readings and events to one InfluxDB. The one file that imports its client.
 
 Readings go out as the record keeps them: gzip members of line protocol, joined and sent unchanged
 through the client's own session, since its write path would compress them once more. Events go
 first. One request is under way at a time; a batch is sent anew, byte by byte the same, until the
 database has said 204, and only then the cursor moves. A line that it refuses for good is found by
 halving, kept as a dead letter with the database's words, and holds nothing up.
+
+After an outage the newest alarms go first. What waited longer than one request can carry is a
+backlog: it goes in its order, in half of the time, and what is read meanwhile goes before it.
 """
 
 import asyncio
 import base64
-import gzip
 import logging
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
@@ -25,18 +25,22 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from config.load import read_secret
 from config.problems import ConfigError
 from config.site import InfluxDb
+from monitor.sinks import addresses
 from monitor.sinks.answers import (
+    Flavour,
     Misconfigured,
     PartlyWritten,
-    Poison,
     RetryAfter,
+    Server,
     TooLarge,
     Unwell,
     Verdict,
     Written,
+    identify,
     judge,
 )
 from monitor.sinks.base import Gateway, Outbox, SinkLost, Tally, until_one_ends
+from monitor.sinks.batches import Batch, Refused, compress, culprits, split
 from monitor.store import line_protocol
 from monitor.store.events import Event
 from monitor.store.tick import Lane
@@ -48,39 +52,32 @@ GATHER = 0.5
 """Seconds in which what follows a commit may join it: alarms commit at once, a request costs."""
 MOST_SOUGHT = 16
 """Dropped points of a batch that are looked for one by one; more have a cause of their own."""
+SMALLEST = 4096
+"""Bytes of a line that any database takes: for one that does not, no line is to blame."""
 SLOWEST = 4096
 """Bytes a second of the slowest link on which a request is still given time to end."""
 LONGEST_ANSWER = 65_536
+LONGEST_PING = 5.0
+"""Seconds in which the database may say who it is; it is written to without that, too."""
 _SECOND = 10**9
 
 log = logging.getLogger(__name__)
-
-Refused = TooLarge | Poison | PartlyWritten
-
-
-class Batch(NamedTuple):
-    """The body of one request, and what it stands for."""
-
-    lane: Lane
-    first: int
-    """Event number or blob id."""
-    upto: int
-    lines: int
-    body: bytes
-    """Gzip members, each of whole lines."""
 
 
 class Database:
     """One write address of one database, on an open session."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, settings: InfluxDb, authorization: str
+        self, session: aiohttp.ClientSession, settings: InfluxDb, server: Server | None
     ) -> None:
         self._session = session
-        self._flavour = settings.api
-        self._url, self._query = address(settings)
-        self._where = where(settings.url)
+        self.server = server
+        """Who answers, as far as it was told; an answer that says another counts."""
+        api = addresses.flavour(settings, server.flavour if server else None)
+        self._url, self._query = addresses.address(settings, api)
+        self._settings = settings
         self._timeout = settings.timeout / _SECOND
+        authorization = _authorization(settings, api)
         self._headers = {
             "Content-Encoding": "gzip",
             "Content-Type": "text/plain; charset=utf-8",
@@ -99,7 +96,9 @@ class Database:
                 timeout=self._time_for(body),
             ) as answer:
                 words = await _beginning(answer.content)
-                return judge(self._flavour, answer.status, answer.headers, words)
+                self.server = identify(answer.headers) or self.server
+                flavour = self.server.flavour if self.server else None
+                return judge(flavour, answer.status, answer.headers, words)
         except TimeoutError as error:
             raise self.lost(f"no answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -107,7 +106,10 @@ class Database:
 
     def lost(self, words: str) -> SinkLost:
         """Return the exception that says so of this database."""
-        return SinkLost(f"InfluxDB at {self._where}: {words}")
+        api, server = self._settings.api, self.server
+        if api and server and not _speaks(server.flavour, api):
+            words += f"; this is {server}, and the file says api: {api}"
+        return SinkLost(f"InfluxDB at {addresses.where(self._settings.url)}: {words}")
 
     def _time_for(self, body: bytes) -> aiohttp.ClientTimeout:
         """Time for connecting and for each wait for an answer, and for sending by the size."""
@@ -118,11 +120,15 @@ class Database:
         )
 
 
+def _speaks(server: Flavour, api: Flavour) -> bool:
+    return server == api or (server, api) == ("cloud", "v2")
+
+
 class InfluxSink:
     """Delivers both lanes to one database; ``name`` is that of its place in the record."""
 
     def __init__(self, settings: InfluxDb, gateway: Gateway, outbox: Outbox) -> None:
-        self.name = "influxdb"
+        self.name = settings.name
         self.tally = Tally()
         self._settings = settings
         self._site, self._gateway = gateway
@@ -131,12 +137,14 @@ class InfluxSink:
         self._most = MOST_BYTES
         self._grievance = ""
         self._asked_to_wait = 0.0
+        self._server: Server | None = None
 
     @property
     def patience(self) -> float:
         """See ``monitor.sinks.base.Delivery``: the longest request that may be under way."""
         largest = max((len(batch.body) for batch in self._sent.values()), default=0)
-        return longest(largest, self._settings.timeout / _SECOND) + self._asked_to_wait
+        request = longest(largest, self._settings.timeout / _SECOND)
+        return LONGEST_PING + request + self._asked_to_wait
 
     async def hold(self, held: Callable[[], None]) -> None:
         """Deliver until the database fails; calls ``held`` whenever it has taken something.
@@ -146,6 +154,7 @@ class InfluxSink:
         self._most = MOST_BYTES
         self._asked_to_wait = 0.0
         async with _connected(self._settings) as database:
+            self._meet(database.server)
             while True:
                 batch = await self._next()
                 await self._deliver(database, batch)
@@ -204,6 +213,7 @@ class InfluxSink:
         while True:
             self.tally.requests += 1
             verdict = await database.write(body)
+            self._meet(database.server)
             match verdict:
                 case RetryAfter(seconds, words):
                     log.warning("%s asks to wait %g s (%s)", self.name, seconds, words)
@@ -215,10 +225,22 @@ class InfluxSink:
                 case _:
                     return verdict
 
+    def _meet(self, server: Server | None) -> None:
+        """Tell who answers, when that is news."""
+        if server is None or server == self._server:
+            return
+        before, self._server = self._server, server
+        if before is None:
+            log.info("%s is %s", self.name, server)
+        else:
+            log.warning("%s was %s and is %s now", self.name, before, server)
+
     async def _settle(self, database: Database, lines: Sequence[bytes], refused: Refused) -> None:
         """Write what can be written of refused lines; what cannot becomes dead letters."""
         if isinstance(refused, TooLarge):
             self._most = max(self._most // 2, 1)
+            if len(lines) == 1 and len(lines[0]) <= SMALLEST:
+                raise database.lost(f"{refused.words}; let it take more than one line at a time")
         if (dead := culprits(lines, refused)) is not None:
             for line in dead:
                 await self._bury(line, refused.words)
@@ -243,44 +265,6 @@ class InfluxSink:
 _PRIVATE = (b"event,", b"alarm_event,")
 """What happened, and to which batch: a database may quote it, and no log may."""
 _UNSAID = "cytowatch store dead-letters shows why"
-
-
-def culprits(lines: Sequence[bytes], refused: Refused) -> Sequence[bytes] | None:
-    """Return the lines that were refused, where that is known; None where it is to be found out."""
-    if len(lines) == 1:
-        return lines
-    if not isinstance(refused, PartlyWritten) or not refused.named:
-        return None
-    told_all = refused.dropped in {None, 0, len(refused.named)} and len(refused.named) < 100  # noqa: PLR2004 - v3 names no more
-    return refused.named if told_all and set(refused.named) <= set(lines) else None
-
-
-def compress(lines: Sequence[bytes]) -> bytes:
-    """Return the lines as one gzip member; the same lines always give the same bytes."""
-    return gzip.compress(b"".join(line + b"\n" for line in lines), 1, mtime=0)
-
-
-def split(body: bytes) -> list[bytes]:
-    """Return the lines of joined gzip members; no text in them holds a line break (``quoted``)."""
-    return gzip.decompress(body).rstrip(b"\n").split(b"\n")
-
-
-def address(settings: InfluxDb) -> tuple[str, Mapping[str, str]]:
-    """Return the url to write to, and its query."""
-    base = settings.url.rstrip("/")
-    match settings.api:
-        case "v2":
-            query = {"org": settings.org, "bucket": settings.bucket, "precision": "ms"}
-            return f"{base}/api/v2/write", query
-        case "v1":
-            policy = {"rp": settings.retention_policy} if settings.retention_policy else {}
-            return f"{base}/write", {"db": settings.database, **policy, "precision": "ms"}
-
-
-def where(url: str) -> str:
-    """Return the server's part of a url for people, without a password that may stand in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _summary(lines: Sequence[bytes], dropped: int) -> bytes:
@@ -308,7 +292,6 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 @asynccontextmanager
 async def _connected(settings: InfluxDb) -> AsyncIterator[Database]:
     """Open a session; secrets are read anew each time, so that a renewed token is taken up."""
-    authorization = _authorization(settings)
     client = InfluxDBClientAsync(
         settings.url,
         ssl_context=await asyncio.to_thread(_trust, settings),
@@ -316,7 +299,24 @@ async def _connected(settings: InfluxDb) -> AsyncIterator[Database]:
         connection_pool_maxsize=1,
     )
     async with client:
-        yield Database(client.api_client.rest_client.pool_manager, settings, authorization)
+        session: aiohttp.ClientSession = client.api_client.rest_client.pool_manager
+        yield Database(session, settings, await _met(session, settings))
+
+
+async def _met(session: aiohttp.ClientSession, settings: InfluxDb) -> Server | None:
+    """Return who answers; None for who does not say, or not in time: a write will tell."""
+    authorization = _authorization(settings, settings.api)
+    timeout = min(settings.timeout / _SECOND, LONGEST_PING)
+    try:
+        async with session.get(
+            addresses.ping(settings),
+            headers={"Authorization": authorization} if authorization else {},
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        ) as answer:
+            return identify(answer.headers)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return None
 
 
 def _plain(error: Exception) -> str:
@@ -329,15 +329,17 @@ def _plain(error: Exception) -> str:
     return f"no connection: {cause.strerror or cause}"
 
 
-def _authorization(settings: InfluxDb) -> str:
+def _authorization(settings: InfluxDb, api: Flavour | None) -> str:
     try:
         if settings.token is not None:
-            return f"Token {read_secret(settings.token)}"
+            scheme = "Bearer" if api == "v3" else "Token"
+            return f"{scheme} {read_secret(settings.token)}"
         if settings.user:
             password = read_secret(settings.password) if settings.password else ""
             return "Basic " + base64.b64encode(f"{settings.user}:{password}".encode()).decode()
     except ConfigError as error:
-        raise SinkLost(f"InfluxDB at {where(settings.url)}: {error}") from error
+        where = addresses.where(settings.url)
+        raise SinkLost(f"InfluxDB at {where}: {error}") from error
     return ""
 
 

@@ -46,6 +46,18 @@ class Database:
     accepted: list[bytes] = field(default_factory=list)
     """Lines of all writes that were answered 204, in order."""
     url: str = ""
+    version: str = ""
+    """What it says that it is, when it is asked; nothing where it does not say."""
+    asked: list[web.Request] = field(default_factory=list)
+    """Who wanted to know."""
+
+    async def tell(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request)
+        if request.path != "/ping" and not request.path.endswith("/ping"):
+            return web.Response(status=404)
+        return web.Response(
+            status=204, headers={"X-Influxdb-Version": self.version} if self.version else {}
+        )
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         write = Write(request, await request.read())
@@ -61,7 +73,8 @@ class Database:
 async def database(tls: ssl.SSLContext | None = None) -> AsyncIterator[Database]:
     fake = Database()
     app = web.Application(client_max_size=2**26)
-    app.router.add_route("*", "/{path:.*}", fake.take)
+    app.router.add_post("/{path:.*}", fake.take)
+    app.router.add_get("/{path:.*}", fake.tell)
     # What is sent compressed is to be seen as it was sent.
     runner = web.AppRunner(
         app, auto_decompress=False, handler_cancellation=True, shutdown_timeout=0.1

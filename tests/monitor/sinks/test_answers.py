@@ -13,9 +13,11 @@ from monitor.sinks.answers import (
     PartlyWritten,
     Poison,
     RetryAfter,
+    Server,
     TooLarge,
     Unwell,
     Written,
+    identify,
     judge,
 )
 
@@ -41,12 +43,22 @@ def v2(code: str, message: str) -> bytes:
     return json.dumps({"code": code, "message": message}).encode()
 
 
-TABLE: list[tuple[Flavour, int, bytes, object]] = [
+HTML = b"<html><h1>Please log in</h1>fields, points and measurements</html>"
+RETENTION = "partial write: points beyond retention policy dropped=7"
+CLOUD = v2("invalid", "partial write error (2 accepted): one bad")
+REFUSED_WHOLE = json.dumps(
+    {"error": "parsing failed for write_lp endpoint", "data": {"original_line": "a b="}}
+).encode()
+TABLE_LIMIT = v1("Update to schema would exceed number of tables limit of 500 tables")
+
+TABLE: list[tuple[Flavour | None, int, bytes, object]] = [
+    # 1.x: what is wrong is dropped, and the rest is written.
     ("v1", 204, b"", Written),
     ("v1", 400, v1(f"partial write: {UNPARSED} dropped=0"), PartlyWritten),
     ("v1", 400, v1(UNPARSED), PartlyWritten),
     ("v1", 400, v1(CONFLICT), PartlyWritten),
-    ("v1", 400, v1("partial write: points beyond retention policy dropped=7"), PartlyWritten),
+    ("v1", 400, v1("field type conflict"), PartlyWritten),
+    ("v1", 400, v1(RETENTION), PartlyWritten),
     ("v1", 400, v1("database is required"), Misconfigured),
     ("v1", 400, v1("gzip: invalid header"), Misconfigured),
     ("v1", 401, v1("authorization failed"), Misconfigured),
@@ -55,34 +67,112 @@ TABLE: list[tuple[Flavour, int, bytes, object]] = [
     ("v1", 413, v1("Request Entity Too Large"), TooLarge),
     ("v1", 500, v1("timeout"), Unwell),
     ("v1", 503, v1("overloaded"), Unwell),
+    # 2.x: a malformed line spoils all; what conflicts or is too old is dropped.
     ("v2", 204, b"", Written),
     ("v2", 400, v2("invalid", UNPARSED), Poison),
     ("v2", 400, v2("invalid", 'organization name "x" not found'), Misconfigured),
-    ("v2", 400, b"<html>Bad Request</html>", Misconfigured),
-    ("v2", 400, v2("invalid", "partial write error (2 accepted): one bad"), PartlyWritten),
-    ("v2", 400, json.dumps(V3).encode(), PartlyWritten),
     ("v2", 401, v2("unauthorized", "unauthorized access"), Misconfigured),
     ("v2", 403, v2("forbidden", "insufficient permissions"), Misconfigured),
     ("v2", 404, v2("not found", 'bucket "equipment" not found'), Misconfigured),
-    ("v2", 413, b"<html>too large</html>", TooLarge),
+    ("v2", 413, HTML, TooLarge),
     ("v2", 422, v2("unprocessable entity", CONFLICT), PartlyWritten),
+    ("v2", 422, v2("unprocessable entity", RETENTION), PartlyWritten),
     ("v2", 429, v2("too many requests", "limit"), Unwell),
     ("v2", 500, v2("internal error", "unexpected"), Unwell),
-    ("v2", 502, b"<html>Bad Gateway</html>", Unwell),
-    ("v2", 200, b"<html>Please log in</html>", Unwell),
-    ("v2", 201, b"", Unwell),
-    ("v2", 302, b"", Misconfigured),
-    ("v2", 308, b"", Misconfigured),
-    ("v2", 405, b"Method Not Allowed", Unwell),
-    ("v2", 0, b"", Unwell),
+    ("v2", 503, v2("unavailable", "busy"), Unwell),
+    # Cloud: as 2.x, but what is written in part is a 400 there.
+    ("cloud", 204, b"", Written),
+    ("cloud", 400, CLOUD, PartlyWritten),
+    ("cloud", 400, v2("invalid", UNPARSED), Poison),
+    ("cloud", 401, v2("unauthorized", "unauthorized access"), Misconfigured),
+    ("cloud", 404, v2("not found", "bucket not found"), Misconfigured),
+    ("cloud", 413, v2("request too large", "too large"), TooLarge),
+    ("cloud", 422, v2("unprocessable entity", CONFLICT), PartlyWritten),
+    ("cloud", 429, v2("too many requests", "org exceeded limited_write"), Unwell),
+    ("cloud", 503, v2("unavailable", "series cardinality"), Unwell),
+    # 3.x: a 400 names what is dropped; 422 is a limit of the whole database.
+    ("v3", 204, b"", Written),
+    ("v3", 400, json.dumps(V3).encode(), PartlyWritten),
+    ("v3", 400, REFUSED_WHOLE, Poison),
+    ("v3", 400, v1("db name is not valid: it is empty"), Misconfigured),
+    ("v3", 401, b"", Misconfigured),
+    ("v3", 403, b"", Misconfigured),
+    ("v3", 404, b"", Misconfigured),
+    ("v3", 413, v1("request body is too large"), TooLarge),
+    ("v3", 422, TABLE_LIMIT, Misconfigured),
+    ("v3", 500, v1("internal"), Unwell),
+    ("v3", 503, b"", Unwell),
+    # Nobody knows who it is: nothing counts as written that is not said to be.
+    (None, 204, b"", Written),
+    (None, 400, v1(UNPARSED), Poison),
+    (None, 400, v1(CONFLICT), PartlyWritten),
+    (None, 422, v2("unprocessable entity", CONFLICT), PartlyWritten),
+    *(
+        (flavour, status, body, kind)
+        for flavour in ("v1", "v2", "cloud", "v3", None)
+        for status, body, kind in [
+            # Who stands before it: portals, proxies, whoever took its address.
+            (200, HTML, Unwell),
+            (200, b"", Unwell),
+            (201, b"", Unwell),
+            (301, b"", Misconfigured),
+            (302, HTML, Misconfigured),
+            (307, b"", Misconfigured),
+            (308, b"", Misconfigured),
+            (400, HTML, Misconfigured),
+            (422, HTML, Misconfigured),
+            (403, HTML, Misconfigured),
+            (404, HTML, Misconfigured),
+            (405, b"Method Not Allowed", Unwell),
+            (407, HTML, Unwell),
+            (408, HTML, Unwell),
+            (502, HTML, Unwell),
+            (504, HTML, Unwell),
+            (0, b"", Unwell),
+        ]
+    ),
 ]
 
 
 @pytest.mark.parametrize(("flavour", "status", "body", "kind"), TABLE)
 def test_each_answer_means_what_its_flavour_means_by_it(
-    flavour: Flavour, status: int, body: bytes, kind: type
+    flavour: Flavour | None, status: int, body: bytes, kind: type
 ) -> None:
     assert isinstance(judge(flavour, status, {}, body), kind)
+
+
+@pytest.mark.parametrize(
+    ("version", "build", "server"),
+    [
+        ("1.6.7~rc0", "OSS", Server("v1", "1.6.7~rc0")),
+        ("1.11.3-c1.11.3", "ENT", Server("v1", "1.11.3-c1.11.3")),
+        ("v2.7.1", "OSS", Server("v2", "v2.7.1")),
+        ("2.7.12", "", Server("v2", "2.7.12")),
+        ("", "Cloud", Server("cloud", "Cloud")),
+        ("Cloud2.9", "", Server("cloud", "Cloud Cloud2.9")),
+        ("3.0.1", "Core", Server("v3", "3.0.1")),
+        ("3.2.0", "Enterprise", Server("v3", "3.2.0")),
+        ("", "", None),
+        ("0.13.0", "", None),
+        ("33", "", None),
+        ("nightly", "OSS", None),
+    ],
+)
+def test_who_answers_is_read_off_its_headers(
+    version: str, build: str, server: Server | None
+) -> None:
+    assert identify({"X-Influxdb-Version": version, "X-Influxdb-Build": build}) == server
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "put one that is valid"), (403, "give it the right"), (404, "make it")],
+)
+def test_what_somebody_must_mend_says_what_to_do(status: int, words: str) -> None:
+    verdict = judge("v2", status, {}, v2("unauthorized", "unauthorized access"))
+    assert isinstance(verdict, Misconfigured)
+    assert words in verdict.words
+    assert "unauthorized access" in verdict.words
 
 
 DATE = {"Date": "Sat, 31 Jan 2026 12:00:00 GMT"}
@@ -120,7 +210,7 @@ def test_lines_that_the_server_names_are_read_off_its_words() -> None:
 
 
 def test_v3_names_its_lines_in_data() -> None:
-    verdict = judge("v2", 400, {}, json.dumps(V3).encode())
+    verdict = judge("v3", 400, {}, json.dumps(V3).encode())
     assert isinstance(verdict, PartlyWritten)
     assert (verdict.named, verdict.dropped) == ((b"a b=", b"c d="), None)
 
@@ -133,7 +223,7 @@ def test_what_the_server_said_is_told_in_one_bounded_line() -> None:
 
 
 @given(
-    flavour=st.sampled_from(["v1", "v2"]),
+    flavour=st.sampled_from(["v1", "v2", "cloud", "v3", None]),
     status=st.integers(100, 599),
     body=st.binary(max_size=200) | st.from_type(dict).map(lambda it: json.dumps(it).encode()),
     retry=st.text(max_size=20),

@@ -15,9 +15,11 @@ from aiohttp import web
 
 from config.site import InfluxDb, Secret
 from monitor.alarms.facts import State
+from monitor.sinks.addresses import where
 from monitor.sinks.answers import PartlyWritten, Poison, TooLarge
 from monitor.sinks.base import Gateway
-from monitor.sinks.influx import InfluxSink, compress, culprits, split, where
+from monitor.sinks.batches import compress, culprits, split
+from monitor.sinks.influx import InfluxSink
 from monitor.store import Event, Tick
 from tests.monitor.sinks.database import Answer, Database, Write, database, saying, written
 from tests.monitor.sinks.scene import HIGH, NOON, Scene, holding, loss, opened
@@ -99,6 +101,79 @@ async def test_v1_has_its_own_address(fake: Database, scene: Scene) -> None:
         sink_to(f"{fake.url}/influx/", scene, api="v1", retention_policy="year"), scene
     )
     assert fake.writes[0].request.path_qs == "/influx/write?db=plant&rp=year&precision=ms"
+
+
+async def test_v3_has_its_own_address_and_its_own_word_for_a_token(
+    fake: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", CANARY)
+    await read(scene, readings(1, 2))
+    sink = sink_to(fake.url, scene, api="v3", token=Secret(env="CANARY"))
+    await until_delivered(sink, scene)
+    request = fake.writes[0].request
+    assert request.path == "/api/v3/write_lp"
+    assert dict(request.query) == {
+        "db": "plant",
+        "precision": "millisecond",
+        "accept_partial": "true",
+        "no_sync": "false",
+    }
+    assert request.headers["Authorization"] == f"Bearer {CANARY}"
+
+
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [
+        ("1.8.10", "/write"),
+        ("v2.7.1", "/api/v2/write"),
+        ("Cloud", "/api/v2/write"),
+        ("3.0.1", "/api/v3/write_lp"),
+        ("", "/api/v2/write"),
+        ("0.9", "/api/v2/write"),
+    ],
+)
+async def test_a_database_is_written_to_as_it_says_that_it_is(
+    fake: Database, scene: Scene, version: str, path: str
+) -> None:
+    fake.version = version
+    await read(scene, readings(1, 2))
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert [request.path for request in fake.asked] == ["/ping"]
+    assert fake.writes[0].request.path == path
+
+
+async def test_without_a_word_the_file_hints_at_the_address(fake: Database, scene: Scene) -> None:
+    await read(scene, readings(1, 2))
+    await until_delivered(sink_to(fake.url, scene, bucket=""), scene)
+    assert fake.writes[0].request.path_qs == "/write?db=plant&precision=ms"
+
+
+async def test_a_database_that_is_another_than_the_file_says_is_named(
+    fake: Database, scene: Scene
+) -> None:
+    fake.version = "1.6.7"
+    await read(scene, readings(1, 2))
+    fake.otherwise = saying(404, "404 page not found")
+    text = await loss(sink_to(fake.url, scene, api="v2"))
+    assert "this is InfluxDB 1.6.7, and the file says api: v2" in text
+
+
+async def test_a_database_that_was_replaced_by_another_is_told_and_written_to_as_it_is_now(
+    fake: Database, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.version = "1.8.10"
+    sink = sink_to(fake.url, scene)
+    await read(scene, readings(1, 10))
+    await until_delivered(sink, scene)
+    fake.version = "3.0.1"
+    fake.answers = [saying(404, "", **{"X-Influxdb-Version": "3.0.1"})]
+    await read(scene, readings(11, 20))
+    await loss(sink)
+    await until_delivered(sink, scene)
+    assert [write.request.path for write in fake.writes][0::2] == ["/write", "/api/v3/write_lp"]
+    assert fake.accepted == readings(1, 20)
+    told = [r.message for r in caplog.records if "is InfluxDB 3.0.1 now" in r.message]
+    assert told == ["influxdb was InfluxDB 1.8.10 and is InfluxDB 3.0.1 now"]
 
 
 async def test_what_is_committed_later_follows_and_events_go_before_readings(
@@ -188,13 +263,13 @@ async def test_patience_is_given_as_asked_for(
 
 async def test_a_request_has_the_time_that_a_slow_link_takes(fake: Database, scene: Scene) -> None:
     sink = sink_to(fake.url, scene, timeout="10s")
-    assert sink.patience == 20
+    assert sink.patience == 25, "two waits, and 5 s in which it may say who it is"
     await read(scene, readings(1, 10))
     fake.otherwise = saying(500)
     await loss(sink)
-    assert 20 < sink.patience < 21
+    assert 25 < sink.patience < 26
     sink._sent["telemetry"] = sink._sent["telemetry"]._replace(body=bytes(512 * 1024))
-    assert sink.patience == 20 + 128
+    assert sink.patience == 25 + 128
 
 
 def up_to(most: int) -> Answer:
@@ -215,10 +290,29 @@ async def test_what_is_too_large_is_halved(fake: Database, scene: Scene, most: i
 async def test_a_line_that_is_too_large_alone_is_a_dead_letter(
     fake: Database, scene: Scene
 ) -> None:
+    huge = b'incubator,equipment=incubator-0 mode="%b" %d' % (b"x" * 5000, NOON_MS)
+    await read(scene, [reading(1), huge, reading(2)])
+
+    async def picky(write: Write) -> web.StreamResponse:
+        return web.Response(status=413 if huge in write.lines else 204)
+
+    fake.otherwise = picky
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert fake.accepted == readings(1, 2)
+    assert await dead_letters(scene) == 1
+
+
+async def test_who_takes_not_even_one_line_is_not_set_up_and_no_line_is_to_blame(
+    fake: Database, scene: Scene
+) -> None:
     await read(scene, readings(1, 3))
     fake.otherwise = up_to(0)
-    await until_delivered(sink_to(fake.url, scene), scene)
-    assert await dead_letters(scene) == 3
+    sink = sink_to(fake.url, scene)
+    assert "let it take more than one line at a time" in await loss(sink)
+    fake.otherwise = written
+    await until_delivered(sink, scene)
+    assert set(fake.accepted) == set(readings(1, 3))
+    assert await dead_letters(scene) == 0
 
 
 POISON = b"incubator,equipment=incubator-0 co2= 5"
@@ -283,6 +377,49 @@ async def test_no_batch_comes_into_the_log_by_a_database_that_quotes_it(
     assert await dead_letters(scene) == 1
     assert "refuses a line for good, it is now a dead letter: cytowatch store" in caplog.text
     assert "BX-24-0117" not in caplog.text
+
+
+async def v3(write: Write) -> web.StreamResponse:
+    """What is refused is named, a hundred of it at most, and the rest is written."""
+    bad = [line for line in write.lines if b"conflict=" in line]
+    if not bad:
+        return web.Response(status=204)
+    data = [
+        {"original_line": line.decode(), "line_number": number, "error_message": "invalid"}
+        for number, line in enumerate(bad[:100], start=1)
+    ]
+    told = {"error": "partial write of line protocol occurred", "data": data}
+    return web.json_response(told, status=400)
+
+
+async def test_v3_names_what_it_refuses_and_is_not_asked_twice(
+    fake: Database, scene: Scene
+) -> None:
+    bad = [reading(scan, conflict="a") for scan in range(201, 231)]
+    await read(scene, [*readings(1, 200), *bad])
+    fake.version, fake.otherwise = "3.0.1", v3
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert len(fake.writes) == 1
+    assert await dead_letters(scene) == 30
+
+
+async def test_what_v3_refuses_beyond_what_it_names_is_found(fake: Database, scene: Scene) -> None:
+    bad = [reading(scan, conflict="a") for scan in range(201, 321)]
+    await read(scene, [*readings(1, 200), *bad])
+    fake.version, fake.otherwise = "3.0.1", v3
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert await dead_letters(scene) == 120
+
+
+async def test_an_unknown_database_that_names_a_line_is_not_believed_about_the_others(
+    fake: Database, scene: Scene
+) -> None:
+    """A 400 of v2 names the line as v1 does, but nothing is written."""
+    await read(scene, [*readings(1, 20), POISON])
+    fake.otherwise = v2_oss
+    await until_delivered(sink_to(fake.url, scene, api="v1"), scene)
+    assert fake.accepted == readings(1, 20)
+    assert await dead_letters(scene) == 1
 
 
 async def test_points_that_conflict_are_found_among_those_that_do_not(
