@@ -25,8 +25,9 @@ SITE = '"site" =~ /^${site:regex}$/'
 AREA = '"area" =~ /^${area:regex}$/'
 EQUIPMENT = f'{AREA} AND "equipment" =~ /^${{equipment:regex}}$/'
 _OWN = " OR ".join(f"\"equipment\" = '{name}'" for name in sorted(RESERVED_EQUIPMENT))
-ALARMS = f"{SITE} AND (({EQUIPMENT}) OR {_OWN})"
-"""The alarms of the chosen equipment; those of the gateways concern everyone."""
+_REAL = r'"alarm" !~ /\/test-[^\/]*$/'
+ALARMS = f"{SITE} AND (({EQUIPMENT}) OR {_OWN}) AND {_REAL}"
+"""The alarms of the chosen equipment; those of the gateways concern everyone. Tests are none."""
 READINGS = f"{SITE} AND {EQUIPMENT} AND \"origin\" <> '{Origin.TEST}'"
 RAISED = f"(\"change\" = '{Change.RAISED}' OR \"change\" = '{Change.RAISED_AGAIN}')"
 NOT_RAISED = f"\"change\" <> '{Change.RAISED}' AND \"change\" <> '{Change.RAISED_AGAIN}'"

@@ -135,6 +135,16 @@ FAULTS = {
         f"{HIGH}\n      - {{name: high, high: 39}}",
         ["9:9: limits.warm.temperature.1: rule 'high' is there twice"],
     ),
+    "rule with the name of a test": (
+        HIGH,
+        HIGH.replace("name: high", "name: test-high"),
+        [
+            (
+                "8:16: limits.warm.temperature.0.name: rule 'test-high' cannot be called so: a name"
+                " with 'test-' before it is that of its test"
+            )
+        ],
+    ),
     "doubled source": (
         "unit: 2",
         "unit: 2\n        name: own-1",
@@ -424,6 +434,14 @@ FAULTS = {
         "  own:\n",
         "  own:\n    grouping: {exact: [{input: 5, count: 10}]}\n",
         ["25:41: equipment.0.sources.0.profile: channel 'co2' lies partly in an exact block"],
+    ),
+    "pages at a name, and at no port": (
+        "gateway: gw-1",
+        "gateway: gw-1\nhttp: {port: 0, address: localhost}",
+        [
+            "3:14: http.port: should be greater than or equal to 1 (got 0)",
+            "3:26: http.address: should be an IP address, such as 192.0.2.10",
+        ],
     ),
     "shipped profile redefined": (
         "  own:\n",

@@ -66,6 +66,13 @@ def test_what_nobody_is_told_of_is_no_alarm_to_a_check(gateway: Gateway) -> None
     assert gateway.ask("alarms", "--check").exit_code == 0
 
 
+def test_a_rehearsal_is_shown_as_one_and_is_no_alarm_to_a_check(gateway: Gateway) -> None:
+    gateway.desk.alarms = {LOW: standing(alarm_event(1, test=True))}
+    result = gateway.ask("alarms", "--check")
+    assert (result.exit_code, result.stderr) == (0, "0 annunciated, 1 under test.\n")
+    assert f"TEST {LOW}" in result.stdout
+
+
 def test_no_alarm_is_said_beside_the_data(gateway: Gateway) -> None:
     result = gateway.ask("alarms", "--check")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No alarm stands.\n")

@@ -15,6 +15,7 @@ from monitor.cli.words import (
     quantity,
     size,
     table,
+    transition_line,
     usage_line,
     value_line,
 )
@@ -279,6 +280,27 @@ ACT = {"act": "remove_from_service", "user": "kim", "claimed": "", "role": "", "
 def test_what_an_operator_did_in_words(kind: str, body: dict[str, object], words: str) -> None:
     line = click.unstyle(event_line(note(kind, "incubator-07", **body)))
     assert line.endswith(f"incubator-07  {words}")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"phase": "begin", "user": "kim", "reason": "monthly"}, "TEST begins by kim: monthly"),
+        ({"phase": "end", "verdict": "passed", "user": "kim"}, "TEST passed by kim"),
+        ({"phase": "end", "verdict": "interrupted", "away": "killed"}, "TEST interrupted"),
+        ({"new": 1}, "new=1"),
+    ],
+)
+def test_a_rehearsal_in_words(body: dict[str, object], words: str) -> None:
+    line = click.unstyle(event_line(note("alarm_test", "incubator-07/co2/low", **body)))
+    assert line.endswith(f"incubator-07/co2/low  {words}")
+
+
+def test_what_is_not_real_is_called_a_test() -> None:
+    real, rehearsed = alarm_event(1), alarm_event(1, test=True)
+    for of, shown in ((real, False), (rehearsed, True)):
+        assert (f"TEST {of.alarm}" in transition_line(of)) is shown
+        assert (f"TEST {of.alarm}" in alarm_line(standing(of))) is shown
 
 
 def test_who_did_it_in_an_emergency_is_seen() -> None:

@@ -89,6 +89,15 @@ def test_the_newest_time_of_each_equipment() -> None:
     assert newest_times(b"\n".join(lines) + b"\n") == {"a": NOON, "b": NOON - 10**9}
 
 
+def test_a_rehearsal_is_no_sighting() -> None:
+    plant = plant_of(channel("co2"))
+    template = Template(plant, plant.sources[0])
+    live = template.encode(Scan(0, NOON, 0, (5.0,)), 1, NOON // 10**6)
+    later = Scan(0, NOON + 10**9, 0, (7.0,), origin=Origin.TEST)
+    made_up = template.encode(later, 2, NOON // 10**6 + 1000)
+    assert newest_times(b"\n".join([live, made_up]) + b"\n") == {"incubator-0": NOON}
+
+
 def test_a_text_that_looks_like_a_line_is_no_sighting() -> None:
     plant = plant_of(channel("mode", ChannelType.TEXT))
     scan = Scan(0, NOON, 0, ("x 1\nincubator,equipment=evil,site=s scan=1i 99999",))
