@@ -15,7 +15,7 @@ from functools import cached_property
 
 from config.lines import Line
 from config.rules import CalibrationDue, ChannelRule, EquipmentState, Silent, Suppression
-from config.site import InfluxDb, Mqtt, StoreSettings
+from config.site import Http, InfluxDb, Mqtt, StoreSettings
 
 
 class ChannelType(StrEnum):
@@ -261,6 +261,7 @@ class Plant:
     rejoin: int = 0
     """Excursions of one limit that lie no further apart than this are one (ns)."""
     operators: Operators | None = None
+    http: Http | None = None
 
     @cached_property
     def by_name(self) -> Mapping[str, Equipment]:

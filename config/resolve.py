@@ -93,6 +93,7 @@ class _Resolver:
             suppression=suppression(self.site.states),
             rejoin=self.site.excursions.rejoin,
             operators=operators(self.site.operators),
+            http=self.site.http,
         )
 
     def equipment(self, spec: EquipmentSpec, sources: Sequence[Source]) -> Equipment:

@@ -1,9 +1,10 @@
 """The parts of the file that belong to the gateway as a whole: store, InfluxDB, MQTT."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from config.model import Duration, Flag, Id, Model, Whole, between
 
@@ -81,6 +82,21 @@ class Mqtt(Model):
     keepalive: Annotated[Duration, between(SECOND, 65_535 * SECOND)] = 10 * SECOND
     """MQTT has sixteen bits for its seconds."""
     timeout: Patience = 5 * SECOND
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("should be an IP address, such as 192.0.2.10") from None
+
+
+class Http(Model):
+    """Where ``/metrics`` and ``/health`` are served; nobody who asks there is asked who he is."""
+
+    port: Annotated[Whole, Field(ge=1, le=65535)]
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """Where to listen; the loopback alone (127.0.0.1 and ::1) when not given."""
 
 
 class ExcursionSettings(Model):

@@ -21,7 +21,7 @@ from config.lines import WrittenLine
 from config.model import Id
 from config.operators import OperatorSettings
 from config.rules import AlarmClass, EquipmentState
-from config.site import ExcursionSettings, InfluxDb, Mqtt, StoreSettings
+from config.site import ExcursionSettings, Http, InfluxDb, Mqtt, StoreSettings
 from config.sources import EquipmentSpec, Profile
 from config.states import StateSetting
 
@@ -94,6 +94,7 @@ class SiteFile(BaseSettings):
     store: StoreSettings = StoreSettings()
     influxdb: InfluxDb | None = None
     mqtt: Mqtt | None = None
+    http: Http | None = None
 
     @classmethod
     def merged(

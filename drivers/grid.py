@@ -122,6 +122,11 @@ class Grid:
             self._running = False
             self._disarm()
 
+    @property
+    def skipped(self) -> int:
+        """Grid points that were not kept so far."""
+        return self._skipped
+
     def punctuality(self) -> Punctuality:
         """Return how well the grid was kept so far."""
         return Punctuality(sum(self._bins), self._skipped, self._worst, tuple(self._bins))

@@ -24,18 +24,23 @@ from drivers import open_lines
 from drivers.base import LineLost
 from drivers.grid import Grid
 from monitor import systemd
+from monitor.certificates import Certificates, used
 from monitor.clock import RecordClock
 from monitor.desk import Desk
 from monitor.health import Health
+from monitor.metrics import Metrics
 from monitor.operators import address, local
+from monitor.outside import Outside
 from monitor.recorder import Recorder
+from monitor.signs import signs
 from monitor.sinks.base import Gateway, SinkLost
 from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
 from monitor.store import Store, StoreError
-from monitor.supervise import Outage, keep_running
+from monitor.supervise import Hold, Outage, keep_running
 from monitor.systemd import NOBODY, Notifier
 from monitor.watchdog import Watchdog
+from monitor.web import Web, WebLost
 
 SECOND = 10**9
 FILE = "cytowatch.db"
@@ -82,26 +87,33 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
                 grid.add(source.period, source.key, partial(line.visit, source.index))
         grid.every(SECOND, recorder.follow_clock)
         grid.every(SECOND, recorder.follow_use)
-        health = Health(recorder, desk, lines, list(sink_outages.values()))
+        certificates = Certificates(used(plant, directory))
+        told = signs(clock, grid, sinks, certificates)
+        health = Health(recorder, desk, lines, list(sink_outages.values()), told)
         grid.every(SECOND, health.look)
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
+        outages = {"line": list(line_outages.values()), "sink": list(sink_outages.values())}
+        metrics = Metrics(recorder, grid, lines, outages, sinks, certificates)
         socket = address.to_open(directory)
         try:
             async with local.serve(socket, desk), asyncio.TaskGroup() as group:  # noqa: TID251 - when it fails all ends
                 tasks = [group.create_task(recorder.commit_ticks(), name="commit")]
-                held = keep_running(health.hold, _outage(recorder, "own", "health"), StoreError)
-                tasks.append(group.create_task(held, name="health"))
+
+                def keep(hold: Hold, outage: Outage, expected: type[Exception]) -> None:
+                    kept = keep_running(hold, outage, expected)
+                    tasks.append(group.create_task(kept, name=outage.name))
+
+                keep(health.hold, _outage(recorder, "own", "health"), StoreError)
                 for line in lines:
-                    held = keep_running(line.hold, line_outages[line.name], LineLost)
-                    tasks.append(group.create_task(held, name=line.name))
+                    keep(line.hold, line_outages[line.name], LineLost)
                 for sink in sinks:
-                    held = keep_running(sink.hold, sink_outages[sink.name], SinkLost)
-                    tasks.append(group.create_task(held, name=sink.name))
+                    keep(sink.hold, sink_outages[sink.name], SinkLost)
                 tasks.append(group.create_task(grid.run(), name="grid"))
-                held = keep_running(
-                    watchdog.watch, _outage(recorder, "own", "watchdog"), StoreError
-                )
-                tasks.append(group.create_task(held, name="watchdog"))
+                keep(watchdog.watch, _outage(recorder, "own", "watchdog"), StoreError)
+                keep(certificates.hold, _outage(recorder, "own", "certificates"), OSError)
+                if plant.http is not None:
+                    web = Web(plant.http, Outside(metrics, watchdog).pages())
+                    keep(web.hold, _outage(recorder, "own", "http"), WebLost)
                 try:
                     yield Daemon(recorder, desk, grid, sinks, socket)
                 finally:

@@ -141,6 +141,11 @@ class RecordClock:
         """Changes whenever record time did not simply go on."""
         return self._anchor.epoch
 
+    def ahead(self) -> int:
+        """Return by how much (ns) record time is ahead of the wall clock just now."""
+        boot, wall = both_clocks()
+        return self._anchor.record_time(boot) - wall
+
     def resume(self, last: int, epoch: int) -> ClockStep | None:
         """Go on after ``last`` (ns, UTC), the newest time on the record, and ``epoch``, its epoch.
 

@@ -9,6 +9,7 @@ they have changed.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from types import MappingProxyType
 
 from drivers.base import Line
 from monitor.desk import Desk
@@ -35,16 +36,25 @@ FILLING = 0.5
 """The part of the quota that undelivered readings may take before that is an alarm."""
 
 
+NONE: Mapping[str, Callable[[], bool]] = MappingProxyType({})
+
+
 class Health:
-    """Looks after the gateway itself while it runs."""
+    """Looks after the gateway itself while it runs; ``signs`` tell of further troubles."""
 
     def __init__(
-        self, recorder: Recorder, desk: Desk, lines: Sequence[Line], sinks: Sequence[Outage]
+        self,
+        recorder: Recorder,
+        desk: Desk,
+        lines: Sequence[Line],
+        sinks: Sequence[Outage],
+        signs: Mapping[str, Callable[[], bool]] = NONE,
     ) -> None:
         self._recorder = recorder
         self._desk = desk
         self._lines = lines
         self._sinks = sinks
+        self._signs = signs
         self._delivers_readings = recorder.plant.influxdb is not None
         self._filling = self._refused = False
         self._dead = 0
@@ -60,6 +70,8 @@ class Health:
             self._recorder.report(sink_trouble(sink.name), holds=not sink.held)
         damaged = self._recorder.store.moved_aside is not None
         self._recorder.report(STORE_DAMAGED, holds=damaged)
+        for trouble, holds in self._signs.items():
+            self._recorder.report(trouble, holds=holds())
         self._spoiling.look()
         self._dropping.look()
         if self._delivers_readings:

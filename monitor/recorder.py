@@ -71,6 +71,10 @@ class Recorder:
         """Accepted since the start."""
         self.commits = 0
         """Ticks that are through since the start, those that were empty too."""
+        self.commit_seconds = 0.0
+        """Seconds that they took altogether."""
+        self.missed = 0
+        """Grid points since the start for which a source gave no scan."""
         self._all_readings = 0
         self._readings: Counter[Quality] = Counter()
         self.changes: Counter[str] = Counter()
@@ -282,7 +286,10 @@ class Recorder:
         async with self._committing:
             self._urgent.clear()
             tick, untold, waiting = self._open_next()
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
             await self._store(tick)
+            self.commit_seconds += loop.time() - begun
             self.commits += 1
             self._stand(untold)
             for future in waiting:
@@ -446,6 +453,7 @@ class Recorder:
 
     def _look_back(self, scan: Scan) -> None:
         """End an unmonitored interval: since the last run, or since the daemon or line stalled."""
+        self.missed += scan.missed
         name = self.plant.sources[scan.source].equipment
         last, cause = self._unseen.pop(name, None), self._away
         previous = self.latest[scan.source]

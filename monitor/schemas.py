@@ -40,6 +40,7 @@ TOLD: tuple[type[Message], ...] = (
     protocol.EventMessage,
     protocol.ReadingMessage,
     protocol.StatusMessage,
+    protocol.HealthMessage,
     protocol.StoreStatusMessage,
     protocol.BackupMessage,
     protocol.NameMessage,
@@ -50,7 +51,7 @@ TOLD: tuple[type[Message], ...] = (
     AlarmTestStep,
     AlarmTestMessage,
 )
-"""What is published over MQTT, or printed by a command with ``--json``."""
+"""What is published over MQTT, served at ``/health``, or printed by a command with ``--json``."""
 ASKED: tuple[type[Message], ...] = (
     AlarmCommand,
     ShelveCommand,

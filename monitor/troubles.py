@@ -5,8 +5,12 @@ Each is ``gateway/_/{name}``. A lost line is one too; its rule stands with the l
 
 from config.plant import Plant
 from config.rules import Priority, Rule, Silent
+from monitor.certificates import used
 
 MINUTE = 60 * 10**9
+ALARMS_UNHEARD = "alarms-unheard"
+CLOCK_UNSYNCHRONISED = "clock-unsynchronised"
+POINTS_SKIPPED = "points-skipped"
 STORE_DAMAGED = "store-damaged"
 STORE_FILLING = "store-filling"
 STORE_LOSING = "store-losing"
@@ -20,13 +24,19 @@ def sink_trouble(sink: str) -> str:
     return f"sink-{sink}"
 
 
+def certificate_trouble(name: str) -> str:
+    """Return the name of the trouble that a certificate of the gateway's own expires soon."""
+    return f"certificate-{name}"
+
+
 def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
-    rules = [_DAMAGED, _SPOILT, _DROPPED]
+    rules = [_DAMAGED, _SPOILT, _DROPPED, _SKIPPED, _UNSYNCHRONISED]
+    rules += [_expiring(name) for name in dict.fromkeys(each.name for each in used(plant))]
     if plant.influxdb is not None:
         rules += [_away("influxdb"), _FILLING, _LOSING, _REFUSED]
     if plant.mqtt is not None:
-        rules.append(_away("mqtt"))
+        rules += [_away("mqtt"), _UNHEARD]
     return {rule.name: rule for rule in rules}
 
 
@@ -39,6 +49,39 @@ def _away(sink: str) -> Silent:
     )
 
 
+def _expiring(certificate: str) -> Silent:
+    return Silent(
+        name=certificate_trouble(certificate),
+        priority=Priority.MEDIUM,
+        response=_RENEW[certificate],
+    )
+
+
+_RENEW = {
+    "opcua": "The gateway's own OPC UA certificate ends within 30 days: renew it, and let the "
+    "servers trust the new one",
+    "mqtt": "The certificate that the gateway shows the broker ends within 30 days: renew it",
+    "mqtt-ca": "The certificate by which the broker is trusted ends within 30 days: get the new "
+    "one from whoever runs the broker",
+}
+_SKIPPED = Silent(
+    name=POINTS_SKIPPED,
+    on_delay=5 * MINUTE,
+    priority=Priority.MEDIUM,
+    response="The gateway comes too late for its readings: see what else runs on it, or poll less",
+)
+_UNSYNCHRONISED = Silent(
+    name=CLOCK_UNSYNCHRONISED,
+    on_delay=15 * MINUTE,
+    priority=Priority.MEDIUM,
+    response="Nothing sets the gateway's clock: look at timedatectl, or chronyc tracking",
+)
+_UNHEARD = Silent(
+    name=ALARMS_UNHEARD,
+    on_delay=2 * MINUTE,
+    priority=Priority.HIGH,
+    response="Nobody at the broker hears the alarms: watch cytowatch tail, start the alarm server",
+)
 _DAMAGED = Silent(
     name=STORE_DAMAGED,
     priority=Priority.HIGH,

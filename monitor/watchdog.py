@@ -90,6 +90,9 @@ class Watchdog:
         self._memory: Memory = {}
         self._named: set[str] = set()
         """What was stuck at the last look."""
+        self._stuck: Sequence[Stuck] = ()
+        self._looked: float | None = None
+        """When it last looked, by the clock of the loop."""
 
     async def watch(self, held: Held) -> None:
         """Look until cancelled; ``held`` is called after each look that went well."""
@@ -103,17 +106,27 @@ class Watchdog:
             turned += min(now - last, 2 * period)
             last = now
             self.look(turned)
+            self._looked = now
             held()
 
     def look(self, now: float) -> None:
         """Look at everything; ``now`` is how long (s) the loop was seen to turn."""
         self._memory, stuck = judge(self._memory, self._marks(), now)
+        self._stuck = stuck
         self._name(stuck)
         if not stuck:
             self._manager.alive()
         if not self._ready:
             self._look_for_first_scans(now)
         self._manager.status(self._status(stuck))
+
+    def reasons(self, now: float) -> list[str]:
+        """Return why all is not well at ``now``, by the clock of the loop; nothing if it is."""
+        if self._looked is not None and now - self._looked > LEAST:
+            return [f"watchdog has not looked for {now - self._looked:.0f} s"]
+        if self._stuck or self._ready:
+            return [str(each) for each in self._stuck]
+        return [self._status(())]
 
     def _look_for_first_scans(self, now: float) -> None:
         """Say that we are ready when every source was tried, or enough time has passed."""

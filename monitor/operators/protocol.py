@@ -380,6 +380,21 @@ class StatusMessage(Message):
     store: StoreStatusMessage
 
 
+class HealthMessage(Message):
+    """Whether everything gets on, for who watches from outside: ``/health``."""
+
+    schema_: Literal["cytowatch.health.v1"] = Field("cytowatch.health.v1", alias="schema")
+    site: str
+    gateway: str
+    version: str
+    well: bool
+    reasons: tuple[str, ...]
+    """What is stuck, as the watchdog says it; nothing when all is well."""
+    lines_down: tuple[str, ...]
+    """What is down is not stuck: it is tried again, and alarmed."""
+    sinks_down: tuple[str, ...]
+
+
 class BackupMessage(Message):
     """Where the copy lies."""
 

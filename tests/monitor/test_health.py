@@ -161,6 +161,25 @@ async def test_points_that_the_database_refuses_for_good_are_told(
     assert changes(tmp_path, "points-refused") == ["raised", "returned"]
 
 
+async def test_a_sign_of_trouble_becomes_its_alarm_when_it_has_held_for_so_long(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    unset = [True]
+    async with healthy(tmp_path) as (recorder, _, outage):
+        desk = Desk(recorder, Grid(recorder.clock), [], [outage])
+        signs = {"clock-unsynchronised": lambda: unset[0]}
+        health = Health(recorder, desk, [], [outage], signs)
+        for seconds in (0, 15 * 60 - 1, 1):
+            await recorder.commit()
+            assert changes(tmp_path, "clock-unsynchronised") == []
+            hand.pass_(seconds)
+            health.look()
+        unset[0] = False
+        health.look()
+        await recorder.commit()
+    assert changes(tmp_path, "clock-unsynchronised") == ["raised", "returned"]
+
+
 async def test_a_database_that_is_away_is_told_after_a_minute(
     tmp_path: Path, hand: HandTime
 ) -> None:

@@ -1,0 +1,62 @@
+"""Signs by which the gateway knows its own troubles, each a question asked once a second."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from drivers.base import Clock
+from drivers.grid import Grid
+from monitor.certificates import Certificates
+from monitor.clock import synchronised
+from monitor.sinks.influx import InfluxSink
+from monitor.sinks.mqtt import MqttSink
+from monitor.troubles import (
+    ALARMS_UNHEARD,
+    CLOCK_UNSYNCHRONISED,
+    POINTS_SKIPPED,
+    certificate_trouble,
+)
+
+Sign = Callable[[], bool]
+RECENTLY = 60 * 10**9
+"""How long (ns) something that comes now and then counts as going on."""
+
+
+class Growing:
+    """Whether a count has grown lately."""
+
+    def __init__(self, count: Callable[[], int], clock: Clock) -> None:
+        self._count = count
+        self._clock = clock
+        self._last = count()
+        self._grown: int | None = None
+
+    def __call__(self) -> bool:
+        """Look at the count anew."""
+        count, now = self._count(), self._clock().boot
+        if count != self._last:
+            self._last, self._grown = count, now
+        return self._grown is not None and now - self._grown <= RECENTLY
+
+
+def signs(
+    clock: Clock, grid: Grid, sinks: Sequence[InfluxSink | MqttSink], certificates: Certificates
+) -> Mapping[str, Sign]:
+    """Return the signs of what can trouble this gateway, by the name of the trouble."""
+    brokers = [sink for sink in sinks if isinstance(sink, MqttSink)]
+    unheard: dict[str, Sign] = {ALARMS_UNHEARD: _unheard(brokers)} if brokers else {}
+    return {
+        POINTS_SKIPPED: Growing(lambda: grid.skipped, clock),
+        CLOCK_UNSYNCHRONISED: lambda: synchronised() is False,
+        **unheard,
+        **{
+            certificate_trouble(name): _ends_soon(certificates, name, clock)
+            for name in certificates.names
+        },
+    }
+
+
+def _unheard(brokers: Sequence[MqttSink]) -> Sign:
+    return lambda: any(broker.unheard for broker in brokers)
+
+
+def _ends_soon(certificates: Certificates, name: str, clock: Clock) -> Sign:
+    return lambda: certificates.ends_soon(name, clock().at)

@@ -1,0 +1,65 @@
+from typing import NamedTuple
+
+import pytest
+
+from config.site import Mqtt
+from drivers.grid import Grid
+from drivers.reading import Moment
+from monitor import signs as module
+from monitor.certificates import Certificates
+from monitor.signs import Growing, signs
+from monitor.sinks.base import Gateway
+from monitor.sinks.mqtt import MqttSink
+
+SECOND = 10**9
+
+
+class Time:
+    """A clock of one's own."""
+
+    boot = 0
+
+    def __call__(self) -> Moment:
+        return Moment(self.boot, self.boot)
+
+
+class Record(NamedTuple):
+    """No more of the record than a sink looks at before it is held."""
+
+    store: None = None
+
+
+def test_what_comes_now_and_then_goes_on_and_what_stays_away_a_minute_is_over() -> None:
+    clock, seen, held = Time(), [7], []
+    growing = Growing(lambda: seen[-1], clock)
+    for second in range(200):
+        clock.boot = second * SECOND
+        if second in {10, 65}:
+            seen.append(seen[-1] + 3)
+        held.append(growing())
+    assert [second for second in range(200) if held[second]] == list(range(10, 65 + 61))
+
+
+@pytest.mark.parametrize(("said", "holds"), [(True, False), (None, False), (False, True)])
+def test_only_a_clock_that_is_known_to_run_by_itself_is_a_trouble(
+    monkeypatch: pytest.MonkeyPatch, said: bool | None, holds: bool
+) -> None:
+    monkeypatch.setattr(module, "synchronised", lambda: said)
+    clock = Time()
+    told = signs(clock, Grid(clock), [], Certificates([]))
+    assert told["clock-unsynchronised"]() is holds
+    assert not told["points-skipped"]()
+
+
+def broker(unheard: bool) -> MqttSink:
+    sink = MqttSink(Mqtt(host="127.0.0.1"), Gateway("les-ulis", "gw-1"), Record())  # type: ignore[arg-type]
+    sink.unheard = unheard
+    return sink
+
+
+def test_that_nobody_hears_the_alarms_is_asked_of_the_broker() -> None:
+    clock = Time()
+    for unheard in (True, False):
+        told = signs(clock, Grid(clock), [broker(unheard)], Certificates([]))
+        assert told["alarms-unheard"]() is unheard
+    assert "alarms-unheard" not in signs(clock, Grid(clock), [], Certificates([]))
