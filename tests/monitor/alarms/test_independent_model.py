@@ -6,6 +6,8 @@ acts, states, clock steps and restarts; after each step every event and every fa
 
 import os
 from collections.abc import Mapping
+from itertools import chain
+from typing import NamedTuple
 
 from hypothesis import Phase, event, settings
 from hypothesis import strategies as st
@@ -65,8 +67,13 @@ TIMES = int(os.environ.get("MODEL_TIMES", "1"))
 
 LINE_SPEAKS_AGAIN = True
 """A line lost and found again, whose unit then is silent: at that scan the line ceases to speak for
-the unit's own alarm, and at the next change of state or restart it speaks for it again, though it is
-over. Until that is mended there is no such change just then."""
+the unit's own alarm, and at the next change of state or restart it speaks for it again, though it
+is over. Until that is mended there is no such change just then."""
+
+FLATLINE_WAITS_FOR_MOVEMENT = True
+"""A flatline is over with the first other value, and returns when it has been over for its
+off-delay. The board returns it only when the value does not stand for three periods meanwhile.
+Until that is mended no flatline here has an off-delay."""
 
 seconds = st.sampled_from([0, 2, 5]).map(lambda s: s * SECOND)
 flags = st.booleans()
@@ -199,6 +206,9 @@ faults = st.sampled_from(
         Fault(Quality.UNCERTAIN, Reason.LAST_USABLE),
     ]
 )
+causes = st.sampled_from(
+    [Cause.NONE] * 9 + [Cause.SOURCE, Cause.SOURCE, Cause.LINE, Cause.LINE, Cause.UNKNOWN]
+)
 acts = st.one_of(
     st.sampled_from(
         [Acknowledge(), Acknowledge(), Confirm(), Reset(), Unshelve(), ReturnToService()]
@@ -210,7 +220,40 @@ acts = st.one_of(
         lambda s: RemoveFromService(s * SECOND)
     ),
 )
-steps = st.integers(1, 4)
+
+
+class Spoken(NamedTuple):
+    """One answer of a source, or none, some seconds after what was before it."""
+
+    source: int
+    after: int
+    values: tuple[Value, ...]
+    faults: tuple[Fault | None, ...]
+    cause: Cause = Cause.NONE
+    origin: Origin = Origin.LIVE
+
+    def scan(self, now: Moment) -> Scan:
+        lost = Fault(Quality.BAD, Reason.TIMED_OUT)
+        faults = self.faults if self.cause is Cause.NONE else (lost,) * len(self.values)
+        wrong = {index: fault for index, fault in enumerate(faults) if fault}
+        bad = {index for index, fault in wrong.items() if fault.quality is Quality.BAD}
+        values = tuple(None if i in bad else value for i, value in enumerate(self.values))
+        return Scan(self.source, *now, values, wrong, cause=self.cause, origin=self.origin)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Spoken]:
+    """The same answer a few times over: what delays and windows are made of."""
+    source = draw(st.sampled_from([0, 0, 0, 1]))
+    one = Spoken(
+        source,
+        draw(st.sampled_from([1, 1, 2, 3, 4])),
+        tuple(draw(values) for values in words[source]),
+        tuple(draw(faults) for _ in words[source]),
+        draw(causes),
+        draw(st.sampled_from([Origin.LIVE] * 14 + [Origin.LATE])),
+    )
+    return [one] * draw(st.integers(1, 3))
 
 
 class Independent(RuleBasedStateMachine):
@@ -218,6 +261,8 @@ class Independent(RuleBasedStateMachine):
 
     @initialize(m=st.lists(manners(), min_size=12, max_size=12))
     def start(self, m: list[dict[str, object]]) -> None:
+        if FLATLINE_WAITS_FOR_MOVEMENT:
+            m[11].pop("off_delay", None)
         self.plant = plant(m)
         self.model = Documented(self.plant)
         self.elapsed = 100
@@ -269,34 +314,16 @@ class Independent(RuleBasedStateMachine):
             else:
                 self.saved[name] = snapshot.dump(alarm, self.boot_id, self.now)
 
-    @rule(which=st.sampled_from([0, 0, 0, 1]), dt=steps, data=st.data(), late=st.integers(0, 19))
-    def scan(self, which: int, dt: int, data: st.DataObject, late: int) -> None:
-        self.elapsed += dt
-        values: list[Value | None] = []
-        wrong: dict[int, Fault] = {}
-        for index, strategy in enumerate(words[which]):
-            value = data.draw(strategy)
-            fault = data.draw(faults)
-            if fault is not None:
-                wrong[index] = fault
-            values.append(None if fault is not None and fault.quality is Quality.BAD else value)
-        scan = Scan(which, *self.now, tuple(values), wrong)
-        if late == 0:
-            self.agree(list(self.board.observe(scan._replace(origin=Origin.LATE))))
-        else:
-            self.tell(scan)
-
-    @rule(
-        which=st.sampled_from([0, 0, 1]),
-        dt=steps,
-        cause=st.sampled_from([Cause.SOURCE, Cause.LINE, Cause.LINE, Cause.UNKNOWN]),
-    )
-    def nothing_read(self, which: int, dt: int, cause: Cause) -> None:
-        self.elapsed += dt
-        reason = Reason.TIMED_OUT if cause is Cause.SOURCE else Reason.LINE_DOWN
-        count = len(self.plant.sources[which].channels)
-        bad = dict.fromkeys(range(count), Fault(Quality.BAD, reason))
-        self.tell(Scan(which, *self.now, (None,) * count, bad, cause=cause))
+    @rule(heard=st.lists(answers(), min_size=1, max_size=4))
+    def hear(self, heard: list[list[Spoken]]) -> None:
+        for one in chain.from_iterable(heard):
+            self.elapsed += one.after
+            scan = one.scan(self.now)
+            if scan.origin is Origin.LATE:
+                self.agree(list(self.board.observe(scan)))
+            else:
+                self.tell(scan)
+            self.every_fact_agrees()
 
     def tell(self, scan: Scan) -> None:
         before = {name: self.board.alarm(name) for name in self.model.alarms}
@@ -318,17 +345,37 @@ class Independent(RuleBasedStateMachine):
                     assert self.board.alarm(name).active == before[name].active
 
     @rule(
+        heard=answers(),
         data=st.data(),
         anywhere=st.sampled_from([False, False, True]),
         act=acts,
         dt=st.integers(0, 2),
         bound=st.sampled_from(["", "", "right", "stale version", "stale occurrence"]),
     )
-    def act(self, data: st.DataObject, act: Act, dt: int, bound: str, anywhere: bool) -> None:
+    def act(
+        self,
+        heard: list[Spoken],
+        data: st.DataObject,
+        act: Act,
+        dt: int,
+        bound: str,
+        anywhere: bool,
+    ) -> None:
+        self.hear([heard])
         self.elapsed += dt
         standing = sorted(name for name, _ in self.board.standing())
         known = sorted(self.model.alarms)
         name = data.draw(st.sampled_from(standing if standing and not anywhere else known))
+        self.ask_for(name, act, bound)
+
+    @rule(heard=answers(), act=st.sampled_from([Acknowledge(), Acknowledge(), Confirm(), Reset()]))
+    def attend(self, heard: list[Spoken], act: Act) -> None:
+        """Somebody goes through everything that stands."""
+        self.hear([heard])
+        for name, _ in self.board.standing():
+            self.ask_for(name, act, "right")
+
+    def ask_for(self, name: str, act: Act, bound: str) -> None:
         alarm = self.board.alarm(name)
         version, occurrence = alarm.version, alarm.occurrence
         if bound == "stale version":
@@ -352,6 +399,7 @@ class Independent(RuleBasedStateMachine):
         self.agree([] if isinstance(answer, Refusal) else list(answer))
 
     @rule(
+        heard=answers(),
         state=st.sampled_from(
             [
                 EquipmentState.IN_USE,
@@ -365,7 +413,10 @@ class Independent(RuleBasedStateMachine):
         phase=st.sampled_from(["", "", "harvest", "transduction"]),
         suppresses=st.sampled_from([True, True, False]),
     )
-    def place(self, state: EquipmentState, phase: str, suppresses: bool) -> None:
+    def place(
+        self, heard: list[Spoken], state: EquipmentState, phase: str, suppresses: bool
+    ) -> None:
+        self.hear([heard])
         if LINE_SPEAKS_AGAIN and self.model.between_causes:
             return
         self.here = Circumstances(state, phase, suppresses)
@@ -373,20 +424,23 @@ class Independent(RuleBasedStateMachine):
         self.model.place(self.here)
         self.agree(events)
 
-    @rule()
-    def missed(self) -> None:
+    @rule(heard=answers())
+    def missed(self, heard: list[Spoken]) -> None:
+        self.hear([heard])
         events = list(self.board.missed(E, self.now))
         self.model.missed(self.elapsed)
         self.agree(events)
 
-    @rule(by=st.integers(-7200, 7200))
-    def clock_step(self, by: int) -> None:
+    @rule(heard=answers(), by=st.integers(-7200, 7200))
+    def clock_step(self, heard: list[Spoken], by: int) -> None:
+        self.hear([heard])
         self.wall += by * SECOND
         self.board.retake()
         self.save()
 
-    @rule(away=st.sampled_from([0, 1, 3, 10]), reboot=flags)
-    def restart(self, away: int, reboot: bool) -> None:
+    @rule(heard=answers(), away=st.sampled_from([0, 1, 3, 10]), reboot=flags)
+    def restart(self, heard: list[Spoken], away: int, reboot: bool) -> None:
+        self.hear([heard])
         if LINE_SPEAKS_AGAIN and self.model.between_causes:
             return
         self.elapsed += away
@@ -466,6 +520,6 @@ TestIndependentModel = Independent.TestCase
 TestIndependentModel.settings = settings(
     max_examples=80 * TIMES,
     phases=(Phase.generate, Phase.shrink),
-    stateful_step_count=50,
+    stateful_step_count=25,
     deadline=None,
 )
