@@ -18,9 +18,15 @@ PACKAGES = ("config", "drivers", "monitor")
 FOLDERS = {".ci", "config", "docs", "drivers", "monitor", "systemd", "tests"}
 
 # Folders of tests that are about no single module.
-ACROSS = {"bench", "support", "whole", "ledger"}
+ACROSS = {"bench", "ledger", "mutants", "support", "whole"}
 # Modules at the root of tests/ that are about files which are no modules.
-ABOUT_FILES = {"test_conftest.py", "test_cyto.py", "test_repository.py", "test_systemd.py"}
+ABOUT_FILES = {
+    "test_conftest.py",
+    "test_cyto.py",
+    "test_faults.py",
+    "test_repository.py",
+    "test_systemd.py",
+}
 
 
 def tracked() -> list[Path]:
