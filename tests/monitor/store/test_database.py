@@ -14,11 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from monitor.store import database as database_module
 from monitor.store.database import MOST_GONE, Database
+from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.reader import Reader
 from monitor.store.tick import Lane, Tick
 from monitor.store.verify import verify
-from tests.monitor.store.support import NOON, QUOTA, line_of
+from tests.monitor.store.support import NOON, QUOTA, event, line_of, tick_of
 
 GROUPS = [("incubator-0", "incubator-1"), ("incubator-2",)]
 LANES: list[tuple[str, Lane]] = [
@@ -225,3 +226,30 @@ def test_answers_are_kept_for_the_newest_requests(
         database.commit(Tick(replies={f"r{number}": "{}"}), {}, None)
     assert [database.reply_to(f"r{number}") for number in range(4)] == [None, None, "{}", "{}"]
     database.close()
+
+
+@pytest.mark.parametrize("table", ["blob", "event", "link", "facts", "reply", "cursor"])
+def test_whatever_fails_in_the_middle_of_a_commit_leaves_nothing_half(
+    tmp_path: Path, table: str
+) -> None:
+    """An error that SQLite itself does not undo, at the first row of each table in turn."""
+    path = tmp_path / "cytowatch.db"
+    database = Database(path, QUOTA)
+    groups = database.groups(GROUPS)
+    database.commit(tick_of(groups, 1), {}, None)
+    before = database.ends
+    database._db.execute(
+        f"CREATE TEMP TRIGGER fails BEFORE INSERT ON {table}"
+        " BEGIN SELECT RAISE(FAIL, 'it fails'); END"
+    )
+    tick = tick_of(groups, 5)
+    tick.events.append(event(1))
+    tick.facts["a"] = tick.replies["r1"] = "{}"
+    with pytest.raises(StoreError, match="it fails"):
+        database.commit(tick, {("influx", "telemetry"): 1}, None)
+    database.close()
+    database = Database(path, QUOTA)
+    assert database.ends == before
+    assert (database.facts(), database.cursors(), database.reply_to("r1")) == ({}, {}, None)
+    database.close()
+    assert verify(path).problems == ()
