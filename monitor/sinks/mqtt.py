@@ -51,17 +51,22 @@ class MqttSink:
     ) -> None:
         self.name = "mqtt"
         self.tally = Tally()
-        self.unheard = False
-        """Whether the broker said that nobody listened to the last events."""
         self._settings = settings
         self._site, self._gateway = gateway
         self._record = record
         self._outbox = record.store
         self._on_command = on_command if settings.commands else None
         self._owed: dict[str, Event | AlarmMessage] = {}
+        self._unheard: Event | None = None
+        """The newest event, where the broker said that nobody listened to it."""
         self._sequence = 0
         self._beat_due = 0.0
         self._digest_due = True
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the broker says that nobody listens to the alarms; MQTT 3.1.1 never does."""
+        return self._unheard is not None
 
     @property
     def patience(self) -> float:
@@ -110,7 +115,8 @@ class MqttSink:
         pairs = [(topics.event(event), topics.state(event)) for event in alarms]
         codes = await self._send(broker, [each for pair in pairs for each in pair], echoed=True)
         if alarms:
-            self._notice_silence(NO_SUBSCRIBERS in codes[::2])
+            unheard = [e for e, code in zip(alarms, codes[::2], strict=True) if _is_unheard(code)]
+            self._notice_silence(unheard[-1] if unheard else None)
         for event in alarms:
             self._owed.pop(event.subject, None)
         self.tally.delivered += len(alarms)
@@ -128,6 +134,13 @@ class MqttSink:
         self._beat_due = asyncio.get_running_loop().time() + self._settings.digest / _SECOND
         self._digest_due = True
         await self._send(broker, [self._status(online=True)])
+        if self._unheard is not None:
+            await self._ask_who_listens(broker, self._unheard)
+
+    async def _ask_who_listens(self, broker: Broker, event: Event) -> None:
+        """Tell once more what nobody heard: who has come meanwhile is seen, and has missed less."""
+        (code,) = await self._send(broker, [topics.event(event)])
+        self._notice_silence(event if _is_unheard(code) else None)
 
     async def _tell_digest(self, broker: Broker) -> None:
         """Tell the digest, unless something was committed meanwhile that must be told before it."""
@@ -210,13 +223,13 @@ class MqttSink:
         recent = await self._outbox.events_by_seq(max(1, last - LATELY + 1), last)
         return topics.owed(recent, self._record.active())
 
-    def _notice_silence(self, unheard: bool) -> None:  # noqa: FBT001 - it is what is noticed
+    def _notice_silence(self, unheard: Event | None) -> None:
         """Tell when events begin to be heard by nobody, and when somebody listens again."""
-        if unheard and not self.unheard:
+        if unheard is not None and not self.unheard:
             log.warning("%s: nobody listens to the alarms at the broker", self.name)
-        if self.unheard and not unheard:
+        if self.unheard and unheard is None:
             log.info("%s: somebody listens to the alarms again", self.name)
-        self.unheard = unheard
+        self._unheard = unheard
 
     def _status(self, *, online: bool) -> Publication:
         message = StatusMessage(
@@ -236,6 +249,10 @@ class MqttSink:
     @property
     def _identifier(self) -> str:
         return f"cytowatch-{self._site}-{self._gateway}"
+
+
+def _is_unheard(code: int) -> bool:
+    return code == NO_SUBSCRIBERS
 
 
 def _json(message: Message) -> bytes:

@@ -10,6 +10,7 @@ from monitor.certificates import Certificates
 from monitor.signs import Growing, signs
 from monitor.sinks.base import Gateway
 from monitor.sinks.mqtt import MqttSink
+from monitor.store import Event
 
 SECOND = 10**9
 
@@ -53,7 +54,7 @@ def test_only_a_clock_that_is_known_to_run_by_itself_is_a_trouble(
 
 def broker(unheard: bool) -> MqttSink:
     sink = MqttSink(Mqtt(host="127.0.0.1"), Gateway("les-ulis", "gw-1"), Record())  # type: ignore[arg-type]
-    sink.unheard = unheard
+    sink._unheard = Event(1, 1, "alarm", 0, 0, "", "{}") if unheard else None
     return sink
 
 

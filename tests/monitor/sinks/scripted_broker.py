@@ -1,0 +1,106 @@
+"""A broker that does as it is told: what no real one does on demand. MQTT 5 and 3.1.1, by hand."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+CONNECT = 1
+
+
+class Told(NamedTuple):
+    """A message that was published."""
+
+    topic: str
+    payload: bytes
+
+
+Verdict = Callable[[str], int | None]
+"""Says by the topic with which reason code a message is answered; None: not at all."""
+
+
+def well(_: str) -> int | None:
+    """Accept everything."""
+    return 0
+
+
+@dataclass
+class ScriptedBroker:
+    """``async with ScriptedBroker(verdict) as broker``: listens on a port of the loopback."""
+
+    verdict: Verdict = well
+    farewell: int | None = None
+    """With which reason it ends each connection after its first message; None: it does not."""
+    told: list[Told] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._tasks: set[asyncio.Task[None]] = set()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        level = 5
+        try:
+            while True:
+                kind, body = await _packet(reader)
+                level = body[6] if kind == CONNECT else level
+                writer.write(self._reply(kind, body, level))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+            self._tasks.discard(task)
+
+    def _reply(self, kind: int, body: bytes, level: int) -> bytes:
+        is_5 = level == 5
+        match kind:
+            case 1:  # CONNECT
+                return b"\x20\x03\x00\x00\x00" if is_5 else b"\x20\x02\x00\x00"
+            case 3:  # PUBLISH
+                return self._acknowledge(body, is_5=is_5)
+            case 8:  # SUBSCRIBE
+                return (
+                    (b"\x90\x04" + body[:2] + b"\x00\x01")
+                    if is_5
+                    else b"\x90\x03" + body[:2] + b"\x01"
+                )
+            case 12:  # PINGREQ
+                return b"\xd0\x00"
+            case _:
+                return b""
+
+    def _acknowledge(self, body: bytes, *, is_5: bool) -> bytes:
+        end = 2 + int.from_bytes(body[:2], "big")
+        topic, number, rest = body[2:end].decode(), body[end : end + 2], body[end + 2 :]
+        self.told.append(Told(topic, rest[1:] if is_5 else rest))
+        if self.farewell is not None:
+            return bytes((0xE0, 2, self.farewell, 0))
+        code = self.verdict(topic)
+        if code is None:
+            return b""
+        return bytes((0x40, 3)) + number + bytes((code,)) if is_5 else b"\x40\x02" + number
+
+
+async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return kind and body of the next packet."""
+    kind = (await reader.readexactly(1))[0] >> 4
+    length = shift = 0
+    while True:
+        byte = (await reader.readexactly(1))[0]
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return kind, await reader.readexactly(length)

@@ -1,0 +1,151 @@
+"""The MQTT sink at brokers that misbehave: what they do not say counts as not delivered."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from config.site import Mqtt
+from monitor.alarms.facts import State
+from monitor.sinks.base import Gateway
+from monitor.sinks.mqtt import MqttSink
+from tests.monitor.sinks.scene import HIGH, Scene, holding, loss, opened
+from tests.monitor.sinks.scripted_broker import ScriptedBroker, Told
+from tests.support.waiting import eventually
+
+SITE = "cytowatch/v1/les-ulis"
+STATUS = f"{SITE}/gateway/gw-1/status"
+EVENT = f"{SITE}/equipment/{HIGH}/event"
+STATE = f"{SITE}/equipment/{HIGH}/state"
+MS = 10**6
+UNHEARD = 16
+
+
+@pytest_asyncio.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with opened(tmp_path) as scene:
+        yield scene
+
+
+def sink_to(port: int, scene: Scene, **settings: object) -> MqttSink:
+    made = Mqtt.model_validate({"host": "127.0.0.1", "port": port} | settings)
+    return MqttSink(made, Gateway("les-ulis", "gw-1"), scene)
+
+
+def delivered(scene: Scene) -> bool:
+    return scene.store.cursor("mqtt", "events") == scene.store.last.event
+
+
+def said(broker: ScriptedBroker, topic: str) -> list[Told]:
+    return [one for one in broker.told if one.topic == topic]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("dumb", [STATUS, EVENT, STATE])
+async def test_what_is_never_acknowledged_is_a_loss_and_moves_no_cursor(
+    scene: Scene, protocol: str, dumb: str
+) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker(lambda topic: None if topic == dumb else 0) as broker:
+        sink = sink_to(broker.port, scene, protocol=protocol, timeout=200 * MS)
+        text = await loss(sink)
+        while not said(broker, dumb):  # A machine that is held up does not come that far.
+            text = await loss(sink)
+    assert "within 0.2 s" in text
+    assert "does not accept" in text
+    assert scene.store.cursor("mqtt", "events") == 0
+
+
+async def test_what_was_not_acknowledged_is_told_again_the_same(scene: Scene) -> None:
+    (event,) = await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker(lambda topic: None if topic == EVENT else 0) as broker:
+        sink = sink_to(broker.port, scene, timeout=200 * MS)
+        while not said(broker, EVENT):
+            await loss(sink)
+        before = broker.connections
+        broker.verdict = lambda _: 0
+        async with holding(sink_to(broker.port, scene)):
+            await eventually(lambda: delivered(scene))
+    assert broker.connections == before + 1
+    assert {one.payload for one in said(broker, EVENT)} == {event.body.encode()}
+    assert len(said(broker, EVENT)) > 1
+
+
+REFUSALS = {
+    128: "Unspecified error",
+    131: "Implementation specific error",
+    135: "Not authorized",
+    144: "Topic name invalid",
+    145: "Packet identifier in use",
+    151: "Quota exceeded",
+    153: "Payload format invalid",
+}
+
+
+@pytest.mark.parametrize(("code", "words"), REFUSALS.items(), ids=REFUSALS.values())
+@pytest.mark.parametrize("refused", [EVENT, STATE])
+async def test_each_refusal_is_seen_said_and_moves_no_cursor(
+    scene: Scene, refused: str, code: int, words: str
+) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker(lambda topic: code if topic == refused else 0) as broker:
+        text = await loss(sink_to(broker.port, scene))
+    assert f"refuses {refused}: {words}" in text
+    assert scene.store.cursor("mqtt", "events") == 0
+
+
+FAREWELLS = {
+    142: "another client has the same name",
+    137: "Server busy",
+    139: "Server shutting down",
+    151: "Quota exceeded",
+    156: "Use another server",
+}
+
+
+@pytest.mark.parametrize(("code", "words"), FAREWELLS.items(), ids=FAREWELLS.values())
+async def test_a_broker_that_throws_us_out_says_why(scene: Scene, code: int, words: str) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker(farewell=code) as broker:
+        assert words in await loss(sink_to(broker.port, scene))
+    assert scene.store.cursor("mqtt", "events") == 0
+
+
+async def test_what_nobody_heard_is_told_again_until_somebody_does(scene: Scene) -> None:
+    """A consumer that was restarted need not wait for the next alarm to be seen listening."""
+    async with ScriptedBroker(lambda topic: UNHEARD if topic == EVENT else 0) as broker:
+        sink = sink_to(broker.port, scene, digest=10 * MS)
+        async with holding(sink):
+            await scene.happen((HIGH, State.UNACKNOWLEDGED), (HIGH, State.ACKNOWLEDGED))
+            await eventually(lambda: len(said(broker, EVENT)) > 4)
+            assert sink.unheard
+            assert delivered(scene), "the broker has it: nothing waits for a listener"
+            broker.verdict = lambda _: 0
+            await eventually(lambda: not sink.unheard)
+            beats, told = len(said(broker, STATUS)), len(said(broker, EVENT))
+            await eventually(lambda: len(said(broker, STATUS)) > beats + 3)
+    assert len(said(broker, EVENT)) == told, "and then no more"
+    seqs = [json.loads(one.payload)["seq"] for one in said(broker, EVENT)]
+    assert seqs == [1, *[2] * (told - 1)], "the newest alone"
+
+
+async def test_that_nobody_hears_is_remembered_over_a_lost_connection(scene: Scene) -> None:
+    async with ScriptedBroker(lambda topic: UNHEARD if topic == EVENT else 0) as broker:
+        sink = sink_to(broker.port, scene)
+        async with holding(sink):
+            await scene.happen((HIGH, State.UNACKNOWLEDGED))
+            await eventually(lambda: delivered(scene) and sink.unheard)
+        broker.verdict = lambda _: 0
+        async with holding(sink):
+            await eventually(lambda: not sink.unheard)
+
+
+async def test_states_and_heartbeats_that_nobody_hears_are_nobodys_alarm(scene: Scene) -> None:
+    async with ScriptedBroker(lambda topic: 0 if topic == EVENT else UNHEARD) as broker:
+        sink = sink_to(broker.port, scene, digest=10 * MS)
+        async with holding(sink):
+            await scene.happen((HIGH, State.UNACKNOWLEDGED))
+            await eventually(lambda: delivered(scene) and len(said(broker, STATUS)) > 3)
+        assert not sink.unheard
