@@ -221,11 +221,15 @@ autosave_on_changes true
 
     def _write_certificates(self) -> None:
         ca = trustme.CA()
+        self._vouch_for_clients(ca)
         broker = ca.issue_cert("localhost", HOST)
         ca.cert_pem.write_to_path(self.ca_file)
         broker.private_key_pem.write_to_path(self.folder / "broker.key")
         for certificate in broker.cert_chain_pems:
             certificate.write_to_path(self.folder / "broker.pem", append=True)
+
+    def _vouch_for_clients(self, ca: trustme.CA) -> None:
+        """Issue certificates to clients; this one asks for passwords instead."""
 
     def _write_users(self) -> None:
         (self.folder / "acl").write_text(_ACL)
@@ -234,6 +238,33 @@ autosave_on_changes true
         passwords.chmod(0o600)
         hasher = tool("mosquitto_passwd")
         subprocess.run([hasher.path, "-U", passwords], env=hasher.environment, check=True)
+
+
+class MutualMosquitto(SecureMosquitto):
+    """The same, but who a client is is what its certificate says; passwords are for nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stranger = trustme.CA()
+        """Whom the broker does not trust."""
+        super().__init__(folder)
+
+    def settings(self) -> str:
+        lines = super().settings().splitlines()
+        kept = [line for line in lines if not line.startswith("password_file")]
+        wanted = f"cafile {self.ca_file}\nrequire_certificate true\nuse_identity_as_username true"
+        return "\n".join([*kept[:3], wanted, *kept[3:], ""])
+
+    def certificate(self, user: str) -> tuple[Path, Path]:
+        """Certificate and key of a user: ``gateway``, ``reader``, ``stranger``."""
+        return self.folder / f"{user}.pem", self.folder / f"{user}.key"
+
+    def _vouch_for_clients(self, ca: trustme.CA) -> None:
+        for user, by in (("gateway", ca), ("reader", ca), ("stranger", self.stranger)):
+            own, key = self.certificate(user)
+            issued = by.issue_cert(f"{user}.example", common_name=user)
+            issued.private_key_pem.write_to_path(key)
+            for each in issued.cert_chain_pems:
+                each.write_to_path(own, append=True)
 
 
 class InfluxDB(Server):

@@ -18,7 +18,7 @@ from monitor.messages import OnCommand, Resend
 from monitor.sinks.base import Gateway
 from monitor.sinks.mqtt import MqttSink
 from tests.monitor.sinks.scene import HIGH, Scene, hearing, holding, loss, opened
-from tests.support.servers import Mosquitto, SecureMosquitto, free_port
+from tests.support.servers import Mosquitto, MutualMosquitto, SecureMosquitto, free_port
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -194,6 +194,55 @@ async def test_over_tls_with_password_events_arrive(
     await scene.happen((HIGH, State.UNACKNOWLEDGED))
     async with holding(sink_to(secure_mosquitto.port, scene, **secure(secure_mosquitto, tmp_path))):
         await eventually(lambda: delivered(scene))
+
+
+def as_user(broker: MutualMosquitto, user: str) -> Tls:
+    own, key = broker.certificate(user)
+    return Tls(ca_file=broker.ca_file, cert_file=own, key_file=key)
+
+
+async def test_who_we_are_can_be_a_certificate_of_the_plants_own_authority(
+    scene: Scene, tmp_path: Path
+) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    with MutualMosquitto(tmp_path / "mutual") as broker:
+        nobody = Tls(ca_file=broker.ca_file)
+        for tls in (nobody, as_user(broker, "stranger")):
+            assert "broker at 127.0.0.1" in await loss(sink_to(broker.port, scene, tls=tls))
+        text = await loss(sink_to(broker.port, scene, tls=as_user(broker, "reader")))
+        assert "Not authorized" in text, "another one's certificate is another one's right"
+        assert scene.store.cursor("mqtt", "events") == 0
+        async with holding(sink_to(broker.port, scene, tls=as_user(broker, "gateway"))):
+            await eventually(lambda: delivered(scene))
+
+
+class ForgetfulMosquitto(Mosquitto):
+    """A broker as Debian installs it: persistent, but saved only every half an hour."""
+
+    def settings(self) -> str:
+        return super().settings() + f"persistence true\npersistence_location {self.folder}/\n"
+
+
+async def test_what_a_killed_broker_forgot_though_it_had_accepted_it_is_there_again(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """A PUBACK is not durability: retained states are lost by a kill, and asserted anew."""
+    with ForgetfulMosquitto(tmp_path / "forgetful") as broker:
+        await scene.happen((HIGH, State.UNACKNOWLEDGED))
+        async with holding(sink_to(broker.port, scene)):
+            await eventually(lambda: delivered(scene))
+        broker.kill()
+        broker.start()
+        async with hearing(broker.port, STATES, f"{SITE}/done") as forgotten:
+            async with aiomqtt.Client("127.0.0.1", broker.port) as other:
+                await other.publish(f"{SITE}/done", b"{}", qos=1)
+            await eventually(lambda: bool(forgotten))
+        assert [str(one.topic) for one in forgotten] == [f"{SITE}/done"], (
+            "it was accepted, and lost"
+        )
+        async with hearing(broker.port, STATES) as heard, holding(sink_to(broker.port, scene)):
+            await eventually(lambda: bool(on(heard, f"{HIGH_TOPIC}/state")))
+        assert on(heard, f"{HIGH_TOPIC}/state")[0]["state"] == "unacknowledged"
 
 
 async def test_a_refused_publish_is_a_loss_and_moves_no_cursor(
