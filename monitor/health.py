@@ -17,8 +17,11 @@ from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMes
 from monitor.rates import Follower, by_area
 from monitor.recorder import Recorder
 from monitor.store.line_protocol import Figure
+from monitor.store.room import Disk, Trend
 from monitor.supervise import Held, Outage
 from monitor.troubles import (
+    DISK_FILLING,
+    DISK_FULL,
     POINTS_REFUSED,
     STORE_DAMAGED,
     STORE_FILLING,
@@ -57,6 +60,7 @@ class Health:
         self._signs = signs
         self._delivers_readings = recorder.plant.influxdb is not None
         self._filling = self._refused = False
+        self._disk, self._trend, self._fills = Disk(), Trend(), False
         self._dead = 0
         self._rates: Mapping[str, Mapping[str, Figure]] = {}
         store = recorder.store
@@ -72,6 +76,8 @@ class Health:
         self._recorder.report(STORE_DAMAGED, holds=damaged)
         for trouble, holds in self._signs.items():
             self._recorder.report(trouble, holds=holds())
+        self._recorder.report(DISK_FULL, holds=self._disk.full)
+        self._recorder.report(DISK_FILLING, holds=self._fills)
         self._spoiling.look()
         self._dropping.look()
         if self._delivers_readings:
@@ -85,6 +91,7 @@ class Health:
         Raises StoreError when the store cannot say how it is.
         """
         self._dead = _dead_letters((await self._desk.status()).store)
+        await self._look_at_disk()
         rates = await Follower.begin(self._recorder.store, self._desk.now().at)
         held()
         await self.tell_rates(rates, always=True)
@@ -95,13 +102,23 @@ class Health:
 
     async def tell(self) -> None:
         """Record how the gateway is just now."""
+        await self._look_at_disk()
         status = await self._desk.status()
         waiting = max((sink.telemetry_behind_bytes for sink in status.sinks), default=0)
         self._filling = waiting > FILLING * self._recorder.store.quota
         dead = _dead_letters(status.store)
         self._refused, self._dead = dead > self._dead, dead
-        dropped = {"values_dropped": sum(self._dropped().values())}
-        self._recorder.record_health({**figures(status, self._recorder), **dropped})
+        more = {
+            "values_dropped": sum(self._dropped().values()),
+            "disk_free_bytes": self._disk.free,
+            "disk_bytes": self._disk.size,
+        }
+        self._recorder.record_health({**figures(status, self._recorder), **more})
+
+    async def _look_at_disk(self) -> None:
+        self._disk = await self._recorder.store.look_at_disk()
+        days = self._trend.days_left(self._recorder.clock().boot, self._disk.free)
+        self._fills = self._disk.fills(days)
 
     async def tell_rates(self, follower: Follower, *, always: bool) -> None:
         """Record how many alarms people were told of lately, altogether and by area."""

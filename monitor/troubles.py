@@ -11,6 +11,8 @@ MINUTE = 60 * 10**9
 ALARMS_UNHEARD = "alarms-unheard"
 CLOCK_UNSYNCHRONISED = "clock-unsynchronised"
 POINTS_SKIPPED = "points-skipped"
+DISK_FILLING = "disk-filling"
+DISK_FULL = "disk-full"
 STORE_DAMAGED = "store-damaged"
 STORE_FILLING = "store-filling"
 STORE_LOSING = "store-losing"
@@ -31,7 +33,7 @@ def certificate_trouble(name: str) -> str:
 
 def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
-    rules = [_DAMAGED, _SPOILT, _DROPPED, _SKIPPED, _UNSYNCHRONISED]
+    rules = [_DISK_FILLING, _DISK_FULL, _DAMAGED, _SPOILT, _DROPPED, _SKIPPED, _UNSYNCHRONISED]
     rules += [_expiring(name) for name in dict.fromkeys(each.name for each in used(plant))]
     if plant.influxdb is not None:
         rules += [_away("influxdb"), _FILLING, _LOSING, _REFUSED]
@@ -86,6 +88,18 @@ _DAMAGED = Silent(
     name=STORE_DAMAGED,
     priority=Priority.HIGH,
     response="The record was damaged and begins anew; keep the file that cytowatch status names",
+)
+_DISK_FILLING = Silent(
+    name=DISK_FILLING,
+    off_delay=MINUTE,
+    priority=Priority.MEDIUM,
+    response="Make room on the gateway's disk, or lower the quota: it will be full before long",
+)
+_DISK_FULL = Silent(
+    name=DISK_FULL,
+    off_delay=MINUTE,
+    priority=Priority.HIGH,
+    response="Make room on the gateway's disk now: older readings leave, alarms are still kept",
 )
 _SPOILT = Silent(
     name=STORE_SPOILT,

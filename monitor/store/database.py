@@ -10,16 +10,17 @@ import logging
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from monitor.store import chain, opening, schema
-from monitor.store.errors import StoreError
+from monitor.store.errors import DiskFullError, StoreError
 from monitor.store.events import Event, checksum
 from monitor.store.points import newest_times
+from monitor.store.room import Ballast, Disk, look
 from monitor.store.salvage import Report
 from monitor.store.tick import Blob, Lane, LaneStatus, Last, StoreStatus, Tick
 
@@ -31,11 +32,16 @@ LOOK_BACK = 4 * 2**20
 """Compressed bytes of the newest readings searched for when each equipment was last seen."""
 MOST_GONE = 256
 """Blobs that may leave in one commit, so that it stays short after the quota was lowered."""
+ROOM_TO_OPEN = 2**20
+"""Bytes that it takes to open a file and look through it."""
+KEPT_WHEN_FULL = 0.98
+"""The part of the readings that stays on a full disk: what leaves makes room for new ones."""
 REPLIES = 100_000
 """Answers kept for requests that are repeated."""
 MILLISECOND = 10**6
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Cursors = Mapping[tuple[str, Lane], int]
 
 
@@ -108,8 +114,12 @@ class Database:
         """Entries in quarantine."""
         self._since_checkpoint = 0
         self._bytes_at_checkpoint = 0
+        self._room: int | None = None
+        """Bytes of readings that are kept while the disk is full."""
         self._lock = opening.lock(path)
         try:
+            self._ballast = Ballast(path)
+            self._ballast.give_up_if_needed(ROOM_TO_OPEN)
             self.quota = opening.usual_quota(path) if quota is None else quota
             self._db = opening.open_file(path)
         except BaseException:
@@ -132,12 +142,24 @@ class Database:
         """Write a tick in one transaction; return where everything ends when it is on the disk.
 
         ``delivered`` is the blob up to which every sink has confirmed; None where there is none.
+        On a full disk older readings leave for those of the tick, and if that is not enough those
+        of the tick are lost, and counted; its events are written in any case, or it fails.
         Raises ValueError, before anything is written, when its events do not follow the last.
         """
         self._check_order(tick)
         members = [
             Member(group, len(lines), compress(lines)) for group, lines in tick.lines.items()
         ]
+        try:
+            self.ends = self._making_room(lambda: self._write(tick, members, cursors, delivered))
+        except DiskFullError:
+            self.ends = self._write_bare(tick, members, cursors)
+        self._since_checkpoint += 1
+        return self.ends
+
+    def _write(
+        self, tick: Tick, members: Sequence[Member], cursors: Cursors, delivered: int | None
+    ) -> Ends:
         with self._transaction():
             ends = replace(self.ends, at=_newest_time(tick, self.ends.at))
             ends = self._add_blobs(ends, tick, members)
@@ -146,23 +168,46 @@ class Database:
             self._add_facts(tick.facts)
             self._add_replies(tick.replies)
             self._add_cursors(cursors)
-            ends = self._keep_quota(ends, delivered)
-        self.ends = ends
-        self._since_checkpoint += 1
+            return self._keep_quota(ends, delivered)
+
+    def _write_bare(self, tick: Tick, members: Sequence[Member], cursors: Cursors) -> Ends:
+        """Write a tick without its readings: there is room for what people must know, at most."""
+        lost = sum(member.lines for member in members)
+        try:
+            with self._transaction():
+                ends = replace(self.ends, at=_newest_time(tick, self.ends.at))
+                gone = ends.gone._replace(lost_lines=ends.gone.lost_lines + lost)
+                ends = self._add_record(replace(ends, gone=gone), tick)
+                self._note_salvage(tick)
+                self._add_facts(tick.facts)
+                self._add_replies(tick.replies)
+                self._add_cursors(cursors)
+                self._set_gone(gone)
+        except DiskFullError as error:
+            self._failure = str(error)
+            raise
         return ends
 
     def confirm(self, cursors: Cursors) -> None:
         """Write cursors alone."""
-        with self._transaction():
-            self._add_cursors(cursors)
+
+        def write() -> None:
+            with self._transaction():
+                self._add_cursors(cursors)
+
+        self._making_room(write)
 
     def groups(self, names: Sequence[tuple[str, ...]]) -> list[int]:
         """Return the id of each group of equipment, registering those that are new."""
         texts = [json.dumps(group, separators=(",", ":")) for group in names]
-        with self._transaction():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO grouping (names) VALUES (?)", [(text,) for text in texts]
-            )
+
+        def write() -> None:
+            with self._transaction():
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO grouping (names) VALUES (?)", [(text,) for text in texts]
+                )
+
+        self._making_room(write)
         with self._telling():
             self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
         ids = {text: number for number, text in self._names.items()}
@@ -170,25 +215,44 @@ class Database:
 
     def add_dead_letter(self, sink: str, line: bytes, words: str) -> None:
         """Keep a line that a database refused for good."""
-        with self._transaction():
-            self._db.execute(
-                "INSERT INTO dead_letter (sink, line, words) VALUES (?, ?, ?)", (sink, line, words)
-            )
+
+        def write() -> None:
+            with self._transaction():
+                self._db.execute(
+                    "INSERT INTO dead_letter (sink, line, words) VALUES (?, ?, ?)",
+                    (sink, line, words),
+                )
+
+        self._making_room(write)
 
     @property
     def untidy(self) -> bool:
-        """Whether the log has grown so much that it is time to carry it over into the file."""
+        """Whether the log has grown so much that it is time to carry it over into the file.
+
+        On a full disk it always is: a log that was carried over takes no more room.
+        """
         grown = self.ends.total - self._bytes_at_checkpoint
-        return grown >= CHECKPOINT or self._since_checkpoint >= CHECKPOINT_COMMITS
+        due = grown >= CHECKPOINT or self._since_checkpoint >= CHECKPOINT_COMMITS
+        return due or (self._room is not None and self._since_checkpoint > 0)
 
     def tidy(self) -> None:
         """Carry the log over into the file; done after a commit was told of, if it is time."""
         if not self.untidy:
             return
-        with self._telling():
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        try:
+            self._making_room(self._carry_over)
+        except DiskFullError:
+            return  # The log is whole, and it is tried again after the next commit.
         self._since_checkpoint = 0
         self._bytes_at_checkpoint = self.ends.total
+
+    def look_at_disk(self) -> Disk:
+        """Return how the disk is; where there is room again, all is kept as it was before."""
+        self._ballast.make()
+        if self._room is not None and self._ballast.held:
+            log.warning("%s: there is room on the disk again", self.path)
+            self._room = None
+        return look(self.path)._replace(full=not self._ballast.held)
 
     def close(self) -> None:
         """Close the file and give the directory back."""
@@ -414,8 +478,8 @@ class Database:
 
         The oldest are the delivered ones as long as there are any, as sinks confirm in order.
         """
-        gone = ends.gone
-        if ends.total - gone.total <= self.quota:
+        gone, most = ends.gone, self.quota if self._room is None else min(self.quota, self._room)
+        if ends.total - gone.total <= most:
             return ends
         rows = self._db.execute(
             "SELECT id, head, total, lines FROM blob WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
@@ -424,12 +488,38 @@ class Database:
         for number, head, total, lines in rows:
             lost = 0 if delivered is None or number <= delivered else lines
             gone = Gone(number, head, total, gone.lost_lines + lost)
-            if ends.total - total <= self.quota:
+            if ends.total - total <= most:
                 break
         self._db.execute("DELETE FROM blob WHERE id <= ?", (gone.id,))
+        self._set_gone(gone)
+        return replace(ends, gone=gone)
+
+    def _set_gone(self, gone: Gone) -> None:
         text = json.dumps([gone.id, gone.head.hex(), gone.total, gone.lost_lines])
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('gone', ?)", (text,))
-        return replace(ends, gone=gone)
+
+    # --- a full disk -------------------------------------------------------------------------
+
+    def _making_room(self, write: Callable[[], T]) -> T:
+        """Do ``write``, and once more with the ballast given up when the disk is full."""
+        try:
+            return write()
+        except DiskFullError:
+            self._make_room()
+            return write()
+
+    def _make_room(self) -> None:
+        kept = self.ends.total - self.ends.gone.total
+        if self._room is None:
+            log.error("%s: the disk is full; older readings leave for those that come", self.path)
+        self._room = int(kept * KEPT_WHEN_FULL)
+        if self._ballast.give_up():
+            with suppress(DiskFullError):
+                self._carry_over()
+
+    def _carry_over(self) -> None:
+        with self._telling():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     # --- helpers -----------------------------------------------------------------------------
 
@@ -537,6 +627,8 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if opening.is_full(error):
+                raise DiskFullError(f"{self.path}: {error}; make room on the disk") from error
             if opening.is_damage(error):
                 opening.mark_suspect(self.path)
             self._failure = f"{self.path}: {error}; look at the disk, and start cytowatch again"

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from monitor.store import salvage, schema
+from monitor.store import room, salvage, schema
 from monitor.store.errors import StoreError
 
 WHOLE_CHECK = 32 * 2**20
@@ -55,8 +55,9 @@ def lock(path: Path) -> int:
             f"{path.parent}: another cytowatch (process {owner}) runs on this directory;"
             " stop it, or give this one a directory of its own"
         ) from error
-    os.truncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+    with suppress(OSError):  # Only for people; on a full disk there is no room even for that.
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
     return descriptor
 
 
@@ -73,7 +74,8 @@ def open_file(path: Path) -> sqlite3.Connection:
             salvage.replace(path)
             return _open(path)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{path}: cannot be opened: {error}; look at the disk") from error
+        advice = "look at the disk" if room.look(path).free else "the disk is full: make room on it"
+        raise StoreError(f"{path}: cannot be opened: {error}; {advice}") from error
 
 
 def usual_quota(path: Path) -> int:
@@ -85,6 +87,11 @@ def mark_suspect(path: Path) -> None:
     """Leave word that damage was met while running, so that the next start looks everywhere."""
     with suppress(OSError):
         _suspect(path).touch(mode=0o600)
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that there is no room on the disk."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -17,6 +17,7 @@ from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import Point
 from monitor.store.reader import Reader
+from monitor.store.room import Disk
 from monitor.store.salvage import Report
 from monitor.store.thread import Worker
 from monitor.store.tick import Blob, Lag, Lane, Last, StoreStatus, Tick
@@ -167,6 +168,10 @@ class Store:
     async def dead_letter(self, sink: str, line: bytes, words: str) -> None:
         """Keep a line that a database refused for good, with its words."""
         await self._worker.call(partial(self._database.add_dead_letter, sink, line, words))
+
+    async def look_at_disk(self) -> Disk:
+        """See how much room there is, now and then: when there is enough, there is a ballast."""
+        return await self._worker.call(self._database.look_at_disk)
 
     async def status(self) -> StoreStatus:
         """Return what there is to say of sizes, backlogs and losses."""

@@ -9,6 +9,8 @@ INFLUXDB = InfluxDb(url="http://127.0.0.1:1")
 MQTT = Mqtt(host="127.0.0.1")
 ALWAYS = [
     "clock-unsynchronised",
+    "disk-filling",
+    "disk-full",
     "points-skipped",
     "store-damaged",
     "store-spoilt",
