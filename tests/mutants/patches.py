@@ -1,0 +1,227 @@
+"""The mutants: each breaks one promise on purpose, by a few words, and names who must notice.
+
+``before`` stands exactly once in its file; when the code has moved on, the mutant has to follow.
+"""
+
+from typing import NamedTuple
+
+_STORE, _SINKS, _ALARMS = (f"tests/monitor/{name}" for name in ("store", "sinks", "alarms"))
+
+
+class Mutant(NamedTuple):
+    """A few words that break a promise."""
+
+    name: str
+    promise: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+    """What pytest is told to run; at least one of them must fail."""
+
+
+MUTANTS = (
+    Mutant(
+        "synchronous-normal",
+        "what is acknowledged survives a power cut",
+        "monitor/store/schema.py",
+        '"synchronous = FULL"',
+        '"synchronous = NORMAL"',
+        (f"{_STORE}/test_database.py::test_a_commit_is_on_the_disk_before_it_is_acknowledged",),
+    ),
+    Mutant(
+        "half-a-transaction",
+        "a commit that fails leaves nothing half",
+        "monitor/store/database.py",
+        'self._db.execute("ROLLBACK")',
+        'self._db.execute("COMMIT")',
+        (f"{_STORE}/test_database.py", f"{_STORE}/test_store.py"),
+    ),
+    Mutant(
+        "told-before-the-commit",
+        "nobody is told what is not on the disk",
+        "monitor/recorder.py",
+        "            await self._store(tick)\n",
+        "            self._stand(untold)\n            for future in waiting:\n"
+        "                future.set_result(None)\n            await self._store(tick)\n",
+        ("tests/monitor/test_desk.py", "tests/monitor/test_recorder.py"),
+    ),
+    Mutant(
+        "events-out-of-order",
+        "the store refuses events that leave a hole",
+        "monitor/store/database.py",
+        "        self._check_order(tick)\n",
+        "",
+        (f"{_STORE}/test_store.py",),
+    ),
+    Mutant(
+        "two-daemons",
+        "one store has one daemon",
+        "monitor/store/opening.py",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        (f"{_STORE}/test_store.py",),
+    ),
+    Mutant(
+        "unseen-tampering",
+        "readings that were changed by hand are found",
+        "monitor/store/verify.py",
+        "if hashlib.sha256(body).digest() != sha256:",
+        "if False:",
+        (f"{_STORE}/test_verify.py",),
+    ),
+    Mutant(
+        "ignored-reason-code",
+        "a publish that the broker refuses is not delivered",
+        "monitor/sinks/broker.py",
+        "if _value(reason_code) >= _FAILURE:",
+        "if False:",
+        (f"{_SINKS}/test_mqtt.py::test_a_refused_publish_is_a_loss_and_moves_no_cursor",),
+    ),
+    Mutant(
+        "dropped-re-assertion",
+        "a broker that forgot is told again how things stand",
+        "monitor/sinks/mqtt.py",
+        "self._owed = await self._states()",
+        "self._owed = {}",
+        (f"{_SINKS}/test_mqtt.py",),
+    ),
+    Mutant(
+        "cursor-before-the-broker",
+        "the cursor moves when the broker has accepted",
+        "monitor/sinks/mqtt.py",
+        "        codes = await self._send(broker, [each for pair in pairs",
+        '        self._outbox.confirm(self.name, "events", events[-1].number)\n'
+        "        codes = await self._send(broker, [each for pair in pairs",
+        (f"{_SINKS}/test_mqtt.py",),
+    ),
+    Mutant(
+        "cursor-before-the-database",
+        "the cursor moves when the database has answered",
+        "monitor/sinks/influx.py",
+        "        self._sent[batch.lane] = batch\n",
+        "        self._sent[batch.lane] = batch\n"
+        "        self._outbox.confirm(self.name, batch.lane, batch.upto)\n",
+        (f"{_SINKS}/test_influx.py",),
+    ),
+    Mutant(
+        "poison-thrown-away",
+        "a line that is refused for good is kept with the server's words",
+        "monitor/sinks/influx.py",
+        "        await self._outbox.dead_letter(self.name, line, words)\n",
+        "",
+        (f"{_SINKS}/test_influx.py",),
+    ),
+    Mutant(
+        "captive-portal",
+        "only 204 means written",
+        "monitor/sinks/answers.py",
+        "        case 204:\n",
+        "        case 200 | 204:\n",
+        (f"{_SINKS}/test_answers.py",),
+    ),
+    Mutant(
+        "bad-data-clears",
+        "bad data never ends an alarm",
+        "monitor/alarms/verdict.py",
+        "    if stimulus.value is None or not usable(stimulus):\n        return Verdict.UNKNOWN",
+        "    if stimulus.value is None or not usable(stimulus):\n        return Verdict.CLEAR",
+        (f"{_ALARMS}/test_verdict.py", f"{_ALARMS}/test_engine.py"),
+    ),
+    Mutant(
+        "doubtful-data-clears",
+        "a doubtful reading may begin an alarm and not end it",
+        "monitor/alarms/verdict.py",
+        "doubted = stimulus.quality is Quality.UNCERTAIN and said is not Verdict.BEYOND",
+        "doubted = False",
+        (f"{_ALARMS}/test_verdict.py", f"{_ALARMS}/test_engine.py"),
+    ),
+    Mutant(
+        "no-deadband",
+        "an alarm returns past its deadband only",
+        "monitor/alarms/verdict.py",
+        "return rule.limit - rule.deadband",
+        "return rule.limit",
+        (f"{_ALARMS}/test_verdict.py", f"{_ALARMS}/test_engine.py"),
+    ),
+    Mutant(
+        "on-delay-that-forgets",
+        "an on-delay counts from the first reading beyond",
+        "monitor/alarms/engine.py",
+        "return _doubting(alarm, pending, doubtful=False)",
+        "return alarm._replace(pending=Pending(since))",
+        (f"{_ALARMS}/test_engine.py",),
+    ),
+    Mutant(
+        "restart-that-forgets-a-delay",
+        "an on-delay goes on over a restart",
+        "monitor/alarms/snapshot.py",
+        '    if "pending" in saved:\n',
+        '    if "pending" in saved and not saved:\n',
+        (f"{_ALARMS}/test_snapshot.py", "tests/monitor/test_recorder.py"),
+    ),
+    Mutant(
+        "one-occurrence-for-all",
+        "each raise is an occurrence of its own",
+        "monitor/alarms/engine.py",
+        "occurrence=alarm.occurrence + 1,",
+        "occurrence=alarm.occurrence or 1,",
+        (f"{_ALARMS}/test_engine.py",),
+    ),
+    Mutant(
+        "area-without-crossing",
+        "an excursion's area begins where the line crosses the limit",
+        "monitor/excursions/segment.py",
+        "    time = outer / abs(after - before) * span\n",
+        "    time = span\n",
+        ("tests/monitor/excursions/test_segment.py", "tests/monitor/excursions/test_ledger.py"),
+    ),
+    Mutant(
+        "late-reply-believed",
+        "a late reply is never the next value",
+        "drivers/modbus/frame.py",
+        "if frame[:2] == self._awaited:",
+        "if self._awaited:",
+        ("tests/drivers/modbus/test_frame.py", "tests/drivers/modbus/test_line.py"),
+    ),
+    Mutant(
+        "no-number-is-a-value",
+        "what is no number has no value",
+        "drivers/modbus/decode.py",
+        "not self._sentinels and isfinite(sum(values)):",
+        "not self._sentinels:",
+        ("tests/drivers/modbus/test_decode.py",),
+    ),
+    Mutant(
+        "old-values-after-a-loss",
+        "a new session believes nothing of the old one",
+        "drivers/opcua/held.py",
+        "bad(Reason.NOT_PROVEN))",
+        "None)",
+        ("tests/drivers/opcua/test_held.py",),
+    ),
+    Mutant(
+        "clock-step-unseen",
+        "a step of the clock is a new epoch, on the record",
+        "monitor/clock.py",
+        "    if abs(ahead) <= TOLERANCE:\n",
+        "    if abs(ahead) <= 10**18:\n",
+        ("tests/monitor/test_clock.py",),
+    ),
+    Mutant(
+        "retained-request-taken",
+        "a retained request does nothing",
+        "monitor/operators/envelopes.py",
+        "    if retained:\n",
+        "    if retained and not payload:\n",
+        ("tests/monitor/operators/test_commands.py",),
+    ),
+    Mutant(
+        "replay-taken",
+        "a nonce serves one request",
+        "monitor/operators/commands.py",
+        "if self._nonces[key][0] != body.request_id:",
+        "if False:",
+        ("tests/monitor/operators/test_commands.py",),
+    ),
+)
