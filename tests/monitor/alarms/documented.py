@@ -79,6 +79,7 @@ class DocumentedAlarm:
     re_alarms: int = 0
     shelved_until: int | None = None
     one_shot: bool = False
+    shot: bool = False
     out_until: int | None = None
     cause: str = ""
     design: str = ""
@@ -177,15 +178,17 @@ class DocumentedAlarm:
         before = self.state
         self.active, self.inside_since, self.acknowledged_at = False, None, None
         self._tell(Change.RETURNED if self.owing else Change.CLEARED, before)
-        if self.one_shot:
-            self._unshelve()
+        self.shot = self.one_shot
 
-    def look_at_the_time(self, now: int) -> None:
-        """End what is over; ask anew where an acknowledgement is too old."""
-        if self.shelved_until and now >= self.shelved_until:
+    def end_what_is_over(self, now: int) -> None:
+        """A shelf or removal whose time is over, or a shelf that was for this return alone."""
+        if self.shot or (self.shelved_until and now >= self.shelved_until):
             self._unshelve()
         if self.out_until and now >= self.out_until:
             self._return_to_service()
+
+    def ask_again(self, now: int) -> None:
+        """Where it is still active so long after its acknowledgement, and people are told of it."""
         if not self.active or self.silenced or self.worse or self.acknowledged_at is None:
             return
         if self.rule.re_alarm and now - self.acknowledged_at >= self.rule.re_alarm // SECOND:
@@ -201,7 +204,7 @@ class DocumentedAlarm:
 
     def _unshelve(self) -> None:
         before = self.state
-        self.shelved_until, self.one_shot = None, False
+        self.shelved_until, self.one_shot, self.shot = None, False, False
         self._heard()
         self._tell(Change.UNSHELVED, before)
 
@@ -390,7 +393,8 @@ class Documented:
 
         A cause is written only into alarms that are not normal. Where the state speaks on for one
         whose cause is over, no document says when the name changes: it is before the reading. Nor
-        is it said when in a scan a shelf ends: it is at last.
+        is it said when in a scan a shelf ends (at last), and when an alarm asks again (so that one
+        of which a worse level has just ceased to speak waits for the next scan).
         """
         alarm = self.alarms[name]
         before = cause or None
@@ -401,8 +405,9 @@ class Documented:
         # The first reading of a flatline's value is when its condition began.
         if isinstance(alarm.rule, Flatline) and alarm.raised == now:
             alarm.began = self.heard[name.split("/")[1]].standing_since
+        alarm.ask_again(now)
         alarm.gate(cause="" if cause == "" else None, worse=self._worse(name))
-        alarm.look_at_the_time(now)
+        alarm.end_what_is_over(now)
 
     def _of(self, source: Source) -> list[tuple[str, int, ChannelRule]]:
         """By name, channel and rule, the worse levels before the milder ones."""
@@ -553,7 +558,8 @@ class Documented:
                 self.alarms[source_alarm(source)].judge(None, now, on_delay=0)
             for name, _, _ in self._of(source):
                 self.alarms[name].judge(None, now, on_delay=0)
-                self.alarms[name].look_at_the_time(now)
+                self.alarms[name].ask_again(now)
+                self.alarms[name].end_what_is_over(now)
         self._supersede()
 
     def restart(self) -> None:
