@@ -16,15 +16,14 @@ Reading, then gates: what begins to speak for an alarm does so before a reading 
 ceases does so after it, so that an alarm whose condition is gone is not annunciated once more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise
-from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
-from config.plant import ChannelType, Place, Plant, Source
-from config.rules import CalibrationDue, Flatline, OffNormal, Rule, Silent, Stale
-from drivers.reading import Cause, Moment, Origin, Quality, Scan, Value
+from config.plant import Place, Plant
+from config.rules import CalibrationDue, Rule, Silent
+from drivers.reading import Cause, Moment, Origin, Scan
 from monitor.alarms import engine
 from monitor.alarms.bands import (
     ANYTHING,
@@ -35,6 +34,20 @@ from monitor.alarms.bands import (
     narrower,
     restless,
     words,
+)
+from monitor.alarms.bounds import (
+    CAUSES,
+    LINE,
+    OUTAGE,
+    SOURCE,
+    Bounds,
+    inside,
+    is_steady,
+    mark,
+    part_inside,
+    remember,
+    said_of,
+    touched,
 )
 from monitor.alarms.facts import (
     NORMAL,
@@ -50,17 +63,15 @@ from monitor.alarms.facts import (
     State,
     Stimulus,
 )
-from monitor.alarms.inputs import STILL, Reference, Unchanged, patience
+from monitor.alarms.inputs import Reference
 from monitor.alarms.rehearsal import is_shadow, shadow
 from monitor.alarms.variants import place
 from monitor.alarms.verdict import is_due
 from monitor.alarms.watch import (
     Watched,
     ended,
-    line_alarm,
     ranked,
     rule_of,
-    source_alarm,
     watch,
 )
 
@@ -74,9 +85,6 @@ _GRID_POINT = (Observation, Condition, Elapsed)
 
 LOOK_EVERY = 60 * 10**9
 """How often (ns of elapsed time) the calendar is looked at."""
-_LINE, _SOURCE, _OUTAGE = -1, -2, -3
-_CAUSES = frozenset({_LINE, _SOURCE, _OUTAGE})
-"""Stand in ``_Source.restless`` for what is no channel: the line's alarm, the source's, a gate."""
 
 
 class _Turn:
@@ -99,61 +107,6 @@ class _Gates(NamedTuple):
 _OPEN = _Gates()
 
 
-class _Source:
-    """What one source's scans are held against."""
-
-    __slots__ = (
-        "at_ease", "awake", "channels", "gate", "highest", "index", "levels", "line", "looked_at",
-        "lowest", "of_file", "patience", "pick", "places", "references", "remembers", "restless",
-        "silent", "still", "timed", "times", "unchanged", "words",
-    )  # fmt: skip
-
-    def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
-        self.index = source.index
-        self.line = watched[line_alarm(source.line)]
-        self.silent = watched[source_alarm(source)]
-        self.of_file: list[tuple[Watched, ...]] = [() for _ in source.channels]
-        """The alarms of each channel, as the file has their rules."""
-        self.channels: list[tuple[Watched, ...]] = [() for _ in source.channels]
-        """The same as they are watched just now."""
-        self.levels = _levels(source)
-        """Indices of the channels that have a band, in the order of ``lowest`` and ``highest``."""
-        self.places = {channel: place for place, channel in enumerate(self.levels)}
-        self.pick = None if len(self.levels) == len(source.channels) else _pick(self.levels)
-        self.lowest = [0.0] * len(self.levels)
-        self.highest = [0.0] * len(self.levels)
-        self.words: dict[int, Words] = {
-            i: ANYTHING
-            for i, c in enumerate(source.channels)
-            if c.type is ChannelType.TEXT and any(isinstance(r, OffNormal) for r in c.rules)
-        }
-        """Where nothing changes of a text that a rule asks for, by the index of its channel."""
-        self.timed = tuple(i for i, c in enumerate(source.channels) if _has_stale(c.rules))
-        """Indices of the channels whose source time is watched."""
-        self.times: list[int | None] = [None] * len(source.channels)
-        self.still: list[Moment | None] = [None] * len(source.channels)
-        """Since when a source time stands still; None while it moves."""
-        self.patience = [_patience(source.period, channel.rules) for channel in source.channels]
-        """How long (ns) it may do so before a rule is asked."""
-        self.unchanged = _unchanged(source)
-        """By channel: what has to change, where a rule asks for it."""
-        self.references: list[Reference] = []
-        """What others compare themselves with."""
-        self.remembers = bool(self.timed or self.unchanged)
-        """Whether a scan has to be held against those before it."""
-        self.restless: set[int] = set()
-        """Channels (and ``_CAUSES``) to be looked at on every scan."""
-        self.awake: set[int] = set()
-        """Channels of which some alarm is not at peace."""
-        self.looked_at = False
-        """Whether the last scan was looked at closely."""
-        self.at_ease = not (self.words or self.remembers)
-        """Whether its bands are all there is to a steady scan: no words, nothing to remember, and
-        the last scan was steady too."""
-        self.gate = ""
-        """Name of the alarm that speaks for this source's channels."""
-
-
 class Board:
     """Every alarm of the gateway, and where each stands."""
 
@@ -173,7 +126,7 @@ class Board:
         self._plant = plant
         self._facts = {name: alarm for name, alarm in facts.items() if not alarm.at_rest}
         self._changed: dict[str, Alarm] = {}
-        self._sources = [_Source(source, self.watched) for source in plant.sources]
+        self._sources = [Bounds(source, self.watched) for source in plant.sources]
         self._own: dict[str, list[Watched]] = {one.name: [] for one in plant.equipment}
         """What is watched of an equipment's sources as a whole, as the file has the rules."""
         for one in self.watched.values():
@@ -201,8 +154,8 @@ class Board:
             not scan.faults
             and scan.cause is Cause.NONE
             and not source.restless
-            and (_inside(source, scan) if scan.spoke is None else _part_inside(source, scan))
-            and (source.at_ease or _is_steady(source, scan))
+            and (inside(source, scan) if scan.spoke is None else part_inside(source, scan))
+            and (source.at_ease or is_steady(source, scan))
         ):
             if not source.at_ease:
                 self._after_steady(source, scan)
@@ -358,31 +311,31 @@ class Board:
         """Have all facts saved anew: after a step of the clock by which a reboot is bridged."""
         self._changed.update(self._facts)
 
-    def _after_steady(self, source: _Source, scan: Scan) -> None:
+    def _after_steady(self, source: Bounds, scan: Scan) -> None:
         """Do what is left to do when nothing changed, where the bands are not all there is."""
         if source.remembers and scan.origin is not Origin.LATE:
-            _remember(source, scan)
+            remember(source, scan)
         if source.looked_at:
             source.looked_at, source.at_ease = False, not (source.words or source.remembers)
-            _mark(self.attentive, source.index, on=bool(source.awake))
+            mark(self.attentive, source.index, on=bool(source.awake))
 
-    def _judge(self, source: _Source, scan: Scan) -> Sequence[AlarmEvent]:
+    def _judge(self, source: Bounds, scan: Scan) -> Sequence[AlarmEvent]:
         if scan.origin is Origin.LATE:
             return NOTHING  # It is history: it may not speak against what was read since.
         source.looked_at, source.at_ease = True, False
         self.attentive.add(source.index)
         turn = _Turn(scan.moment)
-        if scan.cause is not Cause.NONE or not source.restless.isdisjoint(_CAUSES):
+        if scan.cause is not Cause.NONE or not source.restless.isdisjoint(CAUSES):
             self._judge_causes(source, scan.cause, turn)
         if scan.cause is not Cause.NONE:
             self._judge_awake(source, _UNKNOWN, turn)
         else:
-            for channel in sorted(_touched(source, scan)):
-                self._judge_channel(source, channel, _stimulus(source, scan, channel), turn)
-            _remember(source, scan)
+            for channel in sorted(touched(source, scan)):
+                self._judge_channel(source, channel, said_of(source, scan, channel), turn)
+            remember(source, scan)
         return tuple(turn.events) if turn.events else NOTHING
 
-    def _judge_causes(self, source: _Source, cause: Cause, turn: _Turn) -> None:
+    def _judge_causes(self, source: Bounds, cause: Cause, turn: _Turn) -> None:
         """The line first, then the source; then who speaks for the source's channels."""
         lost = None if cause is Cause.UNKNOWN else cause is Cause.LINE
         self._advance_alone(source.line, Condition(lost), turn)
@@ -398,20 +351,20 @@ class Board:
                 self._advance_alone(source.silent, _UNKNOWN, turn, _line_gate(source))
             case _:
                 assert_never(cause)
-        _mark(source.restless, _OUTAGE, on=source.gate != "")
+        mark(source.restless, OUTAGE, on=source.gate != "")
 
-    def _let_speak(self, source: _Source, cause: Watched) -> None:
+    def _let_speak(self, source: Bounds, cause: Watched) -> None:
         """An alarm speaks for others once it is active; until then who spoke before still does."""
         if self.alarm(cause.name).active:
             source.gate = cause.name
 
-    def _judge_awake(self, source: _Source, stimulus: Stimulus | None, turn: _Turn) -> None:
+    def _judge_awake(self, source: Bounds, stimulus: Stimulus | None, turn: _Turn) -> None:
         """Let every alarm that is not at peace see what says nothing to all others."""
         for channel in sorted(source.awake):
             self._judge_channel(source, channel, stimulus, turn)
 
     def _judge_channel(
-        self, source: _Source, channel: int, stimulus: Stimulus | None, turn: _Turn
+        self, source: Bounds, channel: int, stimulus: Stimulus | None, turn: _Turn
     ) -> None:
         """Let each rule of a channel see ``stimulus``; None: only look who speaks for whom."""
         stirred = False
@@ -499,7 +452,7 @@ class Board:
             cause = _line_gate(self._sources[own.source]) if of_line else ""
             self._advance_alone(own, None, turn, cause)
 
-    def _arrange(self, equipment: str, circumstances: Circumstances) -> list[tuple[_Source, int]]:
+    def _arrange(self, equipment: str, circumstances: Circumstances) -> list[tuple[Bounds, int]]:
         """Lay out an equipment's alarms as they are watched; return the channels that changed."""
         for own in self._own[equipment]:
             self.watched[own.name] = place(own, circumstances, self._plant)
@@ -527,7 +480,7 @@ class Board:
                 references[one.compared].beholders.add((one.source, one.channel_index or 0))
         return references
 
-    def _hear_references(self, source: _Source, scan: Scan) -> None:
+    def _hear_references(self, source: Bounds, scan: Scan) -> None:
         """Keep what readings are held against; bands around it move with it."""
         for one in source.references:
             if one.hear(scan):
@@ -558,13 +511,13 @@ class Board:
         if watched.source is None:
             for source in self._sources:
                 if source.line is watched:
-                    _mark(source.restless, _LINE, on=waits)
+                    mark(source.restless, LINE, on=waits)
         elif watched.channel_index is None:
-            _mark(self._sources[watched.source].restless, _SOURCE, on=waits)
+            mark(self._sources[watched.source].restless, SOURCE, on=waits)
         else:
             self._settle(self._sources[watched.source], watched.channel_index)
 
-    def _settle(self, source: _Source, channel: int) -> None:
+    def _settle(self, source: Bounds, channel: int) -> None:
         """Find anew a channel's band, and whether it must be looked at on every scan."""
         waits = stirs = False
         rest = EVERYWHERE
@@ -575,8 +528,8 @@ class Board:
                 stirs = stirs or awake(alarm)
             other = None if one.compared is None else self._references[one.compared].value
             rest = narrower(rest, band(one.rule, alarm or one.rest, other))
-        _mark(source.restless, channel, on=waits)
-        _mark(source.awake, channel, on=stirs)
+        mark(source.restless, channel, on=waits)
+        mark(source.awake, channel, on=stirs)
         if stirs:
             self.attentive.add(source.index)
         if channel in source.places:
@@ -591,18 +544,18 @@ class Board:
             rest = rest.within(words(one.rule, self.alarm(one.name)))
         return rest
 
-    def _restore(self, source: _Source) -> None:
+    def _restore(self, source: Bounds) -> None:
         """Derive from the facts all that is kept beside them to be quick."""
         for channel in range(len(source.channels)):
             self._settle(source, channel)
-        for watched, mark in ((source.line, _LINE), (source.silent, _SOURCE)):
+        for watched, which in ((source.line, LINE), (source.silent, SOURCE)):
             waits = restless(watched.rule, self.alarm(watched.name))
-            _mark(source.restless, mark, on=waits)
+            mark(source.restless, which, on=waits)
         own = [source.silent, *(one for channel in source.channels for one in channel)]
         gates = (self.alarm(one.name).suppressed_by for one in reversed(own))
         causes = source.line.name, source.silent.name
         source.gate = next((gate for gate in gates if gate in causes), "")
-        _mark(source.restless, _OUTAGE, on=source.gate != "")
+        mark(source.restless, OUTAGE, on=source.gate != "")
 
     def _end(self, name: str, turn: _Turn) -> None:
         alarm = self._facts[name]
@@ -632,7 +585,7 @@ class Board:
         self._keep(watched.name, after, watched.rest)
 
 
-def _line_gate(source: _Source) -> str:
+def _line_gate(source: Bounds) -> str:
     """Name of the line's alarm while it is what speaks for the source."""
     return source.gate if source.gate == source.line.name else ""
 
@@ -641,157 +594,6 @@ def _has_come(dated: Watched, now: Moment) -> bool | None:
     if dated.day is None or not isinstance(dated.rule, CalibrationDue):
         return None
     return is_due(dated.rule, dated.day, now.at)
-
-
-def _levels(source: Source) -> tuple[int, ...]:
-    """Every channel that is no text may have a band; all of them when none is text: no picking."""
-    return tuple(i for i, c in enumerate(source.channels) if c.type is not ChannelType.TEXT)
-
-
-def _pick(places: Sequence[int]) -> Callable[[Sequence[Value | None]], Sequence[Value | None]]:
-    match places:
-        case []:
-            return lambda _: ()
-        case [only]:
-            return lambda values: (values[only],)
-        case _:
-            return itemgetter(*places)
-
-
-def _has_stale(rules: Sequence[Rule]) -> bool:
-    return any(isinstance(rule, Stale) for rule in rules)
-
-
-def _unchanged(source: Source) -> dict[int, Unchanged]:
-    return {
-        index: Unchanged(index, min(patience(source.period, rule) for rule in channel.rules))
-        for index, channel in enumerate(source.channels)
-        if any(isinstance(rule, Flatline) for rule in channel.rules)
-    }
-
-
-def _mark(marks: set[int], mark: int, *, on: bool) -> None:
-    if on:
-        marks.add(mark)
-    else:
-        marks.discard(mark)
-
-
-def _patience(period: int, rules: Sequence[Rule]) -> int:
-    """A rule that is itself less patient is asked as soon as it may raise."""
-    delays = [rule.on_delay for rule in rules if isinstance(rule, Stale)]
-    return min([STILL * period, *delays])
-
-
-def _inside(source: _Source, scan: Scan) -> bool:
-    """Whether every value of a whole scan without a fault lies in its band."""
-    values = scan.values if source.pick is None else source.pick(scan.values)
-    for value, lowest, highest in zip(values, source.lowest, source.highest, strict=False):
-        if not lowest <= value <= highest:  # type: ignore[operator]  # without a fault each is a number
-            return False
-    return True
-
-
-def _part_inside(source: _Source, scan: Scan) -> bool:
-    """Whether every value that a scan without a fault brings lies in its band."""
-    values, places, lowest, highest = scan.values, source.places, source.lowest, source.highest
-    for channel in scan.spoke or ():
-        place = places.get(channel)
-        if place is not None and not lowest[place] <= values[channel] <= highest[place]:  # type: ignore[operator]  # no text has a place
-            return False
-    return True
-
-
-def _touched(source: _Source, scan: Scan) -> set[int]:
-    """The channels of which something may change: all others are steady."""
-    touched = source.restless - _CAUSES
-    touched.update(scan.faults)
-    values = scan.values if source.pick is None else source.pick(scan.values)
-    place = 0
-    for value, lowest, highest in zip(values, source.lowest, source.highest, strict=True):
-        if value is not None and not lowest <= value <= highest:  # type: ignore[operator]  # no text is picked
-            touched.add(source.levels[place])
-        place += 1  # noqa: SIM113 - enumerate would make a tuple for each of all channels
-    touched.update(c for c in source.words if _stirs(source, scan, c))
-    if source.remembers:
-        touched.update(c for c in source.timed if _stands_still(source, scan, c))
-        touched.update(c for c, one in source.unchanged.items() if one.lasting(scan))
-    return touched
-
-
-def _is_steady(source: _Source, scan: Scan) -> bool:
-    """Whether no word says anything new, and nothing has stood still for too long."""
-    return not (
-        (source.words and _any_word_stirs(source, scan))
-        or (source.remembers and _any_stands_still(source, scan))
-    )
-
-
-def _any_word_stirs(source: _Source, scan: Scan) -> bool:
-    return any(_stirs(source, scan, channel) for channel in source.words)
-
-
-def _stirs(source: _Source, scan: Scan, channel: int) -> bool:
-    """Whether a text says what changes something."""
-    word = scan.values[channel]
-    return word is not None and not source.words[channel].has(word)
-
-
-def _any_stands_still(source: _Source, scan: Scan) -> bool:
-    return any(_stands_still(source, scan, channel) for channel in source.timed) or any(
-        one.lasting(scan) for one in source.unchanged.values()
-    )
-
-
-def _stands_still(source: _Source, scan: Scan, channel: int) -> bool:
-    """Whether the channel's source time has been the same for so long that a rule is asked."""
-    time = scan.source_times.get(channel)
-    if time is None or time != source.times[channel]:
-        return False
-    since = source.still[channel]
-    return scan.boot - (scan.boot if since is None else since.boot) >= source.patience[channel]
-
-
-def _remember(source: _Source, scan: Scan) -> None:
-    """Keep what the next scan is held against."""
-    for one in source.unchanged.values():
-        one.remember(scan)
-    if source.timed:
-        _remember_times(source, scan)
-
-
-def _remember_times(source: _Source, scan: Scan) -> None:
-    """Keep the source times of good readings, to see with the next whether they moved."""
-    for channel in source.timed:
-        time = scan.source_times.get(channel)
-        fault = scan.faults.get(channel)
-        if time is None or (fault is not None and fault.quality is Quality.BAD):
-            continue
-        if time != source.times[channel]:
-            source.times[channel], source.still[channel] = time, None
-        elif source.still[channel] is None:
-            source.still[channel] = scan.moment
-
-
-def _stimulus(source: _Source, scan: Scan, channel: int) -> Observation | Elapsed:
-    if scan.spoke is not None and channel not in scan.spoke:
-        return Elapsed()
-    fault = scan.faults.get(channel)
-    time, previous, still = scan.source_times.get(channel), source.times[channel], None
-    if time is not None and time == previous:
-        still = source.still[channel]
-        previous = time if _stands_still(source, scan, channel) else None
-    quality, reason = (Quality.GOOD, None) if fault is None else fault
-    unchanged = source.unchanged.get(channel)
-    return Observation(
-        value=scan.values[channel],
-        quality=quality,
-        reason=reason,
-        source_time=time,
-        previous_time=previous,
-        still_since=still,
-        unchanged_since=unchanged.lasting(scan) if unchanged else None,
-    )
 
 
 def _outdated(alarm: Alarm, occurrence: int | None, version: int | None) -> Refusal | None:

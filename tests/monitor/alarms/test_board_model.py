@@ -26,9 +26,9 @@ from config.rules import (
     When,
 )
 from drivers.reading import Cause, Fault, Moment, Quality, Reason, Scan, Value
-from monitor.alarms import snapshot
+from monitor.alarms import bounds, snapshot
 from monitor.alarms.bands import Words
-from monitor.alarms.board import _CAUSES, Board
+from monitor.alarms.board import Board
 from monitor.alarms.facts import (
     Acknowledge,
     Act,
@@ -646,7 +646,7 @@ STEADY = ((GOOD, 37.0), (GOOD, "heat"), (GOOD, 37.0), (GOOD, False), 1, False)
 def without_bands(board: Board) -> Board:
     """Have every rule of every channel looked at by the next scan."""
     for one in board._sources:
-        one.restless |= {*range(len(one.channels)), *_CAUSES}
+        one.restless |= {*range(len(one.channels)), *bounds.CAUSES}
         one.lowest, one.highest = [inf] * len(one.levels), [-inf] * len(one.levels)
         one.words = dict.fromkeys(one.words, Words(but=False))
     return board
