@@ -82,6 +82,7 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         sink_outages = {name: _outage(recorder, "sink", name) for name in names}
         desk = Desk(recorder, grid, list(line_outages.values()), list(sink_outages.values()))
         sinks = open_sinks(plant, recorder, desk)
+        desk.ask_of([sink for sink in sinks if isinstance(sink, MqttSink)])
         for line in lines:
             for source in (s for s in plant.sources if s.line == line.name):
                 grid.add(source.period, source.key, partial(line.visit, source.index))

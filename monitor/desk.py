@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from config.plant import Plant
 from drivers.grid import Grid
@@ -27,6 +28,14 @@ from monitor.store.reader import Reader
 from monitor.supervise import Outage
 
 
+class Broker(Protocol):
+    """Where alarms are told."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nobody listened to the last of them, as it says."""
+
+
 class Desk:
     """What ``operators`` asks of the daemon (``operators.base.Desk``)."""
 
@@ -39,7 +48,8 @@ class Desk:
         self._sinks = sinks
         self._started = recorder.clock()
         self._acts = Acts(recorder)
-        self._rehearsals = Rehearsals(recorder, self._acts.allowed)
+        self._brokers: Sequence[Broker] = ()
+        self._rehearsals = Rehearsals(recorder, self._acts.allowed, self._nobody_listens)
         self._commands = Commands(self)
 
     @property
@@ -112,6 +122,13 @@ class Desk:
         A request id that was answered before is answered the same, and nothing is done.
         """
         return await self._acts.act(request)
+
+    def ask_of(self, brokers: Sequence[Broker]) -> None:
+        """Say where alarms are told, once that is known."""
+        self._brokers = brokers
+
+    def _nobody_listens(self) -> bool:
+        return any(broker.unheard for broker in self._brokers)
 
     def rehearse(self, request: AlarmTestRequest) -> AsyncGenerator[Rehearsed, None]:
         """Rehearse an alarm; see ``operators.base.Desk.rehearse``."""

@@ -78,7 +78,7 @@ class Recorder:
         self._all_readings = 0
         self._readings: Counter[Quality] = Counter()
         self.changes: Counter[str] = Counter()
-        """Alarm transitions since the start, by the word of the change."""
+        """Alarm transitions since the start, by the word of the change; rehearsals are none."""
         self.excursions = Ledger(plant, board.watched, store.store_id, self._around)
         """What lies beyond a limit just now."""
         self._recalled: Mapping[int, Scan] = {}
@@ -178,7 +178,7 @@ class Recorder:
             usage = self._usages[watched.equipment] if known else None
             told = Told(self._seq, scan, actor, comment, usage)
             message = self._asides.signed(self._describer.event(watched, event, told))
-            self.changes[event.change.value] += 1
+            self.changes[event.change.value] += not message.test
             self._untold.append(message)
             self._append("alarm", event.now, event.name, message.model_dump_json(by_alias=True))
             if message.active_state and not message.test:

@@ -87,9 +87,10 @@ class Told(NamedTuple):
 class Rehearsals:
     """All that go on at this gateway: few at once, and one of each alarm."""
 
-    def __init__(self, recorder: Recorder, allowed: Allowed) -> None:
+    def __init__(self, recorder: Recorder, allowed: Allowed, unheard: Callable[[], bool]) -> None:
         self._recorder = recorder
         self._allowed = allowed
+        self._unheard = unheard
         self._under_way: set[str] = set()
 
     async def run(self, request: AlarmTestRequest) -> AsyncGenerator[Rehearsed, None]:
@@ -120,13 +121,12 @@ class Rehearsals:
             return actor
         if refusal := self._refuse_another(request.alarm):
             return refusal
-        now = self._recorder.clock()
-        script = write(watched, known(self._recorder, watched), now)
+        script = write(watched, known(self._recorder, watched), self._recorder.clock())
         if isinstance(script, Refusal):
             return script
         asked = request.model_copy(update={"actor": actor})
         return _too_long(script, request.patience) or Walk(
-            self._recorder, asked, watched, script, now
+            self._recorder, asked, watched, script, self._unheard
         )
 
     def _refuse_another(self, alarm: str) -> Refusal | None:
@@ -184,14 +184,15 @@ class Walk:
         request: AlarmTestRequest,
         real: Watched,
         script: Script,
-        now: Moment,
+        unheard: Callable[[], bool],
     ) -> None:
         self._recorder = recorder
+        self._unheard = unheard
         self._request = request
         self._actor = request.actor
         self._real = real
         self._script = script
-        self._begun = now
+        now = self._begun = script.begun
         self._deadline = now.boot + longest(script) + request.patience
         self._turned: Moment | None = None
         self._over = False
@@ -213,7 +214,11 @@ class Walk:
         parts = [
             Part("condition", f"{self._made_up()} is taken in, flagged as a test", self._condition),
             Part("raised", f"raised {self._in_time(self._script.raised_within)}", self._raised),
-            Part("delivered_mqtt", "the broker accepts the event", self._delivered_mqtt),
+            Part(
+                "delivered_mqtt",
+                "the broker accepts the event, and somebody listens",
+                self._delivered_mqtt,
+            ),
             Part("delivered_influxdb", "the database accepts the event", self._delivered_influxdb),
             Part("acknowledged", f"acknowledged by {by}", self._acknowledged),
         ]
@@ -268,7 +273,11 @@ class Walk:
     async def _delivered_mqtt(self) -> Found:
         settings = self._recorder.plant.mqtt
         where = f"{settings.host}:{settings.port}" if settings else None
-        return await self._delivered("mqtt", where, Change.RAISED)
+        found = await self._delivered("mqtt", where, Change.RAISED)
+        if found.outcome != "as_expected" or not self._unheard():
+            return found
+        said = f"{found.seen}, which says that nobody listens there"
+        return found._replace(outcome="not_as_expected", seen=said)
 
     async def _delivered_influxdb(self) -> Found:
         settings = self._recorder.plant.influxdb

@@ -125,7 +125,8 @@ def _message(
     from monitor.rates import standing
 
     start, end = performance.start, performance.end
-    now = standing([alarm for alarm in alarms if area in {WHOLE, alarm.area}])
+    real = [alarm for alarm in alarms if not alarm.test]
+    now = standing([alarm for alarm in real if area in {WHOLE, alarm.area}])
     return AlarmReportMessage(
         site=status.site,
         gateway=status.gateway,

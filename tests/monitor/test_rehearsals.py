@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -248,6 +249,27 @@ async def test_a_delivery_that_does_not_come_has_failed(tmp_path: Path) -> None:
     assert steps[2].outcome == "not_as_expected"
     assert "not accepted by 127.0.0.1:9" in steps[2].seen
     assert steps[-1].seen == "over; accepted by 127.0.0.1:9"
+
+
+class Deaf(NamedTuple):
+    """A broker at which nobody listens."""
+
+    unheard: bool = True
+
+
+async def test_a_broker_at_which_nobody_listens_is_no_delivery(tmp_path: Path) -> None:
+    there = replace(quick(*USUAL), mqtt=Mqtt(host="127.0.0.1", port=9))
+    async with running(tmp_path, there) as site:
+        site.desk.ask_of([Deaf()])
+        drill = asyncio.create_task(site.whole(asked()))
+        while not drill.done():
+            site.recorder.store.confirm("mqtt", "events", site.recorder.store.last.event)
+            await asyncio.sleep(0.02)
+        steps, record = parts(drill.result())
+    assert record.verdict == "failed"
+    assert steps[2].outcome == "not_as_expected"
+    assert "accepted by 127.0.0.1:9, which says that nobody listens there" in steps[2].seen
+    assert steps[-1].outcome == "as_expected"
 
 
 async def _confirm_later(recorder: Recorder) -> None:
