@@ -98,6 +98,18 @@ def test_every_figure_of_the_record_stands_on_it(record: ExcursionRecord, text: 
     assert "4 min 32 s" in said  # The door: from the start of it to its being shut.
 
 
+def test_a_test_of_an_alarm_is_not_about_it(record: ExcursionRecord, text: str) -> None:
+    drawing = Drawing(record)
+    for reading in scene.readings():
+        drawing.add_reading(reading)
+    for event in scene.events():
+        drawing.add_event(event)
+        if event["kind"] in {"alarm", "act"}:
+            place, _, rule = str(event["subject"]).rpartition("/")
+            drawing.add_event({**event, "subject": f"{place}/test-{rule}"})
+    assert drawing.page(made=MADE, kinetic=None, zone=PARIS) == text
+
+
 def test_times_are_utc_and_local(text: str) -> None:
     assert any("2026-02-02 02:52:29.000 UTC (03:52:29 UTC+01:00)" in s for s in Elements(text).said)
     assert "time, UTC (local: UTC+01:00)" in text
