@@ -241,4 +241,6 @@ def _mqtt(settings: Mqtt | None) -> Iterator[Finding]:
         found.append(Finding(("password",), "a password without a user"))
     if settings.tls and (settings.tls.cert_file is None) != (settings.tls.key_file is None):
         found.append(Finding(("tls",), "cert_file and key_file go together"))
+    if settings.will_delay and settings.protocol != "5":
+        found.append(Finding(("will_delay",), "only MQTT 5 knows it"))
     yield from (each.under(("mqtt",)) for each in found)

@@ -81,6 +81,9 @@ class Mqtt(Model):
     """How often the digest and the heartbeat go out (ns)."""
     keepalive: Annotated[Duration, between(SECOND, 65_535 * SECOND)] = 10 * SECOND
     """MQTT has sixteen bits for its seconds."""
+    will_delay: Annotated[Duration, between(0, 3600 * SECOND)] = 0
+    """How long the broker keeps to itself that we are gone (ns), in case that we are back by then.
+    MQTT 5 alone; whole seconds."""
     timeout: Patience = 5 * SECOND
 
 

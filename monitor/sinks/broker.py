@@ -25,6 +25,7 @@ from paho.mqtt.client import (
     DisconnectFlags,
     MQTTMessage,
 )
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -87,6 +88,7 @@ class Broker(aiomqtt.Client):
         self._echoes: dict[bytes, Answer] | None = None
         self._allowance = Allowance()
         is_5 = settings.protocol == "5"
+        delay = settings.will_delay // _SECOND
         super().__init__(
             settings.host,
             settings.port,
@@ -95,8 +97,16 @@ class Broker(aiomqtt.Client):
             identifier=identifier,
             protocol=aiomqtt.ProtocolVersion.V5 if is_5 else aiomqtt.ProtocolVersion.V311,
             clean_session=None if is_5 else True,
-            clean_start=True if is_5 else MQTT_CLEAN_START_FIRST_ONLY,
-            will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
+            # A will is held back only for as long as a session is kept that we go on with.
+            clean_start=not delay if is_5 else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_properties(PacketTypes.CONNECT, SessionExpiryInterval=delay),
+            will=aiomqtt.Will(
+                will.topic,
+                will.payload,
+                qos=1,
+                retain=will.retain,
+                properties=_properties(PacketTypes.WILLMESSAGE, WillDelayInterval=delay),
+            ),
             timeout=settings.timeout / _SECOND,
             keepalive=max(1, settings.keepalive // _SECOND),
             max_inflight_messages=IN_FLIGHT,
@@ -352,7 +362,7 @@ class Broker(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done():
-            words = f"hung up instead of a greeting ({reason_code})"
+            words = f"hung up instead of a greeting ({reason_code}): {self._doubt}"
             self._connected.set_exception(aiomqtt.MqttError(words))
         elif not flags.is_disconnect_packet_from_server and not self._disconnected.done():
             self._disconnected.set_exception(aiomqtt.MqttError("the connection is lost"))
@@ -383,6 +393,15 @@ class Broker(aiomqtt.Client):
         elif (echo := self._echoes.get(bytes(message.payload))) and not echo.done():
             echo.set_result(0)
 
+    @property
+    def _doubt(self) -> str:
+        """What may be the matter with a broker that hangs up without a word."""
+        if self._tls is None:
+            return "is TLS spoken at that port, and mqtt.tls not given?"
+        if self._tls.cert_file is None:
+            return "does it ask who we are, and mqtt.tls.cert_file is not given?"
+        return "does it not trust who issued mqtt.tls.cert_file?"
+
     def _password(self, settings: Mqtt) -> str | None:
         if settings.password is None:
             return None
@@ -390,6 +409,16 @@ class Broker(aiomqtt.Client):
             return read_secret(settings.password)
         except ConfigError as error:
             raise self.lost(str(error)) from error
+
+
+def _properties(kind: int, **numbers: int) -> Properties | None:
+    """Return properties of a packet of MQTT 5; None where all of them are nought, as they are."""
+    if not any(numbers.values()):
+        return None
+    properties = Properties(kind)  # type: ignore[no-untyped-call]
+    for name, number in numbers.items():
+        setattr(properties, name, number)
+    return properties
 
 
 def _value(code: ReasonCode | int) -> int:

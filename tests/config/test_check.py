@@ -435,6 +435,11 @@ FAULTS = {
         "  own:\n    grouping: {exact: [{input: 5, count: 10}]}\n",
         ["25:41: equipment.0.sources.0.profile: channel 'co2' lies partly in an exact block"],
     ),
+    "a will that waits, where there is none such": (
+        "mqtt: {host: 127.0.0.1,",
+        "mqtt: {host: 127.0.0.1, protocol: 3.1.1, will_delay: 5s,",
+        ["3:54: mqtt.will_delay: only MQTT 5 knows it"],
+    ),
     "pages at a name, and at no port": (
         "gateway: gw-1",
         "gateway: gw-1\nhttp: {port: 0, address: localhost}",
