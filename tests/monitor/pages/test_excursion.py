@@ -99,7 +99,7 @@ def test_every_figure_of_the_record_stands_on_it(record: ExcursionRecord, text: 
 
 
 def test_a_test_of_an_alarm_is_not_about_it(record: ExcursionRecord, text: str) -> None:
-    drawing = Drawing(record)
+    drawing = Drawing(record, LATER)
     for reading in scene.readings():
         drawing.add_reading(reading)
     for event in scene.events():
