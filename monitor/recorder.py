@@ -16,7 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from config.plant import Place, Plant
 from drivers.reading import Fault, Moment, Origin, Quality, Scan, Value, over
@@ -29,14 +29,14 @@ from monitor.alarms.usage import Load, Occupancy, SetState, Unload, Usage, Usage
 from monitor.alarms.usages import Event as UseEvent
 from monitor.alarms.usages import Usages
 from monitor.asides import Asides
+from monitor.before import Before, recalled, spent, stood
 from monitor.clock import ClockStep, RecordClock, synchronised
 from monitor.describe import Describer, Told, equipment_state, occupancy, standing_part, used_now
-from monitor.excursions import budget
 from monitor.excursions.case import Case, Setting
-from monitor.excursions.ledger import PERIODS, Ledger
+from monitor.excursions.ledger import Ledger
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, EquipmentRequest, rfc3339
-from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol, recent
+from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
 from monitor.troubles import gateway_rules
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,6 @@ NO_EQUIPMENT = ()
 """The group of the gateway's own points."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
-RECALLED = 120 * 10**9
-"""How far back (ns), at most, it is looked at the start for what sources said last."""
-EXCURSIONS = 500
-"""Records that are read at once at the start."""
 
 
 class Recorder:
@@ -416,26 +412,6 @@ class Recorder:
             subject = f"{record.equipment}/{record.channel}/{record.rule}"
             self._append("excursion", now, subject, record.model_dump_json(by_alias=True))
 
-    async def _recall(self, now: Moment) -> Mapping[int, Scan]:
-        """Return what sources said last, where a line may be drawn from it to the next."""
-        longest = PERIODS * max((source.period for source in self.plant.sources), default=0)
-        start = now.at - min(longest, RECALLED)
-        if self.store.last.at < start:
-            return {}
-        return recent.scans(self.plant, await self.store.newest_readings(start, now.at), now)
-
-    async def _spent(self, now: Moment) -> list[budget.Spent]:
-        """Return what the excursions of late add to budgets, oldest first."""
-        found: list[budget.Spent] = []
-        below = self.store.last.event + 1
-        while events := await self.store.earlier("excursion", below, EXCURSIONS):
-            known = [e for e in events if e.at > now.at - budget.KEPT]
-            found += filter(None, (budget.spent_by(event.body, event.at) for event in known))
-            if len(known) < len(events):
-                break
-            below = events[-1].number
-        return found[::-1]
-
     def _write_state(self, equipment: str) -> None:
         """Have every point of an equipment say in what state it is."""
         state = self._usages[equipment].state
@@ -491,19 +467,20 @@ class Recorder:
         self._usages.retake()
 
     async def _take_up(
-        self, before: "Before", cases: Mapping[str, Case], step: ClockStep | None, now: Moment
+        self, before: Before, cases: Mapping[str, Case], step: ClockStep | None, now: Moment
     ) -> None:
         """Begin the record of this run: who we are, what stands, and why we were away."""
         self._groups = await self._group_sources()
         self._away = before.why_away(self.clock.boot_id)
-        self._standing = await self._stood()
+        self._standing = await stood(self.store, (name for name, _ in self.board.standing()))
         self._asides = Asides(self._standing.values())
         self._note_start(before)
-        self._tell_excursions(self.excursions.resume(cases, await self._spent(now), now), now)
+        past = await spent(self.store, now)
+        self._tell_excursions(self.excursions.resume(cases, past, now), now)
         if step:
             self._step(step)
         elif (before.boot_id, before.config) == (self.clock.boot_id, self.plant.digest):
-            self._recalled = await self._recall(now)
+            self._recalled = await recalled(self.plant, self.store, now)
         if before.boot_id != self.clock.boot_id:
             self._retake()  # Saved anew, so that the reboot is bridged only once.
         if events := self.board.reconcile(now):
@@ -520,7 +497,7 @@ class Recorder:
                 self.note("alarm_test", real_name(event.name), {**body, "away": self._away})
                 self.board.forget(event.name)
 
-    def _note_start(self, before: "Before") -> None:
+    def _note_start(self, before: Before) -> None:
         plant = self.plant
         start = {
             "version": VERSION,
@@ -544,14 +521,6 @@ class Recorder:
         *ids, self._own_group = await self.store.groups([*parts, NO_EQUIPMENT])
         group_of = {name: id_ for part, id_ in zip(parts, ids, strict=True) for name in part}
         return [group_of[source.equipment] for source in self.plant.sources]
-
-    async def _stood(self) -> dict[str, AlarmEventMessage]:
-        """What was last told of each alarm that stands."""
-        stood = {}
-        for name, _ in self.board.standing():
-            if event := await self.store.newest("alarm", name):
-                stood[name] = AlarmEventMessage.model_validate_json(event.body)
-        return stood
 
 
 def _alarm_of(message: AlarmEventMessage) -> ExcursionAlarm:
@@ -600,35 +569,3 @@ def _use(request: EquipmentRequest) -> SetState | Load | Unload | None:
             return None
         case _:
             assert_never(request.act)
-
-
-class Before(NamedTuple):
-    """What the record says of the run before this one."""
-
-    boot_id: str
-    """Empty when there was none."""
-    clock_epoch: int
-    config: str
-    stopped: bool
-    """It ended because it was told to."""
-
-    @classmethod
-    async def read(cls, store: Store) -> "Before":
-        """Read it off the record."""
-        start, stop = await store.newest("start"), await store.newest("stop")
-        step = await store.newest("clock_step")
-        if start is None:
-            return cls("", 1, "", stopped=False)
-        said = json.loads(start.body)
-        stepped = json.loads(step.body)["clock_epoch"] if step else 1
-        stopped = stop is not None and stop.number > start.number
-        epoch = max(said["clock_epoch"], stepped)
-        return cls(said["boot_id"], epoch, said["config"], stopped)
-
-    def why_away(self, boot_id: str) -> str:
-        """Return the cause of the time since: what the unmonitored intervals are put down to."""
-        if not self.boot_id:
-            return "first start"
-        if self.stopped:
-            return "stopped"
-        return "killed" if self.boot_id == boot_id else "host restarted"

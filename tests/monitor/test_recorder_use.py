@@ -378,10 +378,7 @@ async def test_what_is_as_it_always_was_is_not_kept(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("hand")
 async def test_what_a_later_release_kept_is_not_lost(tmp_path: Path) -> None:
     async with recording(tmp_path, site()) as recorder:
-        await recorder.commit()
-    with closing(sqlite3.connect(tmp_path / FILE)) as db:
-        db.execute("UPDATE facts SET snapshot = '{\"v\":2}'")
-        db.commit()
+        await recorder.store.commit(Tick(facts={f"usage/{USED}": '{"v":2}'}))
     with pytest.raises(StoreError, match="saved by a later release; start the release"):
         async with recording(tmp_path, site()):
             pass
