@@ -19,7 +19,7 @@ from drivers.reading import Scan
 from monitor.alarms.facts import Refusal
 from monitor.messages import Actor, AlarmEventMessage, EquipmentRequest, rfc3339
 from monitor.recorder import Recorder
-from monitor.store import StoreError, line_protocol
+from monitor.store import StoreError, Tick, line_protocol
 from monitor.store.reader import Reader
 from monitor.store.verify import verify
 from monitor.troubles import STORE_DAMAGED
