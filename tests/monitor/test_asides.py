@@ -6,7 +6,7 @@ from tests.support.desk import alarm_event
 SOON = "2026-01-31T13:00:00.000Z"
 
 
-def shelved(number: int, change: Change = Change.SHELVED, **more: object) -> AlarmEventMessage:
+def shelved(number: int, change: Change = Change.SHELVED, **more: str) -> AlarmEventMessage:
     return alarm_event(number, change=change, shelved_until=SOON, **more)
 
 
