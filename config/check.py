@@ -24,7 +24,7 @@ from config.registers import RegisterSpec
 from config.resolve import kinds_of
 from config.rulebook import calibration_name, expired_name, silent_name
 from config.salvage import Draft
-from config.site import InfluxDb, Mqtt
+from config.site import Databases, InfluxDb, Mqtt
 from config.sources import EquipmentSpec, SourceSpec
 from config.units import UnitError, symbol
 from config.using import use_findings
@@ -45,7 +45,7 @@ def check(draft: Draft) -> list[Finding]:
         *_profiles(draft),
         *_limit_sets(draft),
         *belonging_findings(draft),
-        *_influxdb(draft.influxdb),
+        *_databases(draft.influxdb),
         *_mqtt(draft.mqtt),
     ]
     return list(dict.fromkeys(found))
@@ -206,9 +206,23 @@ def _limit_sets(draft: Draft) -> Iterator[Finding]:
             yield from (each.under(path) for each in found)
 
 
-def _influxdb(settings: InfluxDb | None) -> Iterator[Finding]:
-    if settings is None:
+def _databases(written: InfluxDb | Databases | None) -> Iterator[Finding]:
+    if written is None or isinstance(written, InfluxDb):
+        found = _influxdb(written) if written else ()
+        yield from (each.under(("influxdb",)) for each in found)
         return
+    named: list[tuple[Path, str]] = [
+        (("influxdb", index, *(("name",) if "name" in each.model_fields_set else ())), each.name)
+        for index, each in enumerate(written)
+    ]
+    yield from _doubled(named, "database")
+    for index, settings in enumerate(written):
+        yield from (each.under(("influxdb", index)) for each in _influxdb(settings))
+
+
+def _influxdb(settings: InfluxDb) -> Iterator[Finding]:
+    if settings.name == "mqtt":
+        yield Finding(("name",), "mqtt is the broker's; give the database another")
     found = [
         *secret_findings({"token": settings.token, "password": settings.password}),
         *_url(settings.url),
@@ -217,7 +231,7 @@ def _influxdb(settings: InfluxDb | None) -> Iterator[Finding]:
         found.append(Finding((), "needs a bucket (and an org) for v2, a database for v1 and v3"))
     if settings.password and not settings.user:
         found.append(Finding(("password",), "a password without a user"))
-    yield from (each.under(("influxdb",)) for each in found)
+    yield from found
 
 
 def _url(url: str) -> Iterator[Finding]:

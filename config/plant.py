@@ -262,6 +262,13 @@ class Plant:
     """Excursions of one limit that lie no further apart than this are one (ns)."""
     operators: Operators | None = None
     http: Http | None = None
+    other_databases: tuple[InfluxDb, ...] = ()
+    """Beside ``influxdb``, which is the first or only one."""
+
+    @property
+    def databases(self) -> tuple[InfluxDb, ...]:
+        """All databases that readings and events are delivered to."""
+        return (*((self.influxdb,) if self.influxdb else ()), *self.other_databases)
 
     @cached_property
     def by_name(self) -> Mapping[str, Equipment]:

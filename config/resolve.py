@@ -19,6 +19,7 @@ from config.plant import Channel, Equipment, Grouping, Plant, Source
 from config.rulebook import Rulebook, silent_name
 from config.rules import ChannelRule, Silent
 from config.signals import doors_of, phase_of, state_from
+from config.site import databases
 from config.sources import EquipmentSpec, GroupingSpec, Profile, SourceSpec
 from config.states import suppression
 from config.written import SiteFile
@@ -86,7 +87,8 @@ class _Resolver:
             equipment=tuple(equipment),
             sources=tuple(sources),
             store=self.site.store,
-            influxdb=self.site.influxdb,
+            influxdb=next(iter(databases(self.site.influxdb)), None),
+            other_databases=databases(self.site.influxdb)[1:],
             mqtt=self.site.mqtt,
             text=text,
             digest=sha256(text.encode()).hexdigest(),

@@ -19,7 +19,7 @@ from config.operators import OperatorSettings
 from config.problems import Path
 from config.rules import AlarmClass
 from config.shape import path_of
-from config.site import InfluxDb, Mqtt
+from config.site import Databases, InfluxDb, Mqtt
 from config.sources import EquipmentSpec, Profile
 from config.states import StateSetting
 from config.written import SiteFile
@@ -54,7 +54,7 @@ class Draft:
     states: Mapping[str, Saved[StateSetting]]
     defaults: Defaults | None
     operators: OperatorSettings | None
-    influxdb: InfluxDb | None
+    influxdb: InfluxDb | Databases | None
     mqtt: Mqtt | None
     lost_lines: frozenset[str] = field(default_factory=frozenset)
     """Names of lines that could not be saved."""
@@ -111,7 +111,7 @@ def salvage(data: Mapping[str, Any]) -> Draft:
         states=_each(TypeAdapter(StateSetting), _named(data.get("states"))),
         defaults=_one(Defaults, data.get("defaults")),
         operators=operators,
-        influxdb=_one(InfluxDb, data.get("influxdb")),
+        influxdb=_databases(data.get("influxdb")),
         mqtt=_one(Mqtt, data.get("mqtt")),
         lost_lines=frozenset(_lost_lines(_listed(data.get("lines")), lines)),
         lost=frozenset(
@@ -122,6 +122,12 @@ def salvage(data: Mapping[str, Any]) -> Draft:
         roles=_roles(data.get("operators"), operators),
         whole=False,
     )
+
+
+def _databases(data: object) -> InfluxDb | Databases | None:
+    if not isinstance(data, list):
+        return _one(InfluxDb, data)
+    return tuple(each for one in data if (each := _one(InfluxDb, one)) is not None)
 
 
 def _roles(data: object, saved: OperatorSettings | None) -> frozenset[str] | None:

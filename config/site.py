@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from config.model import Duration, Flag, Id, Model, Whole, between
 
@@ -56,6 +56,27 @@ class InfluxDb(Model):
     password: Secret | None = None
     ca_file: Path | None = None
     timeout: Patience = 10 * SECOND
+
+
+def _one_or_several(written: object) -> str:
+    return "databases" if isinstance(written, list | tuple) else "a database"
+
+
+Databases = tuple[InfluxDb, ...]
+"""Several at once, each with its own name and its own place in the record."""
+WrittenDatabases = Annotated[
+    Annotated[InfluxDb, Tag("a database")]
+    | Annotated[Databases, Field(min_length=1), Tag("databases")],
+    Discriminator(_one_or_several),
+]
+"""One, or a list of several."""
+
+
+def databases(written: InfluxDb | Databases | None) -> tuple[InfluxDb, ...]:
+    """Return the databases of a file that names none, one or several."""
+    if written is None:
+        return ()
+    return (written,) if isinstance(written, InfluxDb) else written
 
 
 class Tls(Model):

@@ -21,7 +21,7 @@ from config.lines import WrittenLine
 from config.model import Id
 from config.operators import OperatorSettings
 from config.rules import AlarmClass, EquipmentState
-from config.site import ExcursionSettings, Http, InfluxDb, Mqtt, StoreSettings
+from config.site import ExcursionSettings, Http, Mqtt, StoreSettings, WrittenDatabases
 from config.sources import EquipmentSpec, Profile
 from config.states import StateSetting
 
@@ -92,7 +92,7 @@ class SiteFile(BaseSettings):
     operators: OperatorSettings | None = None
     defaults: Defaults = Defaults()
     store: StoreSettings = StoreSettings()
-    influxdb: InfluxDb | None = None
+    influxdb: WrittenDatabases | None = None
     mqtt: Mqtt | None = None
     http: Http | None = None
 

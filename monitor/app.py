@@ -71,7 +71,6 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
     clock = RecordClock()
     grid = Grid(clock)
     directory = state_directory(plant)
-    names = sink_names(plant)
     opened = Store.open(
         directory.absolute() / FILE, quota=plant.store.quota, sinks=reading_sinks(plant)
     )
@@ -79,9 +78,11 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         recorder = await Recorder.start(plant, store, clock)
         lines = open_lines(plant, clock, recorder.accept, directory)
         line_outages = {line.name: _outage(recorder, "line", line.name) for line in lines}
-        sink_outages = {name: _outage(recorder, "sink", name) for name in names}
-        desk = Desk(recorder, grid, list(line_outages.values()), list(sink_outages.values()))
-        sinks = open_sinks(plant, recorder, desk)
+        sink_outages = {name: _outage(recorder, "sink", name) for name in sink_names(plant)}
+        outages = {"line": list(line_outages.values()), "sink": list(sink_outages.values())}
+        databases = open_databases(plant, recorder)
+        desk = Desk(recorder, grid, outages["line"], outages["sink"], databases)
+        sinks: list[Sink] = [*databases, *open_brokers(plant, recorder, desk)]
         desk.ask_of([sink for sink in sinks if isinstance(sink, MqttSink)])
         for line in lines:
             for source in (s for s in plant.sources if s.line == line.name):
@@ -90,10 +91,9 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         grid.every(SECOND, recorder.follow_use)
         certificates = Certificates(used(plant, directory))
         told = signs(clock, grid, sinks, certificates)
-        health = Health(recorder, desk, lines, list(sink_outages.values()), told)
+        health = Health(recorder, desk, lines, outages["sink"], told)
         grid.every(SECOND, health.look)
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
-        outages = {"line": list(line_outages.values()), "sink": list(sink_outages.values())}
         metrics = Metrics(recorder, grid, lines, outages, sinks, certificates)
         socket = address.to_open(directory)
         try:
@@ -163,24 +163,24 @@ def state_directory(plant: Plant) -> Path:
 
 def sink_names(plant: Plant) -> list[str]:
     """Return the names under which the configured sinks have their cursors."""
-    settings = {"influxdb": plant.influxdb, "mqtt": plant.mqtt}
-    return [name for name, given in settings.items() if given is not None]
+    return reading_sinks(plant) + (["mqtt"] if plant.mqtt is not None else [])
 
 
 def reading_sinks(plant: Plant) -> list[str]:
     """Return those of them that take readings: readings wait for them, and for no others."""
-    return [name for name in sink_names(plant) if name == "influxdb"]
+    return [settings.name for settings in plant.databases]
 
 
-def open_sinks(plant: Plant, recorder: Recorder, desk: Desk) -> list[Sink]:
-    """Return every configured sink, ready to be held."""
-    sinks: list[Sink] = []
+def open_databases(plant: Plant, recorder: Recorder) -> list[InfluxSink]:
+    """Return every configured database, ready to be held."""
     gateway = Gateway(plant.site, plant.gateway)
-    if plant.influxdb is not None:
-        sinks.append(InfluxSink(plant.influxdb, gateway, recorder.store))
-    if plant.mqtt is not None:
-        sinks.append(MqttSink(plant.mqtt, gateway, recorder, desk.command))
-    return sinks
+    return [InfluxSink(settings, gateway, recorder.store) for settings in plant.databases]
+
+
+def open_brokers(plant: Plant, recorder: Recorder, desk: Desk) -> list[MqttSink]:
+    """Return the configured broker, if there is one, ready to be held."""
+    gateway = Gateway(plant.site, plant.gateway)
+    return [MqttSink(plant.mqtt, gateway, recorder, desk.command)] if plant.mqtt else []
 
 
 def _outage(recorder: Recorder, kind: str, name: str) -> Outage:

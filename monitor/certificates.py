@@ -78,6 +78,9 @@ def _used(plant: Plant, directory: Path) -> Iterator[Certificate]:
             yield Certificate("mqtt", plant.mqtt.tls.cert_file)
         if plant.mqtt.tls.ca_file is not None:
             yield Certificate("mqtt-ca", plant.mqtt.tls.ca_file, trusts=True)
+    for database in plant.databases:
+        if database.ca_file is not None:
+            yield Certificate(f"{database.name}-ca", database.ca_file, trusts=True)
 
 
 def _expiry(of: Certificate) -> int | None:

@@ -16,13 +16,15 @@ from monitor.alarms.usage import Usage
 from monitor.clock import synchronised
 from monitor.excursions.record import ExcursionRecord
 from monitor.figures import grid_status, line_status, sink_status, store_status
+from monitor.letters import Letters
 from monitor.messages import Actor, ActReply, AlarmMessage, Resend, rfc3339
 from monitor.operators.alarm_test import AlarmTestRequest
 from monitor.operators.base import History, Rehearsed
 from monitor.operators.commands import Commands
-from monitor.operators.protocol import StatusMessage
+from monitor.operators.protocol import AskLetter, LetterReply, StatusMessage
 from monitor.recorder import Recorder
 from monitor.rehearsals import Rehearsals
+from monitor.sinks.base import Redelivery
 from monitor.store import Store
 from monitor.store.reader import Reader
 from monitor.supervise import Outage
@@ -40,7 +42,12 @@ class Desk:
     """What ``operators`` asks of the daemon (``operators.base.Desk``)."""
 
     def __init__(
-        self, recorder: Recorder, grid: Grid, lines: Sequence[Outage], sinks: Sequence[Outage]
+        self,
+        recorder: Recorder,
+        grid: Grid,
+        lines: Sequence[Outage],
+        sinks: Sequence[Outage],
+        databases: Sequence[Redelivery] = (),
     ) -> None:
         self._recorder = recorder
         self._grid = grid
@@ -48,6 +55,7 @@ class Desk:
         self._sinks = sinks
         self._started = recorder.clock()
         self._acts = Acts(recorder)
+        self._letters = Letters(recorder, self._acts, databases)
         self._brokers: Sequence[Broker] = ()
         self._rehearsals = Rehearsals(recorder, self._acts.allowed, self._nobody_listens)
         self._commands = Commands(self)
@@ -190,6 +198,10 @@ class Desk:
             grid=grid_status(self._grid),
             store=store_status(store),
         )
+
+    async def settle(self, ask: AskLetter, actor: Actor) -> LetterReply:
+        """Offer a dead letter to its database anew, or drop it; say what became of it."""
+        return await self._letters.settle(ask, actor)
 
     async def backup(self, name: str) -> Path:
         """Copy the store into its folder ``backups`` and return the copy's path.

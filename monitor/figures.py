@@ -57,6 +57,7 @@ def store_status(status: StoreStatus) -> StoreStatusMessage:
         "lost_lines": status.lost_lines,
         "spoilt": status.spoilt,
         "dead_letters": dict(status.dead_letters),
+        "dead_letters_gone": status.dead_letters_gone,
         "moved_aside": None if status.moved_aside is None else str(status.moved_aside),
     }
     return StoreStatusMessage(

@@ -58,7 +58,7 @@ class Health:
         self._lines = lines
         self._sinks = sinks
         self._signs = signs
-        self._delivers_readings = recorder.plant.influxdb is not None
+        self._delivers_readings = bool(recorder.plant.databases)
         self._filling = self._refused = False
         self._disk, self._trend, self._fills = Disk(), Trend(), False
         self._dead = 0
@@ -90,7 +90,7 @@ class Health:
 
         Raises StoreError when the store cannot say how it is.
         """
-        self._dead = _dead_letters((await self._desk.status()).store)
+        self._dead = _dead_letters_ever((await self._desk.status()).store)
         await self._look_at_disk()
         rates = await Follower.begin(self._recorder.store, self._desk.now().at)
         held()
@@ -106,7 +106,7 @@ class Health:
         status = await self._desk.status()
         waiting = max((sink.telemetry_behind_bytes for sink in status.sinks), default=0)
         self._filling = waiting > FILLING * self._recorder.store.quota
-        dead = _dead_letters(status.store)
+        dead = _dead_letters_ever(status.store)
         self._refused, self._dead = dead > self._dead, dead
         more = {
             "values_dropped": sum(self._dropped().values()),
@@ -208,6 +208,11 @@ def _dead_letters(store: StoreStatusMessage) -> int:
     by_sink = store.figures["dead_letters"]
     counts = by_sink.values() if isinstance(by_sink, dict) else ()
     return sum(count for count in counts if isinstance(count, int))
+
+
+def _dead_letters_ever(store: StoreStatusMessage) -> int:
+    gone = store.figures.get("dead_letters_gone", 0)
+    return _dead_letters(store) + (gone if isinstance(gone, int) else 0)
 
 
 def _of_sink(sink: SinkStatus) -> Mapping[str, Figure]:

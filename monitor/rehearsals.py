@@ -281,7 +281,8 @@ class Walk:
 
     async def _delivered_influxdb(self) -> Found:
         settings = self._recorder.plant.influxdb
-        return await self._delivered("influxdb", settings.url if settings else None, Change.RAISED)
+        name, url = (settings.name, settings.url) if settings else ("influxdb", None)
+        return await self._delivered(name, url, Change.RAISED)
 
     async def _delivered(self, sink: str, where: str | None, change: Change) -> Found:
         if where is None:

@@ -43,6 +43,8 @@ TOLD: tuple[type[Message], ...] = (
     protocol.HealthMessage,
     protocol.StoreStatusMessage,
     protocol.BackupMessage,
+    protocol.DeadLetterMessage,
+    protocol.LetterReply,
     protocol.NameMessage,
     protocol.UsageMessage,
     protocol.AlarmReportMessage,

@@ -35,8 +35,9 @@ def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
     rules = [_DISK_FILLING, _DISK_FULL, _DAMAGED, _SPOILT, _DROPPED, _SKIPPED, _UNSYNCHRONISED]
     rules += [_expiring(name) for name in dict.fromkeys(each.name for each in used(plant))]
-    if plant.influxdb is not None:
-        rules += [_away("influxdb"), _FILLING, _LOSING, _REFUSED]
+    if plant.databases:
+        rules += [_away(settings.name) for settings in plant.databases]
+        rules += [_FILLING, _LOSING, _REFUSED]
     if plant.mqtt is not None:
         rules += [_away("mqtt"), _UNHEARD]
     return {rule.name: rule for rule in rules}
@@ -123,7 +124,7 @@ _REFUSED = Silent(
     name=POINTS_REFUSED,
     off_delay=MINUTE,
     priority=Priority.MEDIUM,
-    response="The database refuses points for good: see cytowatch store dead-letters",
+    response="The database refuses points for good: see cytowatch store dead-letters list",
 )
 _DROPPED = Silent(
     name=VALUES_DROPPED,

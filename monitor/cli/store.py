@@ -1,4 +1,4 @@
-"""``store status|verify|dead-letters|backup``: the durable record."""
+"""``store status|verify|backup``: the durable record; ``letters`` has ``store dead-letters``."""
 
 import json
 import time
@@ -8,12 +8,16 @@ from pathlib import Path
 import click
 
 from monitor.cli.exits import FOUND, IO_ERROR, Failure, leave
+from monitor.cli.letters import dead_letters
 from monitor.cli.options import json_option, socket_option
 
 
 @click.group()
 def store() -> None:
     """Look after the store: how full it is, whether it is as it was written, a copy of it."""
+
+
+store.add_command(dead_letters)
 
 
 @store.command("status")
@@ -65,32 +69,6 @@ def verify(file: Path | None, head: str, as_json: bool, socket_path: Path) -> No
         click.echo(f"{path}: {said}: {verdict.events} events, {verdict.blobs} blobs")
         click.echo(f"head {verdict.head}")
     leave(0 if verdict.whole else FOUND)
-
-
-@store.command("dead-letters")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@json_option
-@socket_option
-def dead_letters(file: Path | None, as_json: bool, socket_path: Path) -> None:
-    """List the points that a database refused for good, with its words; of FILE, or the daemon's.
-
-    A line is line protocol with times in milliseconds: mended, it can be written by hand.
-    """
-    from config.problems import plain
-    from monitor.store.errors import StoreError
-    from monitor.store.reader import Reader
-
-    try:
-        with Reader(file or _path(socket_path)) as reader:
-            for letter in reader.dead_letters():
-                said = letter._asdict() | {"line": letter.line.decode("utf-8", "replace")}
-                if as_json:
-                    click.echo(json.dumps({"schema": "cytowatch.dead_letter.v1", **said}))
-                else:
-                    click.echo(plain(f"{letter.id} {letter.sink}: {letter.words}"))
-                    click.echo(plain(f"  {said['line']}"))
-    except StoreError as error:
-        raise Failure(str(error), IO_ERROR) from error
 
 
 @store.command("backup")

@@ -43,10 +43,13 @@ from monitor.operators.patterns import fitting
 from monitor.operators.protocol import (
     AlarmsRequest,
     Ask,
+    AskLetter,
     AskTest,
     AskUse,
     BackupMessage,
     BackupRequest,
+    DeadLetterMessage,
+    DeadLettersRequest,
     EventMessage,
     ExcursionsRequest,
     ExportRequest,
@@ -65,6 +68,7 @@ from monitor.operators.protocol import (
 )
 from monitor.store.events import Event
 from monitor.store.points import Point
+from monitor.store.reader import DeadLetter
 
 Row = TypeVar("Row")
 
@@ -117,6 +121,11 @@ def answer(  # noqa: C901, PLR0911, PLR0912 - one for each kind of request
             return _rehearsed(request, desk, actor)
         case BackupRequest():
             return _one(_backup(request, desk))
+        case DeadLettersRequest():
+            return _dead_letters(request, desk)
+        case AskLetter():
+            asker = actor.model_copy(update={"claimed": request.claimed, "role": request.role})
+            return _one(desk.settle(request, asker))
         case ValuesRequest():
             return _values(request, desk, pause)
         case TailRequest():
@@ -466,6 +475,19 @@ def exported(request: ExportRequest, history: History, store_id: str) -> Iterato
                     yield line(as_message(event, store_id))
         case _:
             assert_never(request.what)
+
+
+async def _dead_letters(request: DeadLettersRequest, desk: Desk) -> AsyncGenerator[str, None]:
+    async with aclosing(_sliced(desk, lambda history: history.dead_letters())) as letters:
+        async for letter in letters:
+            if request.sink in {"", letter.sink}:
+                yield line(as_letter(letter))
+
+
+def as_letter(letter: DeadLetter) -> DeadLetterMessage:
+    """Return a dead letter as it is told."""
+    text = letter.line.decode(errors="replace")
+    return DeadLetterMessage(id=letter.id, sink=letter.sink, line=text, words=letter.words)
 
 
 async def _sliced(

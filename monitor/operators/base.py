@@ -10,11 +10,12 @@ from drivers.reading import Moment, Scan
 from monitor.alarms.facts import Refusal
 from monitor.alarms.usage import Usage
 from monitor.excursions.record import ExcursionRecord
-from monitor.messages import ActReply, ActRequest, AlarmMessage, EquipmentRequest
+from monitor.messages import Actor, ActReply, ActRequest, AlarmMessage, EquipmentRequest
 from monitor.operators.alarm_test import AlarmTestMessage, AlarmTestRequest, AlarmTestStep
-from monitor.operators.protocol import StatusMessage
+from monitor.operators.protocol import AskLetter, LetterReply, StatusMessage
 from monitor.store.events import Event
 from monitor.store.points import Point
+from monitor.store.reader import DeadLetter
 
 Rehearsed = AlarmTestStep | AlarmTestMessage | Refusal
 """What is told of a rehearsal."""
@@ -54,6 +55,9 @@ class History(Protocol):
 
     def events(self, start: int, end: int) -> Iterator[Event]:
         """Events from ``start`` to before ``end`` (ns, UTC), in the order of their numbers."""
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """Lines that a database refused for good, in the order in which it did."""
 
     def of_kind(self, kind: str, start: int) -> Iterator[Event]:
         """Events of one kind from ``start`` (ns, UTC) on, in the order of their numbers."""
@@ -113,6 +117,9 @@ class Desk(Protocol):
 
     async def refuse(self, subject: str, body: Mapping[str, object]) -> None:
         """Put on the record a request that never became an act, and return when it stands there."""
+
+    async def settle(self, ask: AskLetter, actor: Actor) -> LetterReply:
+        """Offer a dead letter to its database anew, or drop it; say what became of it."""
 
     async def status(self) -> StatusMessage:
         """Return how the gateway is."""

@@ -129,6 +129,27 @@ class AskTest(_Asking):
     by_hand: bool = False
 
 
+class DeadLettersRequest(Message):
+    """The lines that a database refused for good."""
+
+    request: Literal["dead-letters"] = "dead-letters"
+    sink: Annotated[str, Field(max_length=64)] = ""
+    """Only of this database."""
+
+
+class AskLetter(Message):
+    """What is to be done about one of them; who asks is read off the socket."""
+
+    request: Literal["dead-letter"] = "dead-letter"
+    act: Literal["replay", "drop"]
+    id: int
+    line: Annotated[str, Field(max_length=60_000)] | None = None
+    """For ``replay``: the mended line; None: as it is."""
+    claimed: Annotated[str, Field(max_length=200)] = ""
+    role: Annotated[str, Field(max_length=64)] = ""
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
 class StoreStatusRequest(Message):
     """How the store is."""
 
@@ -181,6 +202,8 @@ Request = Annotated[
     | Ask
     | AskUse
     | AskTest
+    | DeadLettersRequest
+    | AskLetter
     | StoreStatusRequest
     | BackupRequest
     | ExcursionsRequest
@@ -378,6 +401,30 @@ class StatusMessage(Message):
     sinks: tuple[SinkStatus, ...]
     grid: GridStatus
     store: StoreStatusMessage
+
+
+class DeadLetterMessage(Message):
+    """A line that a database refused for good."""
+
+    schema_: Literal["cytowatch.dead_letter.v1"] = Field("cytowatch.dead_letter.v1", alias="schema")
+    id: int
+    sink: str
+    line: str
+    """Line protocol with a time in milliseconds; a comment (``#``) stands for many."""
+    words: str
+    """What the database said."""
+
+
+class LetterReply(Message):
+    """What became of a dead letter."""
+
+    schema_: Literal["cytowatch.dead_letter_reply.v1"] = Field(
+        "cytowatch.dead_letter_reply.v1", alias="schema"
+    )
+    id: int
+    result: Literal["taken", "dropped", "refused", "away", "unknown"]
+    """In the last three cases it is as it was."""
+    text: str
 
 
 class HealthMessage(Message):

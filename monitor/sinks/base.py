@@ -85,6 +85,20 @@ class Delivery(Protocol):
         """Seconds that may pass between two requests while it delivers, however slow the peer."""
 
 
+class Redelivery(Protocol):
+    """A sink that takes what it refused before."""
+
+    @property
+    def name(self) -> str:
+        """The name of its place in the record."""
+
+    async def offer(self, line: bytes) -> str:
+        """Send a dead letter's line, now; return why it is refused, empty when it is taken.
+
+        Raises SinkLost when there is no answer about it.
+        """
+
+
 class Gateway(NamedTuple):
     """Who we are."""
 

@@ -1,6 +1,7 @@
 """What is sent to a database in one request, and what is to blame when it is refused. Pure."""
 
 import gzip
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -43,3 +44,27 @@ def compress(lines: Sequence[bytes]) -> bytes:
 def split(body: bytes) -> list[bytes]:
     """Return the lines of joined gzip members; no text in them holds a line break (``quoted``)."""
     return gzip.decompress(body).rstrip(b"\n").split(b"\n")
+
+
+def summary(batch: Batch, lines: Sequence[bytes], dropped: int) -> bytes:
+    """Return a comment of line protocol that stands for points too many to be sought."""
+    return b"# %d of %d points dropped, of %b %d to %d; the first line was: %b" % (
+        dropped,
+        len(lines),
+        batch.lane.encode(),
+        batch.first,
+        batch.upto,
+        lines[0],
+    )
+
+
+_SUMMARY = re.compile(rb"# \d+ of \d+ points dropped, of (events|telemetry) (\d+) to (\d+);")
+
+
+def summarised(line: bytes) -> tuple[Lane, int, int] | None:
+    """Return where on the record those points are that a summary stands for; None for a line."""
+    found = _SUMMARY.match(line)
+    if found is None:
+        return None
+    lane: Lane = "events" if found[1] == b"events" else "telemetry"
+    return lane, int(found[2]), int(found[3])

@@ -30,6 +30,7 @@ from monitor.sinks.answers import (
     Flavour,
     Misconfigured,
     PartlyWritten,
+    Poison,
     RetryAfter,
     Server,
     TooLarge,
@@ -40,14 +41,23 @@ from monitor.sinks.answers import (
     judge,
 )
 from monitor.sinks.base import Gateway, Outbox, SinkLost, Tally, until_one_ends
-from monitor.sinks.batches import Batch, Refused, compress, culprits, split
+from monitor.sinks.batches import (
+    Batch,
+    Refused,
+    compress,
+    culprits,
+    split,
+    summarised,
+    summary,
+)
 from monitor.store import line_protocol
 from monitor.store.events import Event
-from monitor.store.tick import Lane
+from monitor.store.tick import Blob, Lane
 
 MOST_BYTES = 512 * 2**10
 """Compressed bytes of readings in a request: some 20,000 scans, and no long read in the store."""
 MOST_EVENTS = 100
+EVER = 2**63 - 1
 GATHER = 0.5
 """Seconds in which what follows a commit may join it: alarms commit at once, a request costs."""
 MOST_SOUGHT = 16
@@ -174,21 +184,16 @@ class InfluxSink:
         await self._outbox.wait(lane, self._outbox.cursor(self.name, lane))
 
     async def _pack_events(self) -> Batch | None:
-        after = self._outbox.cursor(self.name, "events")
-        events = await self._outbox.events(after, MOST_EVENTS)
+        return await self._packed("events", self._outbox.cursor(self.name, "events"), EVER)
+
+    async def _pack_telemetry(self) -> Batch | None:
+        return await self._packed("telemetry", self._outbox.cursor(self.name, "telemetry"), EVER)
+
+    def _of_events(self, events: Sequence[Event]) -> Batch | None:
         if not events:
             return None
         lines = [self._line(event) for event in events]
         return Batch("events", events[0].number, events[-1].number, len(lines), compress(lines))
-
-    async def _pack_telemetry(self) -> Batch | None:
-        after = self._outbox.cursor(self.name, "telemetry")
-        blobs = await self._outbox.telemetry(after, self._most)
-        if not blobs:
-            return None
-        lines = sum(blob.lines for blob in blobs)
-        body = b"".join(blob.body for blob in blobs)
-        return Batch("telemetry", blobs[0].id, blobs[-1].id, lines, body)
 
     def _line(self, event: Event) -> bytes:
         if event.kind == "alarm":
@@ -203,7 +208,8 @@ class InfluxSink:
         if isinstance(answer, Written):
             self._grievance = ""
         else:
-            await self._settle(database, await asyncio.to_thread(split, batch.body), answer)
+            lines = await asyncio.to_thread(split, batch.body)
+            await self._settle(database, batch, lines, answer)
         del self._sent[batch.lane]
         self.tally.delivered += batch.lines
         self._outbox.confirm(self.name, batch.lane, batch.upto)
@@ -235,7 +241,9 @@ class InfluxSink:
         else:
             log.warning("%s was %s and is %s now", self.name, before, server)
 
-    async def _settle(self, database: Database, lines: Sequence[bytes], refused: Refused) -> None:
+    async def _settle(
+        self, database: Database, batch: Batch, lines: Sequence[bytes], refused: Refused
+    ) -> None:
         """Write what can be written of refused lines; what cannot becomes dead letters."""
         if isinstance(refused, TooLarge):
             self._most = max(self._most // 2, 1)
@@ -245,13 +253,50 @@ class InfluxSink:
             for line in dead:
                 await self._bury(line, refused.words)
         elif isinstance(refused, PartlyWritten) and (refused.dropped or 0) > MOST_SOUGHT:
-            await self._bury(_summary(lines, refused.dropped or 0), refused.words)
+            await self._bury(summary(batch, lines, refused.dropped or 0), refused.words)
         else:
             middle = len(lines) // 2
             for part in (lines[:middle], lines[middle:]):
                 answer = await self._write(database, await asyncio.to_thread(compress, part))
                 if not isinstance(answer, Written):
-                    await self._settle(database, part, answer)
+                    await self._settle(database, batch, part, answer)
+
+    async def offer(self, line: bytes) -> str:
+        """See ``monitor.sinks.base.Redelivery``; delivery goes on beside it."""
+        async with _connected(self._settings) as database:
+            if (of := summarised(line)) is None:
+                return await self._offered(database, compress([line]))
+            return await self._offered_again(database, *of)
+
+    async def _offered_again(self, database: Database, lane: Lane, first: int, upto: int) -> str:
+        """Offer all that stands on the record from ``first`` to ``upto``."""
+        while first <= upto:
+            batch = await self._packed(lane, first - 1, upto)
+            if batch is None:
+                return "these readings are on the record no more"
+            if refused := await self._offered(database, batch.body):
+                return refused
+            first = batch.upto + 1
+        return ""
+
+    async def _offered(self, database: Database, body: bytes) -> str:
+        match await database.write(body):
+            case Written():
+                return ""
+            case TooLarge(words) | Poison(words) | PartlyWritten(words):
+                return words
+            case RetryAfter(_, words) | Misconfigured(words) | Unwell(words):
+                raise database.lost(words)
+
+    async def _packed(self, lane: Lane, after: int, upto: int) -> Batch | None:
+        """Return what follows ``after`` on the record, up to ``upto``; None when there is none."""
+        match lane:
+            case "events":
+                events = await self._outbox.events(after, MOST_EVENTS)
+                return self._of_events([each for each in events if each.number <= upto])
+            case "telemetry":
+                blobs = await self._outbox.telemetry(after, self._most)
+                return _of_blobs([blob for blob in blobs if blob.id <= upto])
 
     async def _bury(self, line: bytes, words: str) -> None:
         self.tally.dead += 1
@@ -264,12 +309,14 @@ class InfluxSink:
 
 _PRIVATE = (b"event,", b"alarm_event,")
 """What happened, and to which batch: a database may quote it, and no log may."""
-_UNSAID = "cytowatch store dead-letters shows why"
+_UNSAID = "cytowatch store dead-letters list shows why"
 
 
-def _summary(lines: Sequence[bytes], dropped: int) -> bytes:
-    """Return a comment of line protocol that stands for points too many to be sought."""
-    return b"# %d of %d points dropped; the first line was: %b" % (dropped, len(lines), lines[0])
+def _of_blobs(blobs: Sequence[Blob]) -> Batch | None:
+    if not blobs:
+        return None
+    body = b"".join(blob.body for blob in blobs)
+    return Batch("telemetry", blobs[0].id, blobs[-1].id, sum(blob.lines for blob in blobs), body)
 
 
 def longest(size: int, timeout: float) -> float:

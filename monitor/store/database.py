@@ -20,6 +20,7 @@ from monitor.store import chain, opening, schema
 from monitor.store.errors import DiskFullError, StoreError
 from monitor.store.events import Event, checksum
 from monitor.store.points import newest_times
+from monitor.store.reader import DeadLetter
 from monitor.store.room import Ballast, Disk, look
 from monitor.store.salvage import Report
 from monitor.store.tick import Blob, Lane, LaneStatus, Last, StoreStatus, Tick
@@ -32,6 +33,8 @@ LOOK_BACK = 4 * 2**20
 """Compressed bytes of the newest readings searched for when each equipment was last seen."""
 MOST_GONE = 256
 """Blobs that may leave in one commit, so that it stays short after the quota was lowered."""
+MOST_LETTERS = 10_000
+"""Dead letters kept, of all databases; the points themselves are among the readings, too."""
 ROOM_TO_OPEN = 2**20
 """Bytes that it takes to open a file and look through it."""
 KEPT_WHEN_FULL = 0.98
@@ -218,12 +221,46 @@ class Database:
 
         def write() -> None:
             with self._transaction():
-                self._db.execute(
-                    "INSERT INTO dead_letter (sink, line, words) VALUES (?, ?, ?)",
-                    (sink, line, words),
-                )
+                self._add_letter(sink, line, words)
 
         self._making_room(write)
+
+    def _add_letter(self, sink: str, line: bytes, words: str) -> None:
+        newest = self._db.execute("SELECT max(id) FROM dead_letter").fetchone()[0]
+        number = max(self._count("letter"), newest or 0) + 1  # One that left is never reused.
+        self._db.execute(
+            "INSERT INTO dead_letter (id, sink, line, words) VALUES (?, ?, ?, ?)",
+            (number, sink, line, words),
+        )
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('letter', ?)", (str(number),))
+        self._crowd_out_letters()
+
+    def find_dead_letter(self, number: int) -> DeadLetter | None:
+        """Return the dead letter of this number; None where there is none."""
+        with self._telling():
+            row = self._db.execute(
+                "SELECT id, sink, line, words FROM dead_letter WHERE id = ?", (number,)
+            ).fetchone()
+        return row and DeadLetter(*row)
+
+    def end_dead_letter(self, number: int) -> None:
+        """Let a dead letter go."""
+        with self._transaction():
+            self._db.execute("DELETE FROM dead_letter WHERE id = ?", (number,))
+
+    def _crowd_out_letters(self) -> None:
+        """Let the oldest go when there are too many, and count them."""
+        gone = self._db.execute(
+            "DELETE FROM dead_letter WHERE id IN"
+            " (SELECT id FROM dead_letter ORDER BY id DESC LIMIT -1 OFFSET ?)",
+            (MOST_LETTERS,),
+        ).rowcount
+        if gone:
+            total = str(self._count("letters_gone") + gone)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('letters_gone', ?)", (total,))
+
+    def _count(self, key: str) -> int:
+        return int(schema.read_meta(self._db, key) or 0)
 
     @property
     def untidy(self) -> bool:
@@ -376,6 +413,7 @@ class Database:
                 dead_letters=dict(
                     self._db.execute("SELECT sink, count(*) FROM dead_letter GROUP BY sink")
                 ),
+                dead_letters_gone=self._count("letters_gone"),
                 moved_aside=self.moved_aside,
                 spoilt=self.spoilt,
             )

@@ -16,7 +16,7 @@ from monitor.store.database import Database, Ends
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import Point
-from monitor.store.reader import Reader
+from monitor.store.reader import DeadLetter, Reader
 from monitor.store.room import Disk
 from monitor.store.salvage import Report
 from monitor.store.thread import Worker
@@ -168,6 +168,14 @@ class Store:
     async def dead_letter(self, sink: str, line: bytes, words: str) -> None:
         """Keep a line that a database refused for good, with its words."""
         await self._worker.call(partial(self._database.add_dead_letter, sink, line, words))
+
+    async def find_dead_letter(self, number: int) -> DeadLetter | None:
+        """Return the dead letter of this number; None where there is none."""
+        return await self._worker.call(partial(self._database.find_dead_letter, number))
+
+    async def end_dead_letter(self, number: int) -> None:
+        """Let a dead letter go: its database has it, or somebody said that it may."""
+        await self._worker.call(partial(self._database.end_dead_letter, number))
 
     async def look_at_disk(self) -> Disk:
         """See how much room there is, now and then: when there is enough, there is a ballast."""

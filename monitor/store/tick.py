@@ -126,6 +126,8 @@ class StoreStatus:
     lanes: tuple[LaneStatus, ...]
     dead_letters: Mapping[str, int]
     """By sink."""
+    dead_letters_gone: int
+    """Those that left, ever, since there were too many."""
     moved_aside: Path | None
     """A damaged file that was found at the start."""
     spoilt: int = 0

@@ -75,6 +75,24 @@ FAULTS = {
         "bucket: b, timeout: 0s,",
         ["4:62: influxdb.timeout: should be from 1ms to 10m"],
     ),
+    "databases of one name": (
+        'influxdb: {url: "http://127.0.0.1:8086", bucket: b, token: {credential: t}}',
+        "influxdb: [{url: 'http://127.0.0.1:1', bucket: b}, {url: 'http://127.0.0.1:2'}]",
+        [
+            "4:52: influxdb.1: database 'influxdb' is there twice; give this one a name",
+            "4:52: influxdb.1: needs a bucket (and an org) for v2, a database for v1 and v3",
+        ],
+    ),
+    "a database of the broker's name": (
+        "influxdb: {",
+        "influxdb: {name: mqtt, ",
+        ["4:18: influxdb.name: mqtt is the broker's; give the database another"],
+    ),
+    "no database at all": (
+        "influxdb: {",
+        "influxdb: [] #",
+        ["4:11: influxdb: should have at least 1 item in it, not none"],
+    ),
     "too fast": (
         "every: 1s",
         "every: 5ms",

@@ -306,6 +306,20 @@ def test_the_first_site_of_the_readme_is_a_good_one(tmp_path: Path) -> None:
     assert plant.influxdb is not None
 
 
+def test_several_databases_are_a_list_and_one_needs_none(tmp_path: Path) -> None:
+    one = loaded(tmp_path, GOOD)
+    assert [each.name for each in one.databases] == ["influxdb"]
+    written = 'influxdb: {url: "http://127.0.0.1:8086", bucket: b, token: {credential: t}}'
+    several = GOOD.replace(
+        written,
+        "influxdb: [{url: 'http://127.0.0.1:1', bucket: b},"
+        " {name: archive, url: 'http://127.0.0.1:2', database: plant, api: v3}]",
+    )
+    two = loaded(tmp_path, several)
+    assert [each.name for each in two.databases] == ["influxdb", "archive"]
+    assert (two.influxdb, two.other_databases) == (two.databases[0], two.databases[1:])
+
+
 TANK = """\
 site: lab
 gateway: gw-1

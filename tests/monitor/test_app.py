@@ -11,11 +11,12 @@ from config.lines import Modbus, ModbusLine
 from config.plant import Plant
 from config.site import InfluxDb, Mqtt, StoreSettings
 from drivers.reading import Quality
-from monitor.app import open_sinks, reading_sinks, running, sink_names, state_directory
+from monitor.app import reading_sinks, running, sink_names, state_directory
 from monitor.cli.client import NoDaemon, ask_for
 from monitor.operators.protocol import StatusMessage, StatusRequest
 from monitor.store import Store, StoreError
 from monitor.store.reader import Reader
+from monitor.troubles import gateway_rules
 from monitor.watchdog import Watchdog
 from tests.drivers.modbus.hostile import Hostile, silent
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
@@ -176,12 +177,24 @@ async def test_each_sink_bears_the_name_of_its_place_in_the_record(tmp_path: Pat
     of = on(tmp_path, free_port(), influxdb=True, mqtt=True)
     async with running(of) as daemon:
         assert [sink.name for sink in daemon.sinks] == sink_names(of)
-        assert [s.name for s in open_sinks(of, daemon.recorder, daemon.desk)] == sink_names(of)
         status = await daemon.desk.status()
         assert [sink.name for sink in status.sinks] == sink_names(of)
         lanes = {(lane.sink, lane.lane) for lane in (await daemon.recorder.store.status()).lanes}
         assert ("mqtt", "telemetry") not in lanes
         assert ("influxdb", "telemetry") in lanes
+
+
+async def test_several_databases_each_have_a_place_and_readings_wait_for_the_slowest(
+    tmp_path: Path,
+) -> None:
+    two = INFLUXDB.model_copy(update={"name": "archive"})
+    of = replace(on(tmp_path, free_port(), influxdb=True, mqtt=True), other_databases=(two,))
+    assert sink_names(of) == ["influxdb", "archive", "mqtt"]
+    assert reading_sinks(of) == ["influxdb", "archive"]
+    assert {"sink-influxdb", "sink-archive", "sink-mqtt"} <= gateway_rules(of).keys()
+    async with running(of) as daemon:
+        lanes = {(lane.sink, lane.lane) for lane in (await daemon.recorder.store.status()).lanes}
+        assert {("influxdb", "telemetry"), ("archive", "telemetry")} <= lanes
 
 
 async def test_a_mistake_in_the_watchdog_does_not_end_the_watching(

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.lines import OpcUa, OpcUaLine
-from config.site import Mqtt, Tls
+from config.site import InfluxDb, Mqtt, Tls
 from monitor.certificates import Certificate, Certificates, expiries, used
 from monitor.troubles import gateway_rules
 from tests.monitor.hand import small_plant
@@ -40,6 +40,10 @@ def test_what_the_file_names_and_what_we_made_ourselves_is_looked_at(tmp_path: P
     plant = small_plant()
     assert used(plant, tmp_path) == ()
     assert used(replace(plant, lines={"r": LINE}), tmp_path) == (), "in the clear there is none"
+    database = InfluxDb(name="archive", url="https://127.0.0.1:1", ca_file=ca)
+    assert used(replace(plant, other_databases=(database,)), tmp_path) == (
+        Certificate("archive-ca", ca, trusts=True),
+    )
     mqtt = Mqtt(host="127.0.0.1", tls=Tls(ca_file=ca, cert_file=own, key_file=own))
     lines = {"a": secured(), "b": secured(), "c": secured(certificate=own)}
     assert used(replace(plant, lines=lines, mqtt=mqtt), tmp_path) == (

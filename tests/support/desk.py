@@ -26,6 +26,7 @@ from monitor.alarms.facts import Change, State
 from monitor.alarms.usage import UNUSED, Usage
 from monitor.excursions.record import ExcursionRecord
 from monitor.messages import (
+    Actor,
     ActReply,
     ActRequest,
     AlarmEventMessage,
@@ -36,7 +37,9 @@ from monitor.messages import (
 from monitor.operators.alarm_test import AlarmTestRequest
 from monitor.operators.base import Rehearsed
 from monitor.operators.protocol import (
+    AskLetter,
     GridStatus,
+    LetterReply,
     LineStatus,
     SinkStatus,
     StatusMessage,
@@ -45,6 +48,7 @@ from monitor.operators.protocol import (
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import Point
+from monitor.store.reader import DeadLetter
 
 NOON = 1_769_860_800 * 10**9
 """2026-01-31T12:00:00Z"""
@@ -196,6 +200,10 @@ class FakeHistory:
 
     store: FakeStore
     rows: Sequence[Point]
+    letters: Sequence[DeadLetter] = ()
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        yield from self.letters
 
     def readings(self, start: int, end: int, equipment: str | None) -> Iterator[Point]:
         for row in self.rows:
@@ -234,6 +242,8 @@ class FakeDesk:
     used: list[EquipmentRequest] = field(default_factory=list)
     tested: list[AlarmTestRequest] = field(default_factory=list)
     rehearsal: Sequence[Rehearsed] = ()
+    letters: list[DeadLetter] = field(default_factory=list)
+    settled: list[tuple[AskLetter, Actor]] = field(default_factory=list)
     refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     refusal: tuple[str, str] | None = None
     """Word and text with which acts are refused."""
@@ -326,6 +336,16 @@ class FakeDesk:
             ),
         )
 
+    async def settle(self, ask: AskLetter, actor: Actor) -> LetterReply:
+        self.settled.append((ask, actor))
+        found = next((each for each in self.letters if each.id == ask.id), None)
+        if found is None:
+            return LetterReply(id=ask.id, result="unknown", text="there is no such")
+        if ask.line == "poison":
+            return LetterReply(id=ask.id, result="refused", text="still wrong")
+        self.letters.remove(found)
+        return LetterReply(id=ask.id, result="dropped" if ask.act == "drop" else "taken", text="")
+
     async def backup(self, name: str) -> Path:
         path = self.folder / name
         if path.exists():
@@ -335,4 +355,4 @@ class FakeDesk:
 
     @contextmanager
     def history(self) -> Iterator[FakeHistory]:
-        yield FakeHistory(self.store, self.rows)
+        yield FakeHistory(self.store, self.rows, list(self.letters))

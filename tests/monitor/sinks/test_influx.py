@@ -17,7 +17,7 @@ from config.site import InfluxDb, Secret
 from monitor.alarms.facts import State
 from monitor.sinks.addresses import where
 from monitor.sinks.answers import PartlyWritten, Poison, TooLarge
-from monitor.sinks.base import Gateway
+from monitor.sinks.base import Gateway, SinkLost
 from monitor.sinks.batches import compress, culprits, split
 from monitor.sinks.influx import InfluxSink
 from monitor.store import Event, Tick
@@ -444,6 +444,39 @@ async def test_many_points_dropped_at_once_are_one_dead_letter_and_no_search(
     assert await dead_letters(scene) == 1
 
 
+async def test_a_letter_for_many_points_offers_them_all_again(fake: Database, scene: Scene) -> None:
+    await read(scene, readings(1, 1000), ticks=4)
+    words = "partial write: points beyond retention policy dropped=900"
+    fake.answers = [saying(422, json.dumps({"message": words}))]
+    sink = sink_to(fake.url, scene)
+    await until_delivered(sink, scene)
+    letter = await scene.store.find_dead_letter(1)
+    assert letter is not None
+    fake.answers = [saying(422, json.dumps({"message": words}))]
+    assert "beyond retention" in await sink.offer(letter.line)
+    assert await sink.offer(letter.line) == ""
+    assert fake.accepted == readings(1, 1000)
+
+
+async def test_a_letter_is_offered_alone_and_what_is_no_answer_is_a_loss(
+    fake: Database, scene: Scene
+) -> None:
+    sink = sink_to(fake.url, scene)
+    assert await sink.offer(reading(1)) == ""
+    assert fake.accepted == [reading(1)]
+    fake.answers = [
+        saying(400, '{"message":"unable to parse"}'),
+        saying(503, "busy", **{"Retry-After": "1"}),
+        saying(401),
+    ]
+    assert "unable to parse" in await sink.offer(POISON)
+    for words in ("busy", "401"):
+        with pytest.raises(SinkLost, match=words):
+            await sink.offer(POISON)
+    gone = b"# 9 of 9 points dropped, of telemetry 900 to 901; the first line was: x"
+    assert "on the record no more" in await sink.offer(gone)
+
+
 async def test_poison_does_not_outlive_a_loss_in_the_middle_of_the_search(
     fake: Database, scene: Scene
 ) -> None:
@@ -612,6 +645,47 @@ async def test_influxdb_drops_a_point_that_conflicts_and_we_know_which(
     rows = influxdb16.query("SELECT co2 FROM incubator", "conflicts")
     assert len(rows) == 100
     assert await dead_letters(scene) == 1
+
+
+@pytest.mark.real
+async def test_influxdb_takes_a_dead_letter_once_it_is_mended(
+    influxdb16: InfluxDB, scene: Scene
+) -> None:
+    influxdb16.create("mended")
+    conflict = b'incubator,equipment=incubator-0 co2="high" %d' % (NOON_MS + 700)
+    await read(scene, [*readings(1, 20), conflict])
+    sink = sink_to(influxdb16.url, scene, api="v1", database="mended")
+    await until_delivered(sink, scene)
+    letter = await scene.store.find_dead_letter(1)
+    assert letter is not None
+    assert letter.line == conflict
+    assert "conflict" in await sink.offer(letter.line)
+    assert await sink.offer(reading(700)) == ""
+    rows = influxdb16.query("SELECT co2, scan FROM incubator WHERE scan = 700", "mended")
+    assert [row["time"] for row in rows] == [(NOON_MS + 700) * MS]
+
+
+@pytest.mark.real
+async def test_two_databases_are_served_each_for_itself(
+    influxdb16: InfluxDB, scene: Scene, tmp_path: Path
+) -> None:
+    """One that is away and comes back has everything, and the other one never waited."""
+    influxdb16.create("near")
+    with InfluxDB(tmp_path / "far") as far:
+        far.create("plant")
+        far.kill()
+        near = sink_to(influxdb16.url, scene, database="near", bucket="")
+        other = sink_to(far.url, scene, name="archive", bucket="")
+        await read(scene, readings(1, 100), ticks=3)
+        assert "no connection" in await loss(other)
+        await until_delivered(near, scene)
+        assert scene.store.cursor("archive", "telemetry") == 0
+        assert len(influxdb16.query("SELECT co2 FROM incubator", "near")) == 100
+        far.start()
+        async with holding(other):
+            newest = scene.store.cursor("influxdb", "telemetry")
+            await eventually(lambda: scene.store.cursor("archive", "telemetry") == newest)
+        assert len(far.query("SELECT co2 FROM incubator", "plant")) == 100
 
 
 @pytest.mark.real

@@ -414,3 +414,26 @@ def check_nothing_lost(path: Path, acknowledged: int) -> None:
     assert numbers == list(range(1, verdict.events + 1))
     assert scans == list(range(1, 4 * verdict.events + 1))
     assert cursors == ([(verdict.events - 1,)] if verdict.events > 1 else [])
+
+
+async def test_a_letter_that_left_lends_its_number_to_none(store: Store) -> None:
+    for line in (b"one", b"two"):
+        await store.dead_letter("influx", line, "w")
+    await store.end_dead_letter(2)
+    assert await store.find_dead_letter(2) is None
+    await store.dead_letter("influx", b"three", "w")
+    assert await store.find_dead_letter(3) == (3, "influx", b"three", "w")
+    with Reader(store.path) as reader:
+        assert [letter.id for letter in reader.dead_letters()] == [1, 3]
+
+
+async def test_of_too_many_dead_letters_the_oldest_go_and_are_counted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.store.database.MOST_LETTERS", 3)
+    for number in range(5):
+        await store.dead_letter("influx", b"%d" % number, "w")
+    status = await store.status()
+    assert (status.dead_letters, status.dead_letters_gone) == ({"influx": 3}, 2)
+    with Reader(store.path) as reader:
+        assert [letter.id for letter in reader.dead_letters()] == [3, 4, 5]
