@@ -129,11 +129,19 @@ def usage_line(used: UsageMessage) -> str:
 
 
 def _suppressing(used: UsageMessage) -> str:
-    until = f" until {used.suppressing_until}" if used.suppressing_until else ""
+    end = _silent_until(used)
+    until = f" until {end}" if end else ""
     count = len(used.suppressed)
     if not count:
         return f"suppressing{until}" if until else ""
     return f"suppressing {count} alarm{'s' if count > 1 else ''}{until}"
+
+
+def _silent_until(used: UsageMessage) -> str | None:
+    """Return when its alarms are told again: with the act that set the state, or before that."""
+    if used.suppressing_until is None or used.until is None:
+        return used.suppressing_until
+    return min(used.until, used.suppressing_until)
 
 
 def _who_says(used: UsageMessage) -> str:
@@ -230,7 +238,7 @@ def _because(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:
     words = f"suppressed while {state.replace('_', ' ')}"
     if used is None:
         return f"({words})"
-    return f"({_signed(words, used.user, used.suppressing_until, used.reason or used.told)})"
+    return f"({_signed(words, used.user, _silent_until(used), used.reason or used.told)})"
 
 
 def _who(told: AlarmEventMessage) -> str:

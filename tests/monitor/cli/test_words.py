@@ -358,7 +358,7 @@ def cleaning(**changed: object) -> UsageMessage:
         ({"superseded_by": "incubator-07/co2/ll"}, "(behind incubator-07/co2/ll)"),
         (
             {"suppressed_by": "state:cleaning"},
-            "(suppressed while cleaning by kim until T2: a spill)",
+            "(suppressed while cleaning by kim until T1: a spill)",
         ),
     ],
 )
@@ -379,10 +379,14 @@ def test_a_state_that_a_channel_tells_is_the_reason() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({}, "cleaning        since T0  (set by kim until T1: a spill)  suppressing until T2"),
+        ({}, "cleaning        since T0  (set by kim until T1: a spill)  suppressing until T1"),
+        (
+            {"until": "T3", "reason": ""},
+            "cleaning        since T0  (set by kim until T3)  suppressing until T2",
+        ),
         (
             {"suppressed": ("a/b/c", "a/b/d"), "reason": ""},
-            "cleaning        since T0  (set by kim until T1)  suppressing 2 alarms until T2",
+            "cleaning        since T0  (set by kim until T1)  suppressing 2 alarms until T1",
         ),
         (
             {"suppressed": ("a/b/c",), "suppressing_until": None},
