@@ -7,13 +7,13 @@ What to do is decided in ``follow``, which is pure; ``RecordClock`` reads the cl
 """
 
 import ctypes
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from drivers.reading import Moment
+from monitor import timekeepers
 from monitor.messages import rfc3339
 
 MILLISECOND = 10**6
@@ -26,8 +26,6 @@ TRIES = 10
 _TIMEX_BYTES = 256
 """More than ``struct timex`` takes on any architecture (208 on those with 64 bits)."""
 _TIME_ERROR = 5
-TIMESYNCD = Path("/run/systemd/timesync/synchronized")
-"""Made by systemd-timesyncd when it has set the clock (systemd-timesyncd.service(8))."""
 SLEWED = 10 * 10**9
 """A wall clock behind by at most this is met slowly."""
 
@@ -110,17 +108,23 @@ def both_clocks() -> tuple[int, int]:
 
 
 def synchronised() -> bool | None:
-    """Return whether the kernel's clock is kept in step with another; None where it does not say.
+    """Return whether the machine's clock is kept in step with another; None where nobody says.
 
     ``adjtimex(2)`` with no mode set only reads, and returns ``TIME_ERROR`` for an unsynchronised
-    clock; chrony, ntpd and timesyncd all clear that. A service with ``ProtectClock`` may not even
-    ask: then the word of timesyncd counts, if it has given it since the machine was started.
+    clock; chrony (with ``rtcsync``), ntpd and timesyncd all clear that. A service with
+    ``ProtectClock``, as ours is, may not even ask: then the word of chrony counts, or of timesyncd.
     """
+    if (kernel := _kernel_state()) >= 0:
+        return kernel != _TIME_ERROR
+    said = timekeepers.chrony()
+    return timekeepers.timesyncd() if said is None else said
+
+
+def _kernel_state() -> int:
+    """Return what ``adjtimex`` returns; less than nought where it may not be asked."""
     adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
     state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) if adjtimex else -1
-    if state < 0:
-        return os.access(TIMESYNCD, os.F_OK) or None
-    return state != _TIME_ERROR
+    return state
 
 
 class RecordClock:

@@ -1,14 +1,13 @@
 """Record time goes on, whatever the wall clock does."""
 
 from itertools import chain, count
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import clock
+from monitor import clock, timekeepers
 from monitor.clock import TOLERANCE, Anchor, RecordClock, boot_id, follow, synchronised
 
 SECOND = 10**9
@@ -107,28 +106,29 @@ def test_a_boot_has_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "told", "expected"),
+    ("kernel", "chrony", "timesyncd", "expected"),
     [
-        (0, False, True),
-        (1, False, True),
-        (5, True, False),
-        (-1, True, True),
-        (-1, False, None),
+        (0, None, None, True),
+        (1, False, False, True),
+        (5, True, True, False),
+        (-1, True, False, True),
+        (-1, False, True, False),
+        (-1, None, True, True),
+        (-1, None, False, False),
+        (-1, None, None, None),
     ],
 )
-def test_the_kernel_says_whether_it_is_kept_in_step_and_else_timesyncd(
-    state: int,
-    told: bool,
+def test_the_kernel_says_whether_it_is_kept_in_step_and_else_who_keeps_it(
+    kernel: int,
+    chrony: bool | None,
+    timesyncd: bool | None,
     expected: bool | None,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A service with ``ProtectClock`` is not answered by the kernel: -1."""
-    kernel = SimpleNamespace(adjtimex=lambda _: state)
-    monkeypatch.setattr("ctypes.CDLL", lambda _: kernel)
-    monkeypatch.setattr(clock, "TIMESYNCD", tmp_path / "synchronized")
-    if told:
-        clock.TIMESYNCD.touch()
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(adjtimex=lambda _: kernel))
+    monkeypatch.setattr(timekeepers, "chrony", lambda: chrony)
+    monkeypatch.setattr(timekeepers, "timesyncd", lambda: timesyncd)
     assert synchronised() is expected
 
 

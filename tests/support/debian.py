@@ -33,6 +33,7 @@ PACKAGES: Mapping[str, str] = {
     "strace": "strace",
     "chromium": "chromium",
     "pdftotext": "poppler-utils",
+    "chronyd": "chrony",
 }
 USUAL = (
     "mosquitto",
@@ -42,6 +43,7 @@ USUAL = (
     "victoria-metrics",
     "chromium",
     "pdftotext",
+    "chronyd",
 )
 
 
