@@ -37,22 +37,29 @@ class Fault(NamedTuple):
 
 def _kill_daemon(plant: Plant, chance: random.Random) -> None:
     del chance
-    if plant.daemon.pid is None:
-        raise BrokenError(f"the daemon has ended by itself: {plant.daemon.words()[-2000:]}")
-    plant.daemon.kill()
+    with plant.orders:
+        _see_that_it_ran(plant)
+        plant.daemon.kill()
 
 
 def _start_daemon(plant: Plant, chance: random.Random) -> None:
     del chance
-    plant.daemon.start()
+    with plant.orders:
+        plant.daemon.start()
+
+
+def _see_that_it_ran(plant: Plant) -> None:
+    """Raise BrokenError where the daemon has ended by itself, but for want of any room at all."""
+    if plant.daemon.ended and not plant.daemon.words().rstrip().endswith(NO_ROOM):
+        raise BrokenError(f"the daemon has ended by itself: {plant.daemon.words()[-2000:]}")
 
 
 def _signal(which: Callable[[Plant], int | None], how: signal.Signals) -> Do:
     def send(plant: Plant, chance: random.Random) -> None:
         del chance
-        if (pid := which(plant)) is None:
-            raise BrokenError(f"a process has ended by itself: {plant.daemon.words()[-2000:]}")
-        os.kill(pid, how)
+        _see_that_it_ran(plant)
+        if (pid := which(plant)) is not None:  # None: no room for it on the disk.
+            os.kill(pid, how)
 
     return send
 
@@ -74,6 +81,41 @@ def _swallow(name: str, plant: Plant, chance: random.Random) -> None:
     plant.wires[name].cut(chance.choice((Way.BOTH, Way.TO_CLIENT, Way.TO_SERVER)))
 
 
+def _kill_server(plant: Plant, chance: random.Random) -> None:
+    del chance
+    with plant.orders:
+        plant.server.kill()
+
+
+def _start_server(plant: Plant, chance: random.Random) -> None:
+    del chance
+    with plant.orders:
+        plant.server.start()
+
+
+def _filler(plant: Plant) -> Path:
+    return plant.daemon.state / "somebody-elses.log"
+
+
+def _fill_disk(plant: Plant, chance: random.Random) -> None:
+    """Write until there is no room, as a log does that nobody rotates."""
+    del chance
+    with suppress(OSError), _filler(plant).open("wb", buffering=0) as file:
+        while file.write(bytes(PIECE)):
+            pass
+
+
+def _empty_disk(plant: Plant, chance: random.Random) -> None:
+    """Make room; a daemon that had none, not even a ballast, is started again, as systemd does."""
+    del chance
+    _filler(plant).unlink(missing_ok=True)
+    with plant.orders:
+        _see_that_it_ran(plant)
+        if plant.daemon.ended:
+            plant.daemon.kill()
+            plant.daemon.start()
+
+
 def _drop_subscriptions(plant: Plant, chance: random.Random) -> None:
     del chance
     with plant.orders:
@@ -86,6 +128,8 @@ def _mend_wire(name: str, plant: Plant, chance: random.Random) -> None:
     plant.wires[name].behave(Manner.WHOLE)
 
 
+NO_ROOM = "make room on the disk"
+"""How the last words end of a daemon that ended because nothing at all could be written."""
 WIRES = ("bus-a", "io-b", "opc-c", "broker", "database")
 
 
@@ -98,8 +142,9 @@ def _all_faults() -> dict[str, Fault]:
         "broker-freeze": _frozen("broker", lambda p: p.broker.pid, 12.0),
         "database-kill": _away("database", lambda p: p.influxdb),
         "database-freeze": _frozen("database", lambda p: p.influxdb.pid, 12.0),
-        "opcua-kill": _away("opcua", lambda p: p.server),
+        "opcua-kill": Fault("opcua", _kill_server, _start_server, 15.0),
         "opcua-freeze": _frozen("opcua", lambda p: p.server.pid, 12.0),
+        "disk-full": Fault("disk", _fill_disk, _empty_disk, 20.0),
         "subscriptions-drop": Fault("opcua", _drop_subscriptions, lambda *_: None, 1.0),
     }
     for name in WIRES:
@@ -118,6 +163,8 @@ KINDS = tuple(sorted({name.rsplit("-", 1)[1] for name in FAULTS}))
 QUIET = (2.0, 12.0)
 """Seconds between two troubles of one victim."""
 SHORTEST = 0.2
+PIECE = 4096
+"""Bytes."""
 
 
 def chosen(words: str) -> Sequence[str]:

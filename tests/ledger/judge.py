@@ -60,7 +60,7 @@ class Evidence:
 
     devices: Sequence[Device]
     scans: Mapping[int, Scan]
-    """The record, by number."""
+    """The record, by number; what has left it since, as the database has it."""
     events: Sequence[Event]
     """The rest of the record."""
     until: int
@@ -74,6 +74,8 @@ class Evidence:
     """Alarm events, in the order in which they came, as often as they came."""
     excursions: Mapping[str, int]
     """By alarm, how often it was to be raised and to return."""
+    lost: int = 0
+    """Scans of which the daemon says that nobody has them, for want of room."""
     witnessed: Sequence[Witness] = ()
     strange: Sequence[str] = field(default_factory=tuple)
     """What speaks against the daemon and was seen besides: that it ended, what it logged."""
@@ -174,10 +176,10 @@ def runs(evidence: Evidence) -> dict[tuple[str, int], list[tuple[int, int]]]:
 
 
 def disordered(evidence: Evidence) -> Iterator[str]:
-    """Scans with another number than the next one, and counts that go back."""
-    wanted = set(range(1, len(evidence.scans) + 1))
-    if missing := wanted - evidence.scans.keys():
-        yield f"{len(missing)} scans have no number of their own, from {min(missing)} on"
+    """Scans that are missing without a word, and counts that go back."""
+    wanted = set(range(1, max(evidence.scans, default=0) + 1))
+    if len(missing := wanted - evidence.scans.keys()) > evidence.lost:
+        yield f"{len(missing)} scans are missing, from {min(missing)}; {evidence.lost} told lost"
     polled = {d.equipment for d in evidence.devices if d.polled}
     for (equipment, channel), values in runs(evidence).items():
         for (scan, count), (later, then) in pairwise(values):
@@ -187,7 +189,7 @@ def disordered(evidence: Evidence) -> Iterator[str]:
 
 def untold_holes(evidence: Evidence) -> Iterator[str]:
     """Counts that are missing where the record tells of no trouble: no bad scan, missed point,
-    start of the daemon or loss between those before and after."""
+    start of the daemon or loss between those before and after, and no scan that is counted lost."""
     troubled: dict[str, list[int]] = defaultdict(list)
     for number, each in evidence.scans.items():
         if each.bad or evidence.missed.get(number):
@@ -198,7 +200,9 @@ def untold_holes(evidence: Evidence) -> Iterator[str]:
         for (scan, count), (later, then) in pairwise(values):
             if then > count + 1:
                 first, last = evidence.scans[scan].at, evidence.scans[later].at
-                told = any(scan < bad <= later for bad in troubled[equipment])
+                told = any(scan < bad <= later for bad in troubled[equipment]) or not all(
+                    number in evidence.scans for number in range(scan, later)
+                )
                 if not told and not any(first <= at <= last for at in moments):
                     yield f"{equipment} {channel}: {count} in scan {scan}, {then} in {later}"
 

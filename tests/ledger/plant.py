@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import shutil
+import subprocess
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,8 @@ EVER = 2**63 - 1
 GATEWAY = "gw-1"
 PATIENCE = 240.0
 """Seconds in which what has to come after a trouble must have come."""
+DISK = 128 * 2**20
+"""Bytes of a small disk."""
 PUBLISHED = 0.5
 """Seconds between two values of the OPC UA server."""
 ACTIVE = frozenset({State.UNACKNOWLEDGED, State.ACKNOWLEDGED})
@@ -55,7 +59,10 @@ class Plant:
     standing: Mapping[str, State] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)
     orders: threading.Lock = field(default_factory=threading.Lock)
-    """Whoever orders something of the OPC UA server waits for the answer to it."""
+    """Whoever orders something of the OPC UA server waits for the answer to it, and whoever ends
+    or starts a process is alone with it."""
+    lost: int = 0
+    """Scans of which the daemon says that nobody has them."""
     resent: int = 0
     """Alarm events that the consumer had to ask for."""
 
@@ -76,6 +83,7 @@ class Plant:
         while True:
             with suppress(Failure):
                 status = (await self.daemon.status()).store
+                self.lost = int(str(status.figures["lost_lines"]))
                 self.witnessed.append(
                     Witness(status.store_id, status.last_scan, status.last_event, status.chain_head)
                 )
@@ -157,18 +165,21 @@ class Plant:
             for kind in ("incubator", "bioreactor")
             for row in self.influxdb.query(f"SELECT * FROM {kind}", self.database)  # noqa: S608
         ]
+        stored = [scan_of_row(row) for row in rows]
+        first = min(scans, default=EVER)
         told = self.influxdb.query("SELECT * FROM alarm_event", self.database)
         last = len(alarm_bodies(events))
         return Evidence(
             devices=self.devices,
-            scans=scans,
+            scans={number: scan for number, scan in stored if number < first} | scans,
             events=events,
             until=until,
-            stored=[scan_of_row(row) for row in rows],
+            stored=stored,
             missed={int(str(row["scan"])): int(str(row.get("missed") or 0)) for row in rows},
             alarm_points=[row for row in told if int(str(row["seq"])) <= last],
             heard=self.ears.of("alarm_event"),
             excursions=self.excursions,
+            lost=self.lost,
             witnessed=self.witnessed,
             strange=[*self.strange, *letters],
         )
@@ -237,8 +248,12 @@ def _bioreactor(number: int) -> str:
 
 
 @asynccontextmanager
-async def plant(folder: Path) -> AsyncIterator[Plant]:
-    """Start everything in a folder; what still runs in the end is killed."""
+async def plant(folder: Path, *, small_disk: bool = False) -> AsyncIterator[Plant]:
+    """Start everything in a folder; what still runs in the end is killed.
+
+    On a small disk the daemon's state lies in memory, and is copied to the folder in the end; only
+    root may make one.
+    """
     devices = [Device(f"incubator-{n}", n, INCUBATOR) for n in (1, 2, 3)]
     devices.append(Device("bioreactor-4", 4, BIOREACTOR, polled=False))
     async with AsyncExitStack() as stack:
@@ -259,10 +274,25 @@ async def plant(folder: Path) -> AsyncIterator[Plant]:
         ears = await stack.enter_async_context(
             listening(broker, "reader", "cytowatch/v1/#", name="consumer")
         )
+        if small_disk:
+            stack.enter_context(disk(folder / "daemon/state", folder / "state"))
         ports = {name: between.port for name, between in wires.items()}
         text = site(broker, ports, folder, "ledger")
         daemon = stack.enter_context(Daemon(folder / "daemon", text))
         yield Plant(folder, daemon, broker, influxdb, "ledger", server, host, wires, devices, ears)
+
+
+@contextmanager
+def disk(where: Path, kept: Path) -> Iterator[None]:
+    """A disk of its own at a folder, with little room; in the end what is on it is copied."""
+    where.mkdir(parents=True, exist_ok=True)
+    options = ["-t", "tmpfs", "-o", f"size={DISK}"]
+    subprocess.run(["mount", *options, "tmpfs", where], check=True)
+    try:
+        yield
+    finally:
+        shutil.copytree(where, kept, dirs_exist_ok=True)
+        subprocess.run(["umount", "-l", where], check=True)
 
 
 def _servers(

@@ -12,6 +12,7 @@ import json
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,9 +24,10 @@ from typing import NamedTuple
 from monitor.store.verify import verify
 from tests.ledger.chaos import FAULTS, KINDS, Chaos, chosen
 from tests.ledger.judge import Verdict, judge
-from tests.ledger.plant import BrokenError, Plant, plant
+from tests.ledger.plant import BrokenError, Plant, disk, plant
 from tests.support.debian import UnavailableError
 
+FULL = "disk-full"
 UNAVAILABLE = 69
 BROKEN = 1
 LONGEST = 7 * 86_400.0
@@ -88,7 +90,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
     if not 1 <= seconds <= LONGEST:
         parser.error(f"--for {told.lasting}: should be 1s to 168h, such as 5m")
     try:
-        faults = chosen(told.faults)
+        faults = [name for name in chosen(told.faults) if name != FULL or can_mount()]
     except ValueError as error:
         parser.error(str(error))
     seed = random.SystemRandom().randrange(10**6) if told.seed is None else told.seed
@@ -99,7 +101,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
 
 async def soak(options: Options) -> Outcome:
     """Run all of it; raises BrokenError where nothing more can be waited for."""
-    async with plant(options.folder) as running:
+    async with plant(options.folder, small_disk=FULL in options.faults) as running:
         chaos = Chaos(running, options.seed, options.faults, options.folder / "chaos.jsonl")
         await running.daemon.ready()
         async with AsyncExitStack() as stack:
@@ -133,11 +135,11 @@ async def suffer(running: Plant, chaos: Chaos, options: Options) -> None:
                 lives.create_task(running.go_wrong(device, chance, done))
             await chaos.reign(options.seconds)
             done.set()
-    except* BrokenError as broken:
-        raise first(broken) from None
+    except BaseExceptionGroup as group:
+        raise first(group) from None
 
 
-def first(group: BaseExceptionGroup[BrokenError]) -> BrokenError:
+def first(group: BaseExceptionGroup) -> BaseException:
     """The first of what went wrong."""
     one = group.exceptions[0]
     return first(one) if isinstance(one, BaseExceptionGroup) else one
@@ -186,6 +188,17 @@ def tell(outcome: Outcome, options: Options) -> None:
     print(f"{outcome.struck} troubles struck; {outcome.resent} alarm events were asked for again.")
     if outcome.broken:
         print(f"BROKEN with seed {options.seed}: {outcome.broken[0].promise}")
+
+
+def can_mount() -> bool:
+    """Whether the daemon can have a disk of its own that may be filled."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with disk(Path(folder) / "disk", Path(folder) / "kept"):
+                return True
+        except (OSError, subprocess.CalledProcessError):
+            say(f"no {FULL}: only root can give the daemon a disk of its own")
+            return False
 
 
 def say(words: str) -> None:

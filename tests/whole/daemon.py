@@ -67,6 +67,11 @@ class Daemon:
         process = self._process
         return None if process is None or process.poll() is not None else process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself: nobody has killed or stopped it since its start."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Start it; ``ready`` waits until it answers."""
         assert self._process is None
