@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -142,6 +143,43 @@ async def test_a_disk_that_fails_ends_it(tmp_path: Path, monkeypatch: pytest.Mon
                 daemon.recorder.note("outage", "line/bus", {})
                 await asyncio.sleep(60)
     assert caught.group_contains(StoreError, match="no space left")
+
+
+class Suspendable:
+    """Stands in for the module ``time`` where the clocks are read: the machine can have slept."""
+
+    CLOCK_BOOTTIME = time.CLOCK_BOOTTIME
+    slept = 0
+
+    def time_ns(self) -> int:
+        return time.time_ns() + self.slept
+
+    def clock_gettime_ns(self, which: int) -> int:
+        return time.clock_gettime_ns(which) + self.slept
+
+
+async def test_a_machine_that_slept_has_watched_nothing_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elapsed time counts on in a suspended machine; the event loop's own does not."""
+    machine = Suspendable()
+    monkeypatch.setattr("monitor.clock.time", machine)
+    monkeypatch.setattr("monitor.signs.synchronised", lambda: True)
+    async with host() as server, running(on(tmp_path, server.port)) as daemon:
+        await eventually(lambda: daemon.recorder.store.last.scan > 2)
+        machine.slept = 8 * 3600 * SECOND
+        scans = daemon.recorder.scans
+        await eventually(lambda: daemon.recorder.scans > scans + 5)
+        assert daemon.recorder.missed > 8 * 3600 * 4, "five in a second"
+        assert daemon.recorder.clock.epoch == 1, "the wall clock went on as elapsed time did"
+        assert daemon.recorder.active() == []
+    with Reader(tmp_path / "state" / "cytowatch.db") as reader:
+        told = list(reader.events(0, 2**63 - 1))
+    slept = [json.loads(e.body) for e in told if e.kind == "unmonitored"]
+    [night] = [body for body in slept if body["seconds"] > 8 * 3600]
+    assert night["seconds"] < 8 * 3600 + 60
+    assert "grid points missed" in night["cause"]
+    assert not [event for event in told if event.kind in {"clock_step", "alarm"}]
 
 
 def test_the_record_lies_where_the_file_says_or_else_systemd(
