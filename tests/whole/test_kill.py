@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise, product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +17,11 @@ from monitor.cli.exits import Failure
 from monitor.messages import ActReply, rfc3339
 from monitor.operators.protocol import Ask, StatusMessage
 from monitor.store.verify import verify
+from tests.ledger.judge import alarm_bodies, missing_points, out_of_step, untold
 from tests.support.servers import InfluxDB, SecureMosquitto
 from tests.support.waiting import eventually
 from tests.whole.devices import single
-from tests.whole.ears import PATIENCE, Payload
+from tests.whole.ears import PATIENCE
 from tests.whole.rig import EQUIPMENT, MILLISECOND, Rig, Row, Timing, rig
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
@@ -283,24 +284,9 @@ def gaps(kills: list[Kill], recorded: Mapping[int, Row], longer: int) -> set[tup
 def no_event_is_missing_or_changed(plant: Rig, troubles: Troubles) -> None:
     events = plant.events()
     assert [event.number for event in events] == list(range(1, len(events) + 1))
-    alarms = [event for event in events if event.kind == "alarm"]
-    assert [event.seq for event in alarms] == list(range(1, len(alarms) + 1))
-    bodies = [json.loads(event.body) for event in alarms]
-    told = plant.ears.of("alarm_event")
-    assert plant.ears.events() == bodies, "each at least once"
-    by_id = {body["event_id"]: body for body in bodies}
-    assert len(by_id) == len(bodies)
-    assert all(by_id[event["event_id"]] == event for event in told), "and never otherwise"
-    assert set(troubles.acknowledged) <= by_id.keys()
-    for _, life in groupby(sorted(bodies, key=lambda b: (b["alarm"], b["seq"])), _name):
-        steps = list(life)
-        assert [step["version"] for step in steps] == list(range(1, len(steps) + 1))
-        assert steps[0]["before"] == "normal"
-        assert all(one["after"] == two["before"] for one, two in pairwise(steps))
-
-
-def _name(body: Payload) -> str:
-    return str(body["alarm"])
+    alarms = alarm_bodies(events)
+    assert [*untold(alarms, plant.ears.of("alarm_event")), *out_of_step(alarms)] == []
+    assert set(troubles.acknowledged) <= {alarm["event_id"] for alarm in alarms}
 
 
 def the_database_has_it_all(plant: Rig, last_scan: int) -> None:
@@ -312,5 +298,5 @@ def the_database_has_it_all(plant: Rig, last_scan: int) -> None:
     events = plant.events()
     stop = max(event.number for event in events if event.kind == "stop")
     ids = {int(row["seq"]): row["event_id"] for row in plant.query("SELECT * FROM alarm_event")}
-    alarms = {e.seq: json.loads(e.body)["event_id"] for e in events if e.seq and e.number < stop}
-    assert {seq: ids.get(seq) for seq in alarms} == alarms
+    alarms = alarm_bodies(event for event in events if event.number < stop)
+    assert list(missing_points(alarms, ids)) == []
