@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from config.plant import Plant
-from config.rules import High
+from config.rules import High, When
 from config.site import StoreSettings
 from drivers.reading import Scan
 from monitor.alarms.facts import Refusal
@@ -42,10 +42,10 @@ ANNA = Actor(user="anna", claimed="Anna B.", role="operator", via="socket", uid=
 WARM = f"{USED}/temperature/high"
 
 
-def site() -> Plant:
+def site(*when: When) -> Plant:
     """Its tick is so long that only what is committed at once is committed in a test."""
     slow = StoreSettings().model_copy(update={"tick": 3600 * SECOND})
-    used = used_plant(High(limit=38.0, deadband=0.1))
+    used = used_plant(High(limit=38.0, deadband=0.1, when=when))
     return replace(used, digest=sha256(used.text.encode()).hexdigest(), store=slow)
 
 
@@ -174,6 +174,27 @@ async def test_suppression_ends_though_the_state_goes_on(tmp_path: Path, hand: H
         ("state", "in_use", "cleaning", "channel", "", True),
         ("suppression_ended", "cleaning", "cleaning", "channel", "", False),
     ]
+
+
+async def test_a_device_that_hangs_in_a_phase_keeps_no_alarm_silent_for_good(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    rinse = site(When(phases=("rinse",), off=True, longest=600 * SECOND))
+    async with recording(tmp_path, rinse) as recorder:
+        recorder.accept(told(hand, False, "culture", "rinse"))
+        recorder.accept(warm(hand, 39.0))
+        hand.pass_(599)
+        recorder.follow_use()
+        assert recorder.board.alarm(WARM).suppressed_by == "phase:rinse"
+        await recorder.commit()
+    hand.pass_(1)
+    async with recording(tmp_path, rinse) as recorder:
+        [alarm] = recorder.active()
+        assert (alarm.annunciated, alarm.state, alarm.phase) == (True, "unacknowledged", "rinse")
+        recorder.accept(warm(hand, 39.0))
+        [case] = recorder.excursions.cases.values()
+        assert case.setting.phase == "rinse"
+    assert [change for change, *_ in changes(tmp_path)] == ["phase", "phase_suppression_ended"]
 
 
 @pytest.mark.parametrize("reboot", [False, True])
