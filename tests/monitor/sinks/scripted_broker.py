@@ -31,6 +31,8 @@ class ScriptedBroker:
     verdict: Verdict = well
     farewell: int | None = None
     """With which reason it ends each connection after its first message; None: it does not."""
+    offers: bytes = b""
+    """The properties of its greeting (MQTT 5)."""
     told: list[Told] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -68,7 +70,8 @@ class ScriptedBroker:
         is_5 = level == 5
         match kind:
             case 1:  # CONNECT
-                return b"\x20\x03\x00\x00\x00" if is_5 else b"\x20\x02\x00\x00"
+                offers = bytes((len(self.offers),)) + self.offers if is_5 else b""
+                return bytes((0x20, 2 + len(offers), 0, 0)) + offers
             case 3:  # PUBLISH
                 return self._acknowledge(body, is_5=is_5)
             case 8:  # SUBSCRIBE

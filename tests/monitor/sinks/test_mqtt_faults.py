@@ -113,6 +113,48 @@ async def test_a_broker_that_throws_us_out_says_why(scene: Scene, code: int, wor
     assert scene.store.cursor("mqtt", "events") == 0
 
 
+@pytest.mark.parametrize(("offers", "under_way"), [(b"", 2), (b"\x21\x00\x01", 1)])
+async def test_no_more_is_under_way_than_the_broker_bears(
+    scene: Scene, offers: bytes, under_way: int
+) -> None:
+    """Receive Maximum (0x21) is how many may wait for their answer."""
+    other = "incubator-1/co2/high"
+    await scene.happen((HIGH, State.UNACKNOWLEDGED), (other, State.UNACKNOWLEDGED))
+    waiting = {EVENT, EVENT.replace(HIGH, other)}
+    async with ScriptedBroker(lambda t: None if t in waiting else 0, offers=offers) as broker:
+        sink = sink_to(broker.port, scene, timeout=200 * MS)
+        while not said(broker, EVENT):
+            await loss(sink)
+        assert len({one.topic for one in broker.told} & waiting) == under_way
+        broker.verdict = lambda _: 0
+        async with holding(sink_to(broker.port, scene)):
+            await eventually(lambda: delivered(scene))
+
+
+@pytest.mark.parametrize(
+    ("offers", "words"),
+    [(b"\x24\x00", "does not offer QoS 1"), (b"\x25\x00", "does not offer retained messages")],
+)
+async def test_a_broker_that_cannot_do_what_alarms_need_is_none(
+    scene: Scene, offers: bytes, words: str
+) -> None:
+    async with ScriptedBroker(offers=offers) as broker:
+        assert words in await loss(sink_to(broker.port, scene))
+        assert not broker.told
+
+
+async def test_under_311_what_is_granted_but_never_heard_is_not_delivered(scene: Scene) -> None:
+    """The broker grants the subscription to our own events, and its rules then swallow them."""
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker() as broker:
+        sink = sink_to(broker.port, scene, protocol="3.1.1", timeout=200 * MS)
+        text = await loss(sink)
+        while not said(broker, EVENT):
+            text = await loss(sink)
+    assert "does not let us hear" in text
+    assert scene.store.cursor("mqtt", "events") == 0
+
+
 async def test_what_nobody_heard_is_told_again_until_somebody_does(scene: Scene) -> None:
     """A consumer that was restarted need not wait for the next alarm to be seen listening."""
     async with ScriptedBroker(lambda topic: UNHEARD if topic == EVENT else 0) as broker:
