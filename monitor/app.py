@@ -91,7 +91,7 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         grid.every(SECOND, recorder.follow_use)
         certificates = Certificates(used(plant, directory))
         told = signs(clock, grid, sinks, certificates)
-        health = Health(recorder, desk, lines, outages["sink"], told)
+        health = Health(recorder, desk, lines, outages["sink"], told, certificates)
         grid.every(SECOND, health.look)
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
         metrics = Metrics(recorder, grid, lines, outages, sinks, certificates)

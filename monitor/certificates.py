@@ -15,7 +15,8 @@ from config.plant import Plant
 
 EVERY = 3600.0
 """Seconds between two looks at the files."""
-SOON = 30 * 86_400
+_DAY = 86_400
+SOON = 30 * _DAY
 """Seconds before its end in which a certificate is to be renewed."""
 
 
@@ -42,6 +43,11 @@ class Certificates:
         """Whether it expires within ``SOON`` of ``now`` (ns, UTC), or has."""
         at = self.expiries.get(name)
         return at is not None and at - now // 10**9 < SOON
+
+    def days_left(self, now: int) -> int | None:
+        """Return for how many whole days from ``now`` (ns, UTC) all are valid; None without any."""
+        left = [at - now // 10**9 for at in self.expiries.values()]
+        return min(left) // _DAY if left else None
 
     async def hold(self, held: Callable[[], None]) -> None:
         """Look at the files again and again; ends only by being cancelled."""

@@ -12,6 +12,7 @@ from itertools import count
 from types import MappingProxyType
 
 from drivers.base import Line
+from monitor.certificates import Certificates
 from monitor.desk import Desk
 from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMessage
 from monitor.rates import Follower, by_area
@@ -31,6 +32,7 @@ from monitor.troubles import (
     sink_trouble,
 )
 
+MILLISECOND = 10**6
 PERIOD = 10.0
 """Seconds between two points."""
 EVERY = 6
@@ -45,19 +47,21 @@ NONE: Mapping[str, Callable[[], bool]] = MappingProxyType({})
 class Health:
     """Looks after the gateway itself while it runs; ``signs`` tell of further troubles."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is another thing that is looked after
         self,
         recorder: Recorder,
         desk: Desk,
         lines: Sequence[Line],
         sinks: Sequence[Outage],
         signs: Mapping[str, Callable[[], bool]] = NONE,
+        certificates: Certificates | None = None,
     ) -> None:
         self._recorder = recorder
         self._desk = desk
         self._lines = lines
         self._sinks = sinks
         self._signs = signs
+        self._certificates = certificates or Certificates(())
         self._delivers_readings = bool(recorder.plant.databases)
         self._filling = self._refused = False
         self._disk, self._trend, self._fills = Disk(), Trend(), False
@@ -108,7 +112,9 @@ class Health:
         self._filling = waiting > FILLING * self._recorder.store.quota
         dead = _dead_letters_ever(status.store)
         self._refused, self._dead = dead > self._dead, dead
+        days = self._certificates.days_left(self._recorder.clock().at)
         more = {
+            **({} if days is None else {"certificate_days": days}),
             "values_dropped": sum(self._dropped().values()),
             "disk_free_bytes": self._disk.free,
             "disk_bytes": self._disk.size,
@@ -184,7 +190,9 @@ def figures(status: StatusMessage, recorder: Recorder) -> Mapping[str, Figure]:
         "last_event": store.last_event,
         "last_seq": store.last_seq,
         "head": store.chain_head,
+        "clock_ahead_ms": recorder.clock.ahead() / MILLISECOND,
         "scans": recorder.scans,
+        "scans_missed": recorder.missed,
         **{f"readings_{quality.name.lower()}": count for quality, count in readings.items()},
         "alarms_standing": status.alarms_standing,
         "alarms_unacknowledged": status.alarms_unacknowledged,

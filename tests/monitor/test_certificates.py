@@ -93,3 +93,6 @@ async def test_a_month_before_its_end_a_certificate_is_to_be_renewed(tmp_path: P
     assert not watched.ends_soon("mqtt", (end - month) * SECOND)
     assert watched.ends_soon("mqtt", (end - month + 1) * SECOND)
     assert watched.ends_soon("mqtt", (end + month) * SECOND), "it has ended"
+    assert watched.days_left((end - month) * SECOND) == 30
+    assert watched.days_left((end + 1) * SECOND) == -1
+    assert Certificates([]).days_left(end * SECOND) is None

@@ -14,6 +14,7 @@ from config.plant import Plant
 from config.site import InfluxDb
 from drivers.base import Line
 from drivers.grid import Grid
+from monitor.certificates import Certificates
 from monitor.clock import RecordClock
 from monitor.desk import Desk
 from monitor.health import Health
@@ -178,6 +179,20 @@ async def test_a_sign_of_trouble_becomes_its_alarm_when_it_has_held_for_so_long(
         health.look()
         await recorder.commit()
     assert changes(tmp_path, "clock-unsynchronised") == ["raised", "returned"]
+
+
+async def test_how_long_certificates_last_stands_beside_it(tmp_path: Path, hand: HandTime) -> None:
+    certificates = Certificates([])
+    certificates.expiries = {"mqtt": hand.wall // 10**9 + 3 * 86_400, "opcua": 2**40}
+    async with healthy(tmp_path) as (recorder, _, outage):
+        desk = Desk(recorder, Grid(recorder.clock), [], [outage])
+        await Health(recorder, desk, [], [outage], certificates=certificates).tell()
+        await recorder.commit()
+        [*_, blob] = await recorder.store.telemetry(0, 2**20)
+    point = gzip.decompress(blob.body)
+    assert b",certificate_days=3i" in point
+    assert b",clock_ahead_ms=0" in point
+    assert b",scans_missed=0i" in point
 
 
 async def test_a_database_that_is_away_is_told_after_a_minute(
