@@ -11,6 +11,7 @@ from monitor.sinks.mqtt import MqttSink
 from monitor.troubles import (
     ALARMS_UNHEARD,
     CLOCK_UNSYNCHRONISED,
+    POINTS_AGEING,
     POINTS_SKIPPED,
     certificate_trouble,
 )
@@ -43,10 +44,13 @@ def signs(
     """Return the signs of what can trouble this gateway, by the name of the trouble."""
     brokers = [sink for sink in sinks if isinstance(sink, MqttSink)]
     unheard: dict[str, Sign] = {ALARMS_UNHEARD: _unheard(brokers)} if brokers else {}
+    databases = [sink for sink in sinks if isinstance(sink, InfluxSink)]
+    ageing: dict[str, Sign] = {POINTS_AGEING: _ageing(databases, clock)} if databases else {}
     return {
         POINTS_SKIPPED: Growing(lambda: grid.skipped, clock),
         CLOCK_UNSYNCHRONISED: lambda: synchronised() is False,
         **unheard,
+        **ageing,
         **{
             certificate_trouble(name): _ends_soon(certificates, name, clock)
             for name in certificates.names
@@ -60,3 +64,8 @@ def _unheard(brokers: Sequence[MqttSink]) -> Sign:
 
 def _ends_soon(certificates: Certificates, name: str, clock: Clock) -> Sign:
     return lambda: certificates.ends_soon(name, clock().at)
+
+
+def _ageing(databases: Sequence[InfluxSink], clock: Clock) -> Sign:
+    """Whether what waits for any of them will soon be too old for it."""
+    return lambda: any(database.ageing(clock().at) for database in databases)

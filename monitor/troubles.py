@@ -18,6 +18,7 @@ STORE_FILLING = "store-filling"
 STORE_LOSING = "store-losing"
 STORE_SPOILT = "store-spoilt"
 POINTS_REFUSED = "points-refused"
+POINTS_AGEING = "points-ageing"
 VALUES_DROPPED = "values-dropped"
 
 
@@ -37,7 +38,7 @@ def gateway_rules(plant: Plant) -> dict[str, Rule]:
     rules += [_expiring(name) for name in dict.fromkeys(each.name for each in used(plant))]
     if plant.databases:
         rules += [_away(settings.name) for settings in plant.databases]
-        rules += [_FILLING, _LOSING, _REFUSED]
+        rules += [_FILLING, _LOSING, _REFUSED, _AGEING]
     if plant.mqtt is not None:
         rules += [_away("mqtt"), _UNHEARD]
     return {rule.name: rule for rule in rules}
@@ -48,7 +49,7 @@ def _away(sink: str) -> Silent:
         name=sink_trouble(sink),
         on_delay=MINUTE,
         priority=Priority.HIGH,
-        response="Nothing is lost: it waits on the gateway. See cytowatch status",
+        response="Nothing is lost: it waits on the gateway. cytowatch status says what to do",
     )
 
 
@@ -56,7 +57,7 @@ def _expiring(certificate: str) -> Silent:
     return Silent(
         name=certificate_trouble(certificate),
         priority=Priority.MEDIUM,
-        response=_RENEW[certificate],
+        response=_RENEW.get(certificate, _RENEW_TRUST),
     )
 
 
@@ -67,6 +68,10 @@ _RENEW = {
     "mqtt-ca": "The certificate by which the broker is trusted ends within 30 days: get the new "
     "one from whoever runs the broker",
 }
+_RENEW_TRUST = (
+    "The certificate by which a database is trusted ends within 30 days: get the new one from "
+    "whoever runs it"
+)
 _SKIPPED = Silent(
     name=POINTS_SKIPPED,
     on_delay=5 * MINUTE,
@@ -113,6 +118,13 @@ _FILLING = Silent(
     off_delay=MINUTE,
     priority=Priority.MEDIUM,
     response="Bring the database back, or raise the quota, before undelivered readings must leave",
+)
+_AGEING = Silent(
+    name=POINTS_AGEING,
+    off_delay=MINUTE,
+    priority=Priority.HIGH,
+    response="What waits will soon be older than the database keeps, and be refused: bring it "
+    "back, or lengthen its retention",
 )
 _LOSING = Silent(
     name=STORE_LOSING,

@@ -9,7 +9,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from config.site import InfluxDb
-from monitor.sinks.answers import Flavour
+from monitor.sinks.answers import Flavour, Server
 
 
 def flavour(settings: InfluxDb, told: Flavour | None) -> Flavour:
@@ -40,6 +40,21 @@ def address(settings: InfluxDb, api: Flavour) -> tuple[str, Mapping[str, str]]:
 def ping(settings: InfluxDb) -> str:
     """Return the url that says who answers."""
     return f"{settings.url.rstrip('/')}/ping"
+
+
+def retention(settings: InfluxDb, server: Server) -> tuple[str, Mapping[str, str]] | None:
+    """Return the url that says how long points are kept, and its query; None where none does."""
+    base = settings.url.rstrip("/")
+    bucket, database = settings.bucket or settings.database, settings.database or settings.bucket
+    match server.flavour:
+        case "v1":
+            return f"{base}/query", {"db": database, "q": "SHOW RETENTION POLICIES"}
+        case "v2" | "cloud":
+            return f"{base}/api/v2/buckets", {"org": settings.org, "name": bucket}
+        case "v3":
+            return None
+        case _:
+            assert_never(server.flavour)
 
 
 def where(url: str) -> str:

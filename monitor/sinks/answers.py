@@ -10,9 +10,11 @@ API references for ``/api/v2/write``, the v3 reference for ``/api/v3/write_lp``.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 Flavour = Literal["v1", "v2", "cloud", "v3"]
 """InfluxDB 1.x, 2.x on a host of one's own, Cloud with the API of 2.x, and 3.x."""
@@ -104,6 +106,64 @@ def identify(headers: Mapping[str, str]) -> Server | None:
 
 
 _FLAVOURS: Mapping[str, Flavour] = {"1": "v1", "2": "v2", "3": "v3"}
+
+
+class _Rule(BaseModel):
+    every_seconds: int = Field(0, alias="everySeconds")
+
+
+class _Bucket(BaseModel):
+    rules: list[_Rule] = Field([], alias="retentionRules")
+
+
+class _Series(BaseModel):
+    columns: list[str] = []
+    values: list[list[JsonValue]] = []
+
+
+class _Result(BaseModel):
+    series: list[_Series] = []
+
+
+class _Told(BaseModel):
+    buckets: list[_Bucket] = []
+    results: list[_Result] = []
+
+
+def kept(body: bytes, policy: str) -> int | None:
+    """Return for how long (ns) points are kept, by the bucket (v2) or the policies (v1).
+
+    ``policy`` is the one that is written to; empty for the default one. None: for ever, or the
+    answer does not say.
+    """
+    try:
+        told = _Told.model_validate_json(body)
+    except ValidationError:
+        return None
+    seconds = [rule.every_seconds for bucket in told.buckets[:1] for rule in bucket.rules]
+    seconds += [
+        _seconds(str(row.get("duration", "")))
+        for row in _policies(told)
+        if row.get("name") == policy or (not policy and row.get("default") is True)
+    ]
+    return min((each for each in seconds if each > 0), default=0) * _SECOND or None
+
+
+def _policies(told: _Told) -> Iterator[Mapping[str, JsonValue]]:
+    for series in (each for result in told.results for each in result.series):
+        for values in series.values:
+            yield dict(zip(series.columns, values, strict=False))
+
+
+def _seconds(duration: str) -> int:
+    """Return the seconds of a duration as InfluxDB 1.x writes it: ``168h0m0s``."""
+    found = _DURATION.fullmatch(duration)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return (hours * 60 + minutes) * 60 + seconds
+
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_SECOND = 10**9
 
 
 def judge(flavour: Flavour | None, status: int, headers: Mapping[str, str], body: bytes) -> Verdict:

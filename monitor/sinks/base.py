@@ -7,14 +7,14 @@ What was delivered is confirmed to the outbox only when the other side has said 
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from drivers.base import Clock
 from monitor.messages import AlarmMessage
 from monitor.store.events import Event
-from monitor.store.tick import Blob, Lane, Last
+from monitor.store.tick import Blob, Lag, Lane, Last
 
 
 class SinkLost(Exception):  # noqa: N818 - it is an event of the plant, not a mistake in a program
@@ -46,6 +46,9 @@ class Outbox(Protocol):
 
     async def events_by_seq(self, first: int, last: int) -> Sequence[Event]:
         """Return the alarm events with these ``seq`` (both inclusive), in order."""
+
+    def lags(self, sink: str) -> Mapping[Lane, Lag]:
+        """Return how far the sink is in each lane that waits for it, and in that of the events."""
 
     async def wait(self, lane: Lane, beyond: int) -> None:
         """Return when something newer than ``beyond`` is committed."""

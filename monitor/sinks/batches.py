@@ -24,6 +24,8 @@ class Batch(NamedTuple):
     lines: int
     body: bytes
     """Gzip members, each of whole lines."""
+    at: int
+    """Time (ns, UTC) of its oldest."""
 
 
 def culprits(lines: Sequence[bytes], refused: Refused) -> Sequence[bytes] | None:

@@ -18,6 +18,8 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
@@ -39,6 +41,7 @@ from monitor.sinks.answers import (
     Written,
     identify,
     judge,
+    kept,
 )
 from monitor.sinks.base import Gateway, Outbox, SinkLost, Tally, until_one_ends
 from monitor.sinks.batches import (
@@ -58,6 +61,8 @@ MOST_BYTES = 512 * 2**10
 """Compressed bytes of readings in a request: some 20,000 scans, and no long read in the store."""
 MOST_EVENTS = 100
 EVER = 2**63 - 1
+DRAINING = 0.5
+"""The part of the time in which a backlog is sent: the rest is for what happens now."""
 GATHER = 0.5
 """Seconds in which what follows a commit may join it: alarms commit at once, a request costs."""
 MOST_SOUGHT = 16
@@ -67,11 +72,16 @@ SMALLEST = 4096
 SLOWEST = 4096
 """Bytes a second of the slowest link on which a request is still given time to end."""
 LONGEST_ANSWER = 65_536
+AGEING = 0.75
+"""The part of the database's retention that what waits may reach before that is an alarm."""
 LONGEST_PING = 5.0
 """Seconds in which the database may say who it is; it is written to without that, too."""
 _SECOND = 10**9
 
 log = logging.getLogger(__name__)
+
+Stream = Literal["events", "telemetry", "live"]
+"""What is sent for itself; live is what of the telemetry goes before a backlog."""
 
 
 class Database:
@@ -88,10 +98,11 @@ class Database:
         self._settings = settings
         self._timeout = settings.timeout / _SECOND
         authorization = _authorization(settings, api)
+        self._authorized = {"Authorization": authorization} if authorization else {}
         self._headers = {
             "Content-Encoding": "gzip",
             "Content-Type": "text/plain; charset=utf-8",
-            **({"Authorization": authorization} if authorization else {}),
+            **self._authorized,
         }
 
     async def write(self, body: bytes) -> Verdict:
@@ -114,6 +125,27 @@ class Database:
         except (aiohttp.ClientError, OSError) as error:
             raise self.lost(_plain(error)) from error
 
+    async def keeps(self) -> int | None:
+        """Return for how long (ns) it keeps points; None for ever, or where it does not say."""
+        if (
+            self.server is None
+            or (asked := addresses.retention(self._settings, self.server)) is None
+        ):
+            return None
+        url, query = asked
+        try:
+            async with self._session.get(
+                url,
+                params=query,
+                headers=self._authorized,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=min(self._timeout, LONGEST_PING)),
+            ) as answer:
+                words = await _beginning(answer.content)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return None
+        return kept(words, self._settings.retention_policy)
+
     def lost(self, words: str) -> SinkLost:
         """Return the exception that says so of this database."""
         api, server = self._settings.api, self.server
@@ -134,6 +166,28 @@ def _speaks(server: Flavour, api: Flavour) -> bool:
     return server == api or (server, api) == ("cloud", "v2")
 
 
+@dataclass(slots=True)
+class Backlog:
+    """Readings that wait for more than one request, while newer ones go before them.
+
+    A restart forgets it: what had gone before is sent again in its order, the same to the byte.
+    """
+
+    end: int
+    """Id of its newest blob."""
+    live: int
+    """Of the newest blob that went before it; what lies between is delivered."""
+    _until: float = 0.0
+
+    def rest(self, seconds: float) -> None:
+        """Leave the time that comes to others."""
+        self._until = asyncio.get_running_loop().time() + seconds
+
+    def rests(self) -> float:
+        """Return for how long (s) others have their turn yet."""
+        return max(self._until - asyncio.get_running_loop().time(), 0.0)
+
+
 class InfluxSink:
     """Delivers both lanes to one database; ``name`` is that of its place in the record."""
 
@@ -143,7 +197,10 @@ class InfluxSink:
         self._settings = settings
         self._site, self._gateway = gateway
         self._outbox = outbox
-        self._sent: dict[Lane, Batch] = {}
+        self._sent: dict[Stream, Batch] = {}
+        self._backlog: Backlog | None = None
+        self._kept: int | None = None
+        """For how long (ns) the database keeps points; None: for ever, or nobody knows."""
         self._most = MOST_BYTES
         self._grievance = ""
         self._asked_to_wait = 0.0
@@ -154,7 +211,15 @@ class InfluxSink:
         """See ``monitor.sinks.base.Delivery``: the longest request that may be under way."""
         largest = max((len(batch.body) for batch in self._sent.values()), default=0)
         request = longest(largest, self._settings.timeout / _SECOND)
-        return LONGEST_PING + request + self._asked_to_wait
+        return 2 * LONGEST_PING + request + self._asked_to_wait
+
+    def ageing(self, now: int) -> bool:
+        """Whether what waits will soon be older than the database keeps; ``now`` is ns, UTC.
+
+        How long it keeps it is known once it was asked.
+        """
+        oldest = min((batch.at for batch in self._sent.values()), default=now)
+        return self._kept is not None and now - oldest > AGEING * self._kept
 
     async def hold(self, held: Callable[[], None]) -> None:
         """Deliver until the database fails; calls ``held`` whenever it has taken something.
@@ -165,44 +230,92 @@ class InfluxSink:
         self._asked_to_wait = 0.0
         async with _connected(self._settings) as database:
             self._meet(database.server)
+            self._kept = await database.keeps()
+            await self._tell_newest(database)
             while True:
-                batch = await self._next()
-                await self._deliver(database, batch)
+                await self._deliver(database, *await self._next())
                 held()
 
-    async def _next(self) -> Batch:
-        """Return what is to be sent: what failed before, or what is new; events before readings."""
+    async def _next(self) -> tuple[Stream, Batch]:
+        """Return what is to be sent: what failed before, or what is new.
+
+        Events go before readings, and of these the new ones before a backlog.
+        """
         while True:
             if batch := self._sent.get("events") or await self._pack_events():
-                return batch
+                return "events", batch
+            if batch := self._sent.get("live") or await self._pack_live():
+                return "live", batch
             if batch := self._sent.get("telemetry") or await self._pack_telemetry():
-                return batch
-            await until_one_ends(self._news("events"), self._news("telemetry"))
-            await asyncio.sleep(GATHER)
+                return "telemetry", batch
+            await self._until_news()
 
-    async def _news(self, lane: Lane) -> None:
-        await self._outbox.wait(lane, self._outbox.cursor(self.name, lane))
+    async def _until_news(self) -> None:
+        """Return when something happened that may be sent, or the backlog has its turn again."""
+        events = self._outbox.wait("events", self._outbox.cursor(self.name, "events"))
+        if self._backlog is None:
+            readings = self._outbox.wait("telemetry", self._outbox.cursor(self.name, "telemetry"))
+            await until_one_ends(events, readings)
+            await asyncio.sleep(GATHER)
+        else:
+            readings = self._outbox.wait("telemetry", self._backlog.live)
+            await until_one_ends(events, readings, asyncio.sleep(self._backlog.rests()))
 
     async def _pack_events(self) -> Batch | None:
         return await self._packed("events", self._outbox.cursor(self.name, "events"), EVER)
 
+    async def _pack_live(self) -> Batch | None:
+        if self._backlog is None:
+            return None
+        return await self._packed("telemetry", self._backlog.live, EVER)
+
     async def _pack_telemetry(self) -> Batch | None:
-        return await self._packed("telemetry", self._outbox.cursor(self.name, "telemetry"), EVER)
+        after = self._outbox.cursor(self.name, "telemetry")
+        if self._backlog is None:
+            newest = self._outbox.lags(self.name)["telemetry"].newest
+            batch = await self._packed("telemetry", after, newest)
+            if batch is not None and batch.upto < newest:
+                self._backlog = Backlog(newest, newest)
+            return batch
+        if self._backlog.rests():
+            return None
+        batch = await self._packed("telemetry", after, self._backlog.end)
+        if batch is None:  # The rest of it has left for the quota.
+            self._caught_up(self._backlog)
+        return batch
+
+    def _caught_up(self, backlog: Backlog) -> None:
+        self._backlog = None
+        self._outbox.confirm(self.name, "telemetry", backlog.live)
 
     def _of_events(self, events: Sequence[Event]) -> Batch | None:
         if not events:
             return None
         lines = [self._line(event) for event in events]
-        return Batch("events", events[0].number, events[-1].number, len(lines), compress(lines))
+        first, last = events[0], events[-1]
+        return Batch("events", first.number, last.number, len(lines), compress(lines), first.at)
 
     def _line(self, event: Event) -> bytes:
         if event.kind == "alarm":
             return line_protocol.alarm_event(event)
         return line_protocol.event(event, self._site, self._gateway)
 
-    async def _deliver(self, database: Database, batch: Batch) -> None:
+    async def _tell_newest(self, database: Database) -> None:
+        """Send the newest alarm transitions, where more wait than one request carries.
+
+        They come again in their order, the same to the byte; what is refused is seen to then.
+        """
+        if self._outbox.lags(self.name)["events"].behind <= MOST_EVENTS:
+            return
+        newest = self._outbox.last.seq
+        events = await self._outbox.events_by_seq(newest - MOST_EVENTS + 1, newest)
+        if events:
+            await self._write(database, compress([self._line(event) for event in events]))
+
+    async def _deliver(self, database: Database, stream: Stream, batch: Batch) -> None:
         """Send a batch, see to what is refused of it, and move the cursor."""
-        self._sent[batch.lane] = batch
+        self._sent[stream] = batch
+        began = asyncio.get_running_loop().time()
         # What is spoilt, and in quarantine, has no lines: there is nothing to send.
         answer = await self._write(database, batch.body) if batch.lines else Written()
         if isinstance(answer, Written):
@@ -210,9 +323,22 @@ class InfluxSink:
         else:
             lines = await asyncio.to_thread(split, batch.body)
             await self._settle(database, batch, lines, answer)
-        del self._sent[batch.lane]
+        del self._sent[stream]
         self.tally.delivered += batch.lines
-        self._outbox.confirm(self.name, batch.lane, batch.upto)
+        self._move(stream, batch.upto, asyncio.get_running_loop().time() - began)
+
+    def _move(self, stream: Stream, upto: int, took: float) -> None:
+        """Take note of what is delivered; ``took`` is how long (s) that was."""
+        backlog = self._backlog
+        if stream == "events" or backlog is None:
+            self._outbox.confirm(self.name, "events" if stream == "events" else "telemetry", upto)
+        elif stream == "live":
+            backlog.live = upto
+        elif upto >= backlog.end:
+            self._caught_up(backlog)
+        else:
+            self._outbox.confirm(self.name, "telemetry", upto)
+            backlog.rest(took * (1 - DRAINING) / DRAINING)
 
     async def _write(self, database: Database, body: bytes) -> Written | Refused:
         """Send until there is an answer about the lines; raises SinkLost when there is none."""
@@ -316,7 +442,8 @@ def _of_blobs(blobs: Sequence[Blob]) -> Batch | None:
     if not blobs:
         return None
     body = b"".join(blob.body for blob in blobs)
-    return Batch("telemetry", blobs[0].id, blobs[-1].id, sum(blob.lines for blob in blobs), body)
+    lines = sum(blob.lines for blob in blobs)
+    return Batch("telemetry", blobs[0].id, blobs[-1].id, lines, body, blobs[0].first_at)
 
 
 def longest(size: int, timeout: float) -> float:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 from config.rules import Priority, Silent
 from config.site import InfluxDb, Mqtt
@@ -26,7 +27,7 @@ def test_readings_wait_and_are_lost_only_where_a_database_is() -> None:
     rules = gateway_rules(replace(small_plant(), mqtt=MQTT))
     assert sorted(rules) == sorted([*ALWAYS, "alarms-unheard", "sink-mqtt"])
     rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB))
-    readings = ["points-refused", "sink-influxdb", "store-filling", "store-losing"]
+    readings = ["points-ageing", "points-refused", "sink-influxdb", "store-filling", "store-losing"]
     assert sorted(rules) == sorted([*ALWAYS, *readings])
 
 
@@ -36,6 +37,13 @@ def test_a_sink_that_is_away_for_long_is_an_alarm_of_the_gateway() -> None:
         rule = rules[name]
         assert isinstance(rule, Silent)
         assert (rule.on_delay, rule.priority) == (MINUTE, Priority.HIGH)
+
+
+def test_each_database_and_the_certificate_that_it_is_trusted_by_has_its_alarm() -> None:
+    other = INFLUXDB.model_copy(update={"name": "archive", "ca_file": Path("/etc/ca.pem")})
+    rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB, other_databases=(other,)))
+    assert {"sink-influxdb", "sink-archive", "certificate-archive-ca"} <= rules.keys()
+    assert "database" in rules["certificate-archive-ca"].response
 
 
 def test_every_trouble_says_what_to_do() -> None:

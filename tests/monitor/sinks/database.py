@@ -48,11 +48,15 @@ class Database:
     url: str = ""
     version: str = ""
     """What it says that it is, when it is asked; nothing where it does not say."""
+    kept: object = None
+    """What it says of how long it keeps points."""
     asked: list[web.Request] = field(default_factory=list)
     """Who wanted to know."""
 
     async def tell(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
+        if self.kept is not None and not request.path.endswith("/ping"):
+            return web.json_response(self.kept)
         if request.path != "/ping" and not request.path.endswith("/ping"):
             return web.Response(status=404)
         return web.Response(

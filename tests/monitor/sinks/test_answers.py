@@ -19,6 +19,7 @@ from monitor.sinks.answers import (
     Written,
     identify,
     judge,
+    kept,
 )
 
 UNPARSED = "unable to parse 'incubator co2=': missing field value"
@@ -173,6 +174,46 @@ def test_what_somebody_must_mend_says_what_to_do(status: int, words: str) -> Non
     assert isinstance(verdict, Misconfigured)
     assert words in verdict.words
     assert "unauthorized access" in verdict.words
+
+
+HOUR = 3600 * 10**9
+POLICIES = json.dumps(
+    {
+        "results": [
+            {
+                "series": [
+                    {
+                        "columns": ["name", "duration", "default"],
+                        "values": [["autogen", "0s", False], ["week", "168h0m0s", True]],
+                    }
+                ]
+            }
+        ]
+    }
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "policy", "time"),
+    [
+        (POLICIES, "", 168 * HOUR),
+        (POLICIES, "week", 168 * HOUR),
+        (POLICIES, "autogen", None),
+        (POLICIES, "none such", None),
+        (b'{"buckets":[{"retentionRules":[{"type":"expire","everySeconds":7200}]}]}', "", 2 * HOUR),
+        (b'{"buckets":[{"retentionRules":[{"type":"expire","everySeconds":0}]}]}', "", None),
+        (b'{"buckets":[{"retentionRules":[]}]}', "", None),
+        (b'{"buckets":[]}', "", None),
+        (b'{"code":"unauthorized"}', "", None),
+        (b'{"buckets":7}', "", None),
+        (b"<html>", "", None),
+        (b"", "", None),
+    ],
+)
+def test_how_long_points_are_kept_is_read_off_what_the_server_says(
+    body: bytes, policy: str, time: int | None
+) -> None:
+    assert kept(body, policy) == time
 
 
 DATE = {"Date": "Sat, 31 Jan 2026 12:00:00 GMT"}

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -138,7 +140,7 @@ async def test_a_database_is_written_to_as_it_says_that_it_is(
     fake.version = version
     await read(scene, readings(1, 2))
     await until_delivered(sink_to(fake.url, scene), scene)
-    assert [request.path for request in fake.asked] == ["/ping"]
+    assert fake.asked[0].path == "/ping"
     assert fake.writes[0].request.path == path
 
 
@@ -188,6 +190,107 @@ async def test_what_is_committed_later_follows_and_events_go_before_readings(
     await until_delivered(sink_to(fake.url, scene), scene)
     kinds = [line.partition(b",")[0] for line in fake.accepted]
     assert kinds == [b"incubator"] * 10 + [b"event", b"alarm_event"] + [b"incubator"] * 10
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request takes no more than one tick of readings, and four events."""
+    monkeypatch.setattr("monitor.sinks.influx.MOST_BYTES", 1)
+    monkeypatch.setattr("monitor.sinks.influx.MOST_EVENTS", 4)
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_after_an_outage_what_is_read_now_goes_before_the_rest_of_the_backlog(
+    fake: Database, scene: Scene
+) -> None:
+    await read(scene, readings(1, 100), ticks=5)
+
+    async def meanwhile(_: Write) -> web.StreamResponse:
+        await read(scene, readings(101, 110), ticks=1)
+        return web.Response(status=204)
+
+    fake.answers = [written, meanwhile]
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert fake.accepted == readings(1, 20) + readings(101, 110) + readings(21, 100)
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_backlog_that_is_cut_off_goes_on_where_it_was(fake: Database, scene: Scene) -> None:
+    await read(scene, readings(1, 100), ticks=5)
+
+    async def meanwhile(_: Write) -> web.StreamResponse:
+        await read(scene, readings(101, 110), ticks=1)
+        return web.Response(status=204)
+
+    sink = sink_to(fake.url, scene)
+    fake.answers = [written, meanwhile, saying(500)]
+    await loss(sink)
+    fake.answers = [written, saying(500)]
+    await loss(sink)
+    await until_delivered(sink, scene)
+    assert sorted(fake.accepted) == sorted(readings(1, 110)), "each exactly once"
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_a_restart_in_a_backlog_repeats_at_most_what_went_before_it(
+    fake: Database, scene: Scene
+) -> None:
+    await read(scene, readings(1, 100), ticks=5)
+
+    async def meanwhile(_: Write) -> web.StreamResponse:
+        await read(scene, readings(101, 110), ticks=1)
+        return web.Response(status=204)
+
+    fake.answers = [meanwhile, written, written, saying(500)]
+    await loss(sink_to(fake.url, scene))
+    await until_delivered(sink_to(fake.url, scene), scene)
+    old = [line for line in fake.accepted if line not in set(readings(101, 110))]
+    assert old == readings(1, 100), "in order, each once"
+    assert set(fake.accepted) == set(readings(1, 110))
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_after_an_outage_the_newest_alarms_go_first(fake: Database, scene: Scene) -> None:
+    for _ in range(5):
+        await scene.happen((HIGH, State.UNACKNOWLEDGED), (HIGH, State.NORMAL))
+    await until_delivered(sink_to(fake.url, scene), scene)
+    told = [re.search(rb",seq=(\d+)i", line) for line in fake.accepted]
+    seqs = [int(found[1]) for found in told if found]
+    assert seqs == [7, 8, 9, 10, *range(1, 11)]
+    assert fake.accepted[:4] == fake.accepted[-4:]
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_what_is_refused_of_the_newest_alarms_is_seen_to_in_its_turn(
+    fake: Database, scene: Scene
+) -> None:
+    for _ in range(5):
+        await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    fake.answers = [saying(400, '{"message":"unable to parse"}')]
+    await until_delivered(sink_to(fake.url, scene), scene)
+    assert await dead_letters(scene) == 0
+    assert len(fake.accepted) == 5
+
+
+async def test_what_waits_nearly_as_long_as_it_is_kept_is_ageing(
+    fake: Database, scene: Scene
+) -> None:
+    hour = 3600 * 10**9
+    fake.version = "v2.7.1"
+    fake.kept = {"buckets": [{"name": "equipment", "retentionRules": [{"everySeconds": 7200}]}]}
+    sink = sink_to(fake.url, scene)
+    fake.otherwise = saying(500)
+    await read(scene, readings(1, 10))
+    assert not sink.ageing(NOON + 99 * hour), "nobody knows"
+    await loss(sink)
+    assert [(r.path, r.query.get("name")) for r in fake.asked[1:]] == [
+        ("/api/v2/buckets", "equipment")
+    ]
+    assert not sink.ageing(NOON + hour)
+    assert sink.ageing(NOON + 2 * hour)
+    fake.otherwise = written
+    await until_delivered(sink, scene)
+    assert not sink.ageing(NOON + 2 * hour), "nothing waits"
 
 
 async def test_it_says_that_it_holds_when_something_was_taken(fake: Database, scene: Scene) -> None:
@@ -263,13 +366,13 @@ async def test_patience_is_given_as_asked_for(
 
 async def test_a_request_has_the_time_that_a_slow_link_takes(fake: Database, scene: Scene) -> None:
     sink = sink_to(fake.url, scene, timeout="10s")
-    assert sink.patience == 25, "two waits, and 5 s in which it may say who it is"
+    assert sink.patience == 30, "two waits, and twice 5 s in which it may say who it is"
     await read(scene, readings(1, 10))
     fake.otherwise = saying(500)
     await loss(sink)
-    assert 25 < sink.patience < 26
+    assert 30 < sink.patience < 31
     sink._sent["telemetry"] = sink._sent["telemetry"]._replace(body=bytes(512 * 1024))
-    assert sink.patience == 25 + 128
+    assert sink.patience == 30 + 128
 
 
 def up_to(most: int) -> Answer:
@@ -663,6 +766,25 @@ async def test_influxdb_takes_a_dead_letter_once_it_is_mended(
     assert await sink.offer(reading(700)) == ""
     rows = influxdb16.query("SELECT co2, scan FROM incubator WHERE scan = 700", "mended")
     assert [row["time"] for row in rows] == [(NOON_MS + 700) * MS]
+
+
+def knows(sink: InfluxSink) -> bool:
+    return sink._kept is not None
+
+
+@pytest.mark.real
+async def test_influxdb_says_for_how_long_it_keeps_points(
+    influxdb16: InfluxDB, scene: Scene
+) -> None:
+    influxdb16.query('CREATE DATABASE "brief" WITH DURATION 2h')
+    influxdb16.query('CREATE RETENTION POLICY "longer" ON "brief" DURATION 9h REPLICATION 1')
+    # The points of this record are older than either, and the server refuses them.
+    await read(scene, readings(1, 10))
+    for policy, hours in (("", 2), ("longer", 9)):
+        sink = sink_to(influxdb16.url, scene, database="brief", retention_policy=policy)
+        async with holding(sink):
+            await eventually(partial(knows, sink))
+        assert sink._kept == hours * 3600 * 10**9
 
 
 @pytest.mark.real
