@@ -1,4 +1,4 @@
-"""``store status|verify|backup``: the durable record; ``letters`` has ``store dead-letters``."""
+"""``store status|verify|backup|compact``: the durable record; dead letters are in ``letters``."""
 
 import json
 import time
@@ -91,6 +91,29 @@ def backup(name: str | None, as_json: bool, socket_path: Path) -> None:
     for made in ask_for(socket_path, request, BackupMessage):
         text = made.model_dump_json(by_alias=True)
         click.echo(text if as_json else plain(f"{made.path}  {made.bytes} bytes"))
+
+
+@store.command("compact")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@json_option
+def compact(file: Path, as_json: bool) -> None:
+    """Rewrite the store FILE without the room that readings left; the daemon must be stopped.
+
+    What is freed inside the file is used again by the daemon: this is for a quota that was lowered.
+    """
+    from config.problems import plain
+    from monitor.store.compact import compact as rewrite
+    from monitor.store.errors import StoreError
+
+    try:
+        before, after = rewrite(file)
+    except StoreError as error:
+        raise Failure(str(error), IO_ERROR) from error
+    if as_json:
+        told = {"path": str(file), "bytes_before": before, "bytes": after}
+        click.echo(json.dumps({"schema": "cytowatch.compacted.v1", **told}))
+    else:
+        click.echo(plain(f"{file}  {before} bytes, now {after}"))
 
 
 def _path(socket_path: Path) -> Path:

@@ -68,6 +68,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     """
     try:
         salvage.finish(path)
+        forget_draft(path)
         try:
             return _open(path)
         except _UnusableError:
@@ -76,6 +77,18 @@ def open_file(path: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         advice = "look at the disk" if room.look(path).free else "the disk is full: make room on it"
         raise StoreError(f"{path}: cannot be opened: {error}; {advice}") from error
+
+
+def draft(path: Path) -> Path:
+    """Return where the store at ``path`` is rewritten, beside it."""
+    return path.with_name(path.name + ".compact")
+
+
+def forget_draft(path: Path) -> None:
+    """Remove what a rewriting left that was cut off."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        file = draft(path)
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def usual_quota(path: Path) -> int:
