@@ -1,8 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
+from pathlib import Path
 
 from config.rules import Priority, Silent
-from config.site import InfluxDb, Mqtt
+from config.site import InfluxDb, Mqtt, Tls
 from monitor.troubles import MINUTE, gateway_rules
 from tests.monitor.hand import small_plant
 
@@ -44,6 +45,15 @@ def test_each_database_and_the_certificate_that_it_is_trusted_by_has_its_alarm()
     rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB, other_databases=(other,)))
     assert {"sink-influxdb", "sink-archive", "certificate-archive-ca"} <= rules.keys()
     assert "database" in rules["certificate-archive-ca"].response
+
+
+def test_every_trouble_is_explained() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "health.md").read_text("utf-8")
+    ca = Path("/ca.pem")
+    tls = Tls(ca_file=ca, cert_file=ca, key_file=ca)
+    mqtt, influxdb = Mqtt(host="127.0.0.1", tls=tls), InfluxDb(url="https://x", ca_file=ca)
+    rules = gateway_rules(replace(small_plant(), influxdb=influxdb, mqtt=mqtt))
+    assert [name for name in rules if f"`{name}`" not in told] == []
 
 
 def test_every_trouble_says_what_to_do() -> None:
