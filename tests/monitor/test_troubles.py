@@ -1,6 +1,5 @@
 from dataclasses import replace
 from pathlib import Path
-from pathlib import Path
 
 from config.rules import Priority, Silent
 from config.site import InfluxDb, Mqtt, Tls
