@@ -14,13 +14,23 @@ from config.site import InfluxDb, Mqtt, StoreSettings
 from drivers.reading import Quality
 from monitor.app import reading_sinks, running, sink_names, state_directory
 from monitor.cli.client import NoDaemon, ask_for
-from monitor.operators.protocol import StatusMessage, StatusRequest
+from monitor.messages import Message
+from monitor.operators.protocol import (
+    AskLetter,
+    DeadLetterMessage,
+    DeadLettersRequest,
+    LetterReply,
+    Request,
+    StatusMessage,
+    StatusRequest,
+)
 from monitor.store import Store, StoreError
 from monitor.store.reader import Reader
 from monitor.troubles import gateway_rules
 from monitor.watchdog import Watchdog
 from tests.drivers.modbus.hostile import Hostile, silent
 from tests.monitor.alarms.small_plant import SECOND, channel, plant, source
+from tests.monitor.sinks.database import database
 from tests.support.servers import HOST, free_port
 from tests.support.waiting import eventually
 
@@ -233,6 +243,35 @@ async def test_several_databases_each_have_a_place_and_readings_wait_for_the_slo
     async with running(of) as daemon:
         lanes = {(lane.sink, lane.lane) for lane in (await daemon.recorder.store.status()).lanes}
         assert {("influxdb", "telemetry"), ("archive", "telemetry")} <= lanes
+
+
+async def test_a_point_that_a_database_refused_is_mended_and_taken_back_over_the_socket(
+    tmp_path: Path,
+) -> None:
+    """All the way: refused, listed, mended, taken; while the daemon goes on delivering."""
+    line = "incubator,equipment=incubator-7 co2=oops 7"
+
+    async def talk(request: Request, answer: type[Message]) -> list[Message]:
+        return await asyncio.to_thread(lambda: list(ask_for(daemon.socket, request, answer)))
+
+    async with host() as server, database() as fake:
+        settings = InfluxDb(url=fake.url, bucket="b")
+        of = replace(on(tmp_path, server.port), influxdb=settings)
+        async with running(of) as daemon:
+            await daemon.recorder.store.dead_letter("influxdb", line.encode(), "invalid number")
+            [letter] = await talk(DeadLettersRequest(), DeadLetterMessage)
+            assert letter.model_dump(include={"id", "line"}) == {"id": 1, "line": line}
+            mended = line.replace("oops", "5.0")
+            ask = AskLetter(act="replay", id=1, line=mended, reason="read off the display")
+            [reply] = await talk(ask, LetterReply)
+            assert reply.model_dump(include={"result", "text"}) == {"result": "taken", "text": ""}
+            assert fake.accepted.count(mended.encode()) == 1
+            assert await talk(DeadLettersRequest(), DeadLetterMessage) == []
+    with Reader(tmp_path / "state" / "cytowatch.db") as reader:
+        acts = [json.loads(event.body) for event in reader.of_kind("act", 0)]
+    assert [(act["act"], act["mended"], act["via"]) for act in acts] == [
+        ("replay_dead_letter", mended, "socket")
+    ]
 
 
 async def test_a_mistake_in_the_watchdog_does_not_end_the_watching(

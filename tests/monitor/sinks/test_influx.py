@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -683,6 +684,29 @@ async def test_tls_is_checked_against_the_given_ca(scene: Scene, tmp_path: Path)
         await until_delivered(sink_to(fake.url, scene, ca_file=tmp_path / "ca.pem"), scene)
         assert fake.accepted == readings(1, 10)
     assert "no.pem" in await loss(sink_to(fake.url, scene, ca_file=tmp_path / "no.pem"))
+
+
+@pytest.mark.parametrize(
+    ("host", "ends", "words"),
+    [
+        ("db.example", timedelta(days=1), "127.0.0.1"),
+        ("127.0.0.1", timedelta(days=-1), "expired"),
+    ],
+)
+async def test_a_certificate_of_another_host_or_of_yesterday_is_refused_and_all_is_kept(
+    scene: Scene, tmp_path: Path, host: str, ends: timedelta, words: str
+) -> None:
+    ca = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert(host, not_after=datetime.now(UTC) + ends).configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    await read(scene, readings(1, 10))
+    async with database(context) as fake:
+        said = await loss(sink_to(fake.url, scene, ca_file=tmp_path / "ca.pem"))
+        assert "certificate verify failed" in said
+        assert words in said
+        assert (fake.writes, fake.asked) == ([], [])
+    assert scene.store.cursor("influxdb", "telemetry") == 0
 
 
 @dataclass
