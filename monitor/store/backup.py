@@ -19,27 +19,31 @@ def copy(source: Path, target: Path) -> None:
     """Copy the store at ``source``, as it is committed at this moment, to a new file ``target``.
 
     Reads under one snapshot, so nothing that is committed meanwhile starts the copy over; the
-    writer does not wait for readers. Returns when the copy is on the disk.
+    writer does not wait for readers. Returns when the copy is on the disk; it bears its name only
+    when it is whole.
     The copy is marked as one: put to work, it becomes a store of another name, because the
     original may have gone on, and its numbers would be given twice.
     Raises StoreError when ``target`` exists, or either cannot be read or written.
     """
     if target.exists():
         raise StoreError(f"{target}: exists already; a backup overwrites nothing")
+    draft = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC  # One that was cut off goes.
+        descriptor = os.open(draft, flags, 0o600)
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
     try:
-        _copy(source, target, descriptor)
+        _copy(source, draft, descriptor)
         os.fsync(descriptor)
+        draft.rename(target)
         _sync(target.parent)
     except (sqlite3.Error, OSError) as error:
-        target.unlink(missing_ok=True)
         raise StoreError(f"{source}: no backup to {target}: {error}") from error
     finally:
         os.close(descriptor)
+        draft.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path, descriptor: int) -> None:

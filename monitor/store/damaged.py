@@ -66,6 +66,13 @@ class Damaged:
         """Whether it can be seen to be a store."""
         return {"meta", "event"} <= self._tables
 
+    def crc(self, table: Literal["event", "facts"]) -> str:
+        """Return what to ask for the checksum of a row; an earlier release wrote none."""
+        with suppress(sqlite3.Error):
+            columns = {row[1] for row in self._rows(table, f"PRAGMA table_info({table})")}
+            return "crc" if "crc" in columns else "NULL"
+        return "NULL"
+
     def numbered(self, table: Numbered, columns: str, after: int = 0) -> Iterator[tuple[Any, ...]]:
         """Rows with keys greater than ``after``, in order; ``columns`` begin with the key."""
         key = _KEYS[table]

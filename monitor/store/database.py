@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 from monitor.store import chain, opening, schema
 from monitor.store.errors import DiskFullError, StoreError
-from monitor.store.events import Event, checksum
+from monitor.store.events import Event, checksum, checksum_of_fact
 from monitor.store.points import newest_times
 from monitor.store.reader import DeadLetter
 from monitor.store.room import Ballast, Disk, look
@@ -364,7 +364,7 @@ class Database:
         sound = {
             name: snapshot
             for name, snapshot, crc in rows
-            if crc in {None, checksum(name, snapshot)}
+            if crc in {None, checksum_of_fact(name, snapshot)}
         }
         spoilt = [name for name, _, _ in rows if name not in sound]
         if spoilt:
@@ -491,7 +491,7 @@ class Database:
     def _add_facts(self, facts: Mapping[str, str]) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)",
-            [(*each, checksum(*each)) for each in facts.items() if each[1]],
+            [(*each, checksum_of_fact(*each)) for each in facts.items() if each[1]],
         )
         gone = [(name,) for name, snapshot in facts.items() if not snapshot]
         self._db.executemany("DELETE FROM facts WHERE name = ?", gone)

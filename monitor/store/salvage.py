@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from monitor.store import chain, schema
 from monitor.store.damaged import Damaged
-from monitor.store.events import Event, checksum
+from monitor.store.events import Event, checksum, checksum_of_fact
 from monitor.store.points import newest_times
 
 MOST_READINGS = 512 * 2**20
@@ -286,10 +286,11 @@ class _Events:
 
 
 def _sound(old: Damaged) -> Iterator[Event]:
-    rows = old.numbered("event", "number, seq, kind, at, boot, subject, body, ms")
-    for number, seq, *rest in rows:
-        if _are(rest, str, int, int, str, str, int) and _is_object(rest[4]):
-            yield Event(number, seq, *rest)
+    columns = "number, seq, kind, at, boot, subject, body, ms"
+    for *row, crc in old.numbered("event", f"{columns}, {old.crc('event')}"):
+        told = _are(row[2:], str, int, int, str, str, int) and _is_object(row[6])
+        if told and crc in {None, checksum(*row)}:
+            yield Event(*row)
 
 
 def _gone(old: Damaged) -> int:
@@ -314,10 +315,11 @@ def _newest(old: Damaged) -> tuple[int, int]:
 
 def _take_rest(old: Damaged, new: sqlite3.Connection) -> None:
     """What is replaced as it changes, and what people may ask for."""
-    facts = (row for row in old.named("facts", "name, snapshot") if _are(row, str, str))
-    for row in facts:
-        if _is_object(row[1]):
-            new.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (*row, checksum(*row)))
+    for *fact, crc in old.named("facts", f"name, snapshot, {old.crc('facts')}"):
+        if _are(fact, str, str) and _is_object(fact[1]):
+            right = checksum_of_fact(fact[0], fact[1])
+            if crc in {None, right}:
+                new.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (*fact, right))
     for row in old.named("config", "digest, text"):
         if _are(row, str, str) and hashlib.sha256(row[1].encode()).hexdigest() == row[0]:
             new.execute("INSERT OR REPLACE INTO config VALUES (?, ?)", row)

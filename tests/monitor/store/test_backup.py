@@ -62,3 +62,13 @@ async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     async with Store.open(tmp_path / "state" / "cytowatch.db", quota=QUOTA) as store:
         with pytest.raises(StoreError, match="cannot be written"):
             await store.backup(tmp_path / "file" / "copy.db")
+
+
+async def test_what_was_cut_off_before_is_no_backup_and_in_no_way(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copy.with_name("copy.db.part").write_text("half a store")
+    async with Store.open(tmp_path / "state" / "cytowatch.db", quota=QUOTA) as store:
+        await store.commit(Tick(events=[event(1)]))
+        await store.backup(copy)
+    assert verify(copy).events == 1
+    assert not copy.with_name("copy.db.part").exists()

@@ -144,6 +144,17 @@ async def test_readings_that_were_changed_are_not_delivered(path: Path) -> None:
     assert len(await undelivered(path)) == 4 * (TICKS - 20) - 2
 
 
+async def test_what_was_changed_before_is_not_made_sound_by_taking_it_over(path: Path) -> None:
+    await make(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE event SET subject = 'another' WHERE number = 7")
+        db.execute("UPDATE facts SET snapshot = '{}' WHERE name = ?", (ALARM,))
+        db.execute("DROP TABLE reply")
+    report, found = await taken_over(path)
+    assert (report.events, report.events_lost, report.alarms) == (TICKS - 1, 1, TICKS)
+    assert 7 not in {number_of(each) for each in found}
+
+
 async def test_where_alarms_stood_is_read_from_both_ends_of_a_spoilt_table(path: Path) -> None:
     async with Store.open(path, quota=QUOTA) as store:
         for number in range(3):
