@@ -44,9 +44,10 @@ def run(
 
 def _log_to_stderr(level: int) -> None:
     """Log in words, or with the journal's priorities; and leave the stacks when we are aborted."""
+    from monitor.cli.log import Log
     from monitor.systemd import JournalFormatter, to_journal
 
-    handler = logging.StreamHandler()
+    handler = Log()
     if to_journal():
         handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
     else:
