@@ -19,6 +19,12 @@ FOLDERS = {".ci", "config", "docs", "drivers", "monitor", "systemd", "tests"}
 
 # Folders of tests that are about no single module.
 ACROSS = {"bench", "ledger", "mutants", "support", "whole"}
+# Tests of what the modules of a folder do together.
+OF_FOLDERS = {
+    "monitor/alarms/test_independent_model.py",
+    "monitor/store/test_spoilt.py",
+    "monitor/store/test_sweep.py",
+}
 # Modules at the root of tests/ that are about files which are no modules.
 ABOUT_FILES = {
     "test_conftest.py",
@@ -142,6 +148,7 @@ def test_each_test_file_stands_where_its_module_does() -> None:
         named(test)
         for test in here.rglob("test_*.py")
         if test.relative_to(here).parts[0] not in ACROSS | ABOUT_FILES
+        and str(test.relative_to(here)) not in OF_FOLDERS
         and not mirrored(test.relative_to(here))
     ]
     assert astray == []
