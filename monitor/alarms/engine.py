@@ -31,7 +31,7 @@ from config.rules import (
     StatusBits,
     Unreadable,
 )
-from drivers.reading import Moment, Value
+from drivers.reading import Moment, Quality, Value
 from monitor.alarms.facts import (
     Acknowledge,
     Act,
@@ -149,7 +149,9 @@ def _observe(rule: Rule, alarm: Alarm, stimulus: Observation | Condition, now: M
     if isinstance(rule, Rate | Repeated) and isinstance(stimulus, Observation):
         alarm, stimulus = looked_back(rule, alarm, stimulus, now)
     said = verdict(rule, alarm, stimulus)
-    if alarm.active:
+    if alarm.active and isinstance(rule, Flatline):
+        after = _observe_flat(rule, alarm, said, stimulus, now)
+    elif alarm.active:
         after = _observe_active(alarm, said, now)
     else:
         after = _observe_inactive(alarm, said, _since(rule, stimulus, now))
@@ -188,6 +190,24 @@ def _observe_active(alarm: Alarm, said: Verdict, now: Moment) -> Alarm:
             return alarm._replace(inside_since=None) if alarm.inside_since else alarm
         case _:
             assert_never(said)
+
+
+def _observe_flat(
+    rule: Flatline, alarm: Alarm, said: Verdict, stimulus: Observation | Condition, now: Moment
+) -> Alarm:
+    """Judge an active flatline: once it has moved, a value that stands anew has to do so for long.
+
+    Meanwhile that waits beside the off-delay, which runs on: the condition is gone.
+    """
+    if said is Verdict.CLEAR:
+        return _observe_active(alarm._replace(pending=None), said, now)
+    moved = alarm.standing is None or alarm.pending is not None
+    if said is not Verdict.BEYOND or not moved:
+        return _observe_active(alarm, said, now)
+    pending = alarm.pending or Pending(_since(rule, stimulus, now))
+    sure = isinstance(stimulus, Observation) and stimulus.quality is Quality.GOOD
+    still_gone = Verdict.CLEAR if sure else Verdict.UNKNOWN
+    return _observe_active(alarm._replace(pending=pending), still_gone, now)
 
 
 def _observe_inactive(alarm: Alarm, said: Verdict, since: Moment) -> Alarm:
@@ -271,9 +291,10 @@ def _named(alarm: Alarm, state: Value | None) -> Alarm:
 def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
     """Let fall due what is due by ``now``."""
     pending = alarm.pending
-    if pending is not None:
-        due = not pending.doubtful and now.boot - pending.since.boot >= _onset(rule)
-        return _raised(rule, alarm, pending, now) if due else alarm
+    if pending is not None and _is_due(rule, pending, now):
+        if not alarm.active:
+            return _raised(rule, alarm, pending, now)
+        alarm = alarm._replace(condition=True, pending=None, inside_since=None)
     inside = alarm.inside_since
     if inside is not None and now.boot - inside.boot >= rule.off_delay:
         return _returned(rule, alarm, now)
@@ -281,6 +302,10 @@ def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
         return alarm
     due = alarm.annunciated and now.boot - alarm.acknowledged_at >= rule.re_alarm
     return _asking_again(alarm) if due else alarm
+
+
+def _is_due(rule: Rule, pending: Pending, now: Moment) -> bool:
+    return not pending.doubtful and now.boot - pending.since.boot >= _onset(rule)
 
 
 def _raised(rule: Rule, alarm: Alarm, pending: Pending, now: Moment) -> Alarm:
@@ -308,6 +333,7 @@ def _returned(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
     once = alarm.one_shot and alarm.shelved_until is not None
     return alarm._replace(
         active=False,
+        condition=alarm.pending is not None,
         inside_since=None,
         acknowledged_at=None,
         latched=alarm.latched or (rule.latching and not alarm.unheard),

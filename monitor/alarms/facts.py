@@ -96,7 +96,8 @@ class Alarm(NamedTuple):
     condition: bool = False
     """What the last usable reading said, before any delay (the deadband is applied)."""
     pending: Pending | None = None
-    """While not active: the condition whose on-delay runs."""
+    """While not active: the condition whose on-delay runs. While active, of a flatline that has
+    moved: the value that stands anew, until it has for long enough to be the condition again."""
     condition_start: Moment | None = None
     """The scan at which the condition of the current or last occurrence began."""
     inside_since: Moment | None = None

@@ -208,6 +208,8 @@ class Trial:
     def _compare(self, name: str, before: Alarm, after: Alarm) -> None:
         if after.occurrence != before.occurrence:
             self._tally(name).raised += 1
+        elif before.active:
+            pass  # What waited then took nothing but a return back.
         elif before.pending is not None and after.pending is None and self._measures(name):
             tally = self._tally(name)
             tally.brief += 1

@@ -225,6 +225,49 @@ def test_the_delay_of_a_flatline_is_added_to_it() -> None:
     play(watched, [*same(0, 9), (scan(10, 37.0), RAISED)])
 
 
+PATIENT = Flatline(flatline=10 * SECOND, off_delay=12 * SECOND)
+THAWING = plant(source(0, "inc", "probe", "bus", [channel("t", PATIENT)]))
+NOT_YET = [*same(0, 9), (scan(10, 37.0), RAISED), *same(11, 20)]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 4, 5, 7, 9])
+def test_a_flatline_returns_after_its_off_delay_however_slowly_it_moves(every: int) -> None:
+    moving: Story = [(scan(s, 40.0 + (s - 21) // every), []) for s in range(21, 33)]
+    story = [*NOT_YET, *moving, (scan(33, 99.0), RETURNED)]
+    play(THAWING, story)
+    for after in (15, 24, 28):
+        play_restarted(THAWING, story, after=after)
+
+
+def test_a_flatline_that_stands_for_as_long_again_was_not_over() -> None:
+    """It holds from 31 s on; what was read after that begins the off-delay anew."""
+    story = [
+        *NOT_YET,
+        *same(21, 40, 38.0),
+        *same(41, 50, 39.0),
+        *same(51, 52, 40.0),
+        (scan(53, 41.0), RETURNED),
+    ]
+    play(THAWING, story)
+    for after in (26, 30, 33):
+        play_restarted(THAWING, story, after=after)
+
+
+def test_a_flatline_that_returned_while_its_value_stood_counts_on() -> None:
+    brief = Flatline(flatline=10 * SECOND, off_delay=5 * SECOND)
+    story = [
+        *NOT_YET,
+        *same(21, 25, 38.0),
+        (scan(26, 38.0), RETURNED),
+        *same(27, 30, 38.0),
+        (scan(31, 38.0), ["flatline raised_again -> unacknowledged"]),
+    ]
+    watched = plant(source(0, "inc", "probe", "bus", [channel("t", brief)]))
+    play(watched, story)
+    for after in (25, 27):
+        play_restarted(watched, story, after=after)
+
+
 # --- deviation
 
 

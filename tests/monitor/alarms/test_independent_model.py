@@ -70,10 +70,9 @@ LINE_SPEAKS_AGAIN = True
 the unit's own alarm, and at the next change of state or restart it speaks for it again, though it
 is over. Until that is mended there is no such change just then."""
 
-FLATLINE_WAITS_FOR_MOVEMENT = True
+FLATLINE_WAITS_FOR_MOVEMENT = False
 """A flatline is over with the first other value, and returns when it has been over for its
-off-delay. The board returns it only when the value does not stand for three periods meanwhile.
-Until that is mended no flatline here has an off-delay."""
+off-delay, also where the value stands for three periods meanwhile."""
 
 FLATLINE_BEGINS_UNCERTAIN = True
 """An uncertain reading is no change of a value. The first one after a restart is: the board counts
