@@ -99,9 +99,8 @@ MUTANTS = (
         "cursor-before-the-database",
         "the cursor moves when the database has answered",
         "monitor/sinks/influx.py",
-        "        self._sent[batch.lane] = batch\n",
-        "        self._sent[batch.lane] = batch\n"
-        "        self._outbox.confirm(self.name, batch.lane, batch.upto)\n",
+        "        self._sent[stream] = batch\n",
+        "        self._sent[stream] = batch\n        self._move(stream, batch.upto, 0.0)\n",
         (f"{_SINKS}/test_influx.py",),
     ),
     Mutant(
