@@ -50,7 +50,7 @@ def _start_daemon(plant: Plant, chance: random.Random) -> None:
 
 def _see_that_it_ran(plant: Plant) -> None:
     """Raise BrokenError where the daemon has ended by itself, but for want of any room at all."""
-    if plant.daemon.ended and not plant.daemon.words().rstrip().endswith(NO_ROOM):
+    if plant.daemon.has_ended and not plant.daemon.words().rstrip().endswith(NO_ROOM):
         raise BrokenError(f"the daemon has ended by itself: {plant.daemon.words()[-2000:]}")
 
 
@@ -111,7 +111,7 @@ def _empty_disk(plant: Plant, chance: random.Random) -> None:
     _filler(plant).unlink(missing_ok=True)
     with plant.orders:
         _see_that_it_ran(plant)
-        if plant.daemon.ended:
+        if plant.daemon.has_ended:
             plant.daemon.kill()
             plant.daemon.start()
 

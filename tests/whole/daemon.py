@@ -68,7 +68,7 @@ class Daemon:
         return None if process is None or process.poll() is not None else process.pid
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether it has ended by itself: nobody has killed or stopped it since its start."""
         return self._process is not None and self._process.poll() is not None
 
