@@ -348,7 +348,8 @@ class Board:
                 self._let_speak(source, source.silent)
             case Cause.LINE | Cause.UNKNOWN:
                 self._let_speak(source, source.line)
-                self._advance_alone(source.silent, _UNKNOWN, turn, _line_gate(source))
+                gate = self._line_gate(source, lost=True)
+                self._advance_alone(source.silent, _UNKNOWN, turn, gate)
             case _:
                 assert_never(cause)
         mark(source.restless, OUTAGE, on=source.gate != "")
@@ -357,6 +358,15 @@ class Board:
         """An alarm speaks for others once it is active; until then who spoke before still does."""
         if self.alarm(cause.name).active:
             source.gate = cause.name
+
+    def _line_gate(self, source: Bounds, *, lost: bool = False) -> str:
+        """Name of the line's alarm while it is what speaks for the source's own.
+
+        That may be over while it still speaks for the channels, until the source has spoken.
+        """
+        line = source.line.name
+        begins = lost and self.alarm(line).active
+        return line if begins or self.alarm(source.silent.name).suppressed_by == line else ""
 
     def _judge_awake(self, source: Bounds, stimulus: Stimulus | None, turn: _Turn) -> None:
         """Let every alarm that is not at peace see what says nothing to all others."""
@@ -449,7 +459,7 @@ class Board:
         """Look who speaks for an alarm of a whole source."""
         if own.source is not None:
             of_line = isinstance(own.rule, Silent)
-            cause = _line_gate(self._sources[own.source]) if of_line else ""
+            cause = self._line_gate(self._sources[own.source]) if of_line else ""
             self._advance_alone(own, None, turn, cause)
 
     def _arrange(self, equipment: str, circumstances: Circumstances) -> list[tuple[Bounds, int]]:
@@ -583,11 +593,6 @@ class Board:
             event = AlarmEvent(watched.name, Change.CHANGED, state, state, turn.now, after)
             turn.events.append(event)
         self._keep(watched.name, after, watched.rest)
-
-
-def _line_gate(source: Bounds) -> str:
-    """Name of the line's alarm while it is what speaks for the source."""
-    return source.gate if source.gate == source.line.name else ""
 
 
 def _has_come(dated: Watched, now: Moment) -> bool | None:

@@ -14,6 +14,7 @@ from monitor.alarms.facts import (
     Alarm,
     AlarmEvent,
     Change,
+    Circumstances,
     Refusal,
     Reset,
     Shelve,
@@ -769,6 +770,41 @@ def test_facts_of_a_rule_that_no_release_can_read_still_end_with_an_event() -> N
     facts = {name: alarm._replace(rule="{}") for name, alarm in facts_after(HOT).items()}
     board = Board(changed_plant(UNREADABLE), facts)
     assert short(board.reconcile(moment(9))) == [f"{H} ended -> ended", f"{HH} ended -> ended"]
+
+
+OVER: Story = [
+    (temp(0, 38.0), [f"{H} raised -> unacknowledged"]),
+    (mute(1), []),
+    (mute(4), [f"{PROBE} raised -> unacknowledged", f"{H} suppressed -> suppressed"]),
+    (temp(5, 38.0), [f"{PROBE} returned -> returned", f"{H} unsuppressed -> unacknowledged"]),
+    (off(6), []),
+    (
+        off(8),
+        [
+            f"{LINE} raised -> unacknowledged",
+            f"{PROBE} suppressed -> suppressed",
+            f"{H} suppressed -> suppressed",
+        ],
+    ),
+    (mute(9), [f"{LINE} returned -> returned", f"{PROBE} unsuppressed -> returned"]),
+    (mute(10), []),
+    (off(11), []),
+    (mute(12), [f"{PROBE} raised_again -> unacknowledged", f"{H} suppressed -> suppressed"]),
+]
+"""The line is over as soon as the unit is silent; its channels wait for the unit."""
+
+
+def test_a_line_that_is_over_does_not_speak_again() -> None:
+    """Neither when a line that was lost anew waits for its delay, nor after a restart."""
+    play(Board(ONE, {}), OVER)
+    facts: dict[str, Alarm] = {}
+    for step, told in OVER:
+        assert isinstance(step, Scan)
+        board = Board(ONE, facts)
+        assert board.reconcile(step.moment) == ()
+        assert board.place("inc", Circumstances(), step.moment) == ()
+        assert short(board.observe(step)) == list(told), step
+        facts |= board.take_changed()
 
 
 def test_time_in_which_nobody_looked_is_missing_data() -> None:

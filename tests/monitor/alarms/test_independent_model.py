@@ -65,10 +65,9 @@ E = "incubator-1"
 LONG_AGO = 1_700_000_000 * SECOND
 TIMES = int(os.environ.get("MODEL_TIMES", "1"))
 
-LINE_SPEAKS_AGAIN = True
+LINE_SPEAKS_AGAIN = False
 """A line lost and found again, whose unit then is silent: at that scan the line ceases to speak for
-the unit's own alarm, and at the next change of state or restart it speaks for it again, though it
-is over. Until that is mended there is no such change just then."""
+the unit's own alarm, and neither a change of state nor a restart lets it speak for it again."""
 
 FLATLINE_WAITS_FOR_MOVEMENT = False
 """A flatline is over with the first other value, and returns when it has been over for its
