@@ -8,11 +8,22 @@ import pytest
 
 from tests.monitor.store.sweep import calls_of, strike
 from tests.monitor.store.writing import PHASES
+from tests.support.debian import tool
+from tests.support.kernel import skip_where_forbidden
 
 pytestmark = pytest.mark.real
 
 STRIKES = 3
 SEED = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(10**6)))
+
+
+@pytest.fixture(autouse=True)
+def may_trace(tmp_path: Path) -> None:
+    """The calls are counted and failed by ptrace(2)."""
+    strace = tool("strace")
+    command = [str(strace.path), "-qq", "-o", str(tmp_path / "tried"), "true"]
+    environment = {"PATH": os.environ["PATH"], **strace.environment}
+    skip_where_forbidden("one process to trace another", command, environment)
 
 
 @pytest.mark.parametrize("phase", PHASES)
