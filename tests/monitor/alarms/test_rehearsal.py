@@ -183,7 +183,7 @@ def test_what_is_so_or_not_so_is_said_to_be_so(rule: Rule) -> None:
 
 
 @given(
-    st.floats(-1e9, 1e9),
+    st.floats(-1e9, 1e9, allow_subnormal=False),
     st.floats(0, 100),
     st.sampled_from([High, Low]),
     st.sampled_from([ANALOG, COUNTER]),
