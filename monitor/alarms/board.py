@@ -230,7 +230,9 @@ class Board:
         """Say that ``equipment`` was not watched for a while: missing data, as bad readings are."""
         turn = _Turn(now)
         for index in self._plant.by_name[equipment].sources:
-            self._judge_awake(self._sources[index], _UNKNOWN, turn)
+            source = self._sources[index]
+            self._advance_alone(source.silent, _UNKNOWN, turn, self._line_gate(source))
+            self._judge_awake(source, _UNKNOWN, turn)
         return tuple(turn.events)
 
     def rehearse(self, name: str) -> Watched:

@@ -38,9 +38,9 @@ from monitor.alarms.facts import (
 )
 
 SECOND = 10**9
-MISSED_IS_MISSING_FOR_SOURCES_TOO = False
-"""What nobody watched is missing data, and missing data restart an off-delay. The board does so for
-the alarms of channels and not for a source's own ``silent``, whose off-delay runs on through it."""
+MISSED_IS_MISSING_FOR_SOURCES_TOO = True
+"""What nobody watched is missing data, and missing data restart an off-delay: of the alarms of
+channels and of a source's own ``silent``."""
 LONGEST_REMOVAL = 30 * 86_400
 
 
@@ -554,9 +554,8 @@ class Documented:
     def missed(self, now: int) -> None:
         """Nobody looked for a while: missing data, as bad readings are."""
         for source in self.plant.sources:
-            if MISSED_IS_MISSING_FOR_SOURCES_TOO:
-                self.alarms[source_alarm(source)].judge(None, now, on_delay=0)
-            for name, _, _ in self._of(source):
+            own = [source_alarm(source)] if MISSED_IS_MISSING_FOR_SOURCES_TOO else []
+            for name in (*own, *(name for name, _, _ in self._of(source))):
                 self.alarms[name].judge(None, now, on_delay=0)
                 self.alarms[name].ask_again(now)
                 self.alarms[name].end_what_is_over(now)

@@ -818,6 +818,23 @@ def test_time_in_which_nobody_looked_is_missing_data() -> None:
     assert short(board.observe(temp(71, 37.0))) == [f"{H} returned -> returned"]
 
 
+def test_time_in_which_nobody_looked_is_missing_data_of_a_unit_too() -> None:
+    slow = Silent(name="silent-probe", off_delay=5 * SECOND)
+    board = Board(plant(source(0, "inc", "probe", "bus", [channel("temp", HIGH)], slow)), {})
+    play(board, [(mute(1), [f"{PROBE} raised -> unacknowledged"]), (temp(2, 37.0), [])])
+    assert board.missed("inc", moment(600)) == ()
+    play(board, [(temp(600, 37.0), []), (temp(605, 37.0), [f"{PROBE} returned -> returned"])])
+
+
+def test_a_unit_that_is_silent_asks_again_after_time_in_which_nobody_looked() -> None:
+    slow = Silent(name="silent-probe", re_alarm=300 * SECOND)
+    board = Board(plant(source(0, "inc", "probe", "bus", [channel("temp", HIGH)], slow)), {})
+    board.observe(mute(1))
+    do(board, ack(2, PROBE))
+    asked = board.missed("inc", moment(600))
+    assert short(asked) == [f"{PROBE} re_alarmed -> unacknowledged"]
+
+
 def test_no_event_without_its_words() -> None:
     """The table above names every change but those of one's own making."""
     told = {row.split()[1] for story in STORIES.values() for _, rows in story for row in rows}
