@@ -560,6 +560,9 @@ class Board:
         """Derive from the facts all that is kept beside them to be quick."""
         for channel in range(len(source.channels)):
             self._settle(source, channel)
+        for channel, unchanged in source.unchanged.items():
+            for one in source.channels[channel]:
+                unchanged.resume(self.alarm(one.name))
         for watched, which in ((source.line, LINE), (source.silent, SOURCE)):
             waits = restless(watched.rule, self.alarm(watched.name))
             mark(source.restless, which, on=waits)

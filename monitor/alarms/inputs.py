@@ -6,7 +6,7 @@ forgets at most ``STILL`` periods of it: what lasts longer is a fact of the alar
 
 from config.rules import Flatline, Rule
 from drivers.reading import Fault, Moment, Quality, Scan, Value
-from monitor.alarms.facts import Observation
+from monitor.alarms.facts import Alarm, Observation
 from monitor.alarms.verdict import usable
 
 STILL = 3
@@ -34,6 +34,12 @@ class Unchanged:
         if value is None or value != self.value:
             return None
         return self.since if scan.boot - self.since.boot >= self.patience else None
+
+    def resume(self, alarm: Alarm) -> None:
+        """Go on where a restart left off, if ``alarm`` says at which value the channel stands."""
+        since = alarm.pending.since if alarm.pending else alarm.condition_start
+        if alarm.standing is not None and since is not None:
+            self.value, self.since = alarm.standing, since
 
     def remember(self, scan: Scan) -> None:
         """Take note of what ``scan`` says, once it was judged."""

@@ -192,6 +192,23 @@ def test_a_restart_forgets_three_periods_at_most() -> None:
         assert told(board.observe(step)) == expected
 
 
+def test_an_uncertain_reading_is_no_change_after_a_restart_either() -> None:
+    """The value at which it stands is kept; another one counts from its first good reading."""
+    story = [
+        *same(0, 5),
+        (scan(6, 38.0, faults={0: DOUBTFUL}), []),
+        *same(7, 16, 38.0),
+        (scan(17, 38.0), RAISED),
+    ]
+    play(FROZEN, story)
+    saved = Saved(FROZEN)
+    board = Board(FROZEN, {})
+    for number, (step, expected) in enumerate(story):
+        board = saved.board(step) if number == 6 else board
+        assert told(board.observe(step)) == expected, step
+        saved.keep(board, step)
+
+
 def test_a_frozen_value_is_told_with_when_it_began() -> None:
     board = play(FROZEN, [*same(0, 2, 36.0), *same(3, 12)])
     (raised,) = board.observe(scan(13, None, spoke=frozenset()))

@@ -73,9 +73,8 @@ FLATLINE_WAITS_FOR_MOVEMENT = False
 """A flatline is over with the first other value, and returns when it has been over for its
 off-delay, also where the value stands for three periods meanwhile."""
 
-FLATLINE_BEGINS_UNCERTAIN = True
-"""An uncertain reading is no change of a value. The first one after a restart is: the board counts
-the flatline from it. Until that is mended the channel with the flatline is never uncertain."""
+FLATLINE_BEGINS_UNCERTAIN = False
+"""An uncertain reading is no change of a value that stands, after a restart either."""
 
 seconds = st.sampled_from([0, 2, 5]).map(lambda s: s * SECOND)
 flags = st.booleans()
