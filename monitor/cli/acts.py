@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.asking import Asking, asking, came, end, would
+from monitor.cli.asking import Asking, asking, came, end, within_bounds, would
 from monitor.cli.options import SPAN
 
 if TYPE_CHECKING:
@@ -130,19 +130,20 @@ def _act(
         if who.dry_run:
             would(who, act, name, alarm.state if alarm else "normal")
             continue
-        asked = Ask(
-            act=act,
-            alarm=name,
-            claimed=who.claimed,
-            role=who.role,
-            reason=who.reason,
-            duration=duration,
-            one_shot=one_shot,
-            excursion=excursion,
-            occurrence=None if excursion or alarm is None else alarm.occurrence,
-            version=alarm and alarm.version,
-            request_id=uuid.uuid4().hex,
-        )
+        with within_bounds():
+            asked = Ask(
+                act=act,
+                alarm=name,
+                claimed=who.claimed,
+                role=who.role,
+                reason=who.reason,
+                duration=duration,
+                one_shot=one_shot,
+                excursion=excursion,
+                occurrence=None if excursion or alarm is None else alarm.occurrence,
+                version=alarm and alarm.version,
+                request_id=uuid.uuid4().hex,
+            )
         replies = ask_for(who.path, asked, ActReply)
         refused += sum(came(who, act, reply) for reply in replies)
     end(act, len(names), refused)
@@ -157,11 +158,26 @@ def _concerned(
     from monitor.operators.patterns import is_pattern
     from monitor.operators.protocol import AlarmsRequest, NameMessage, NamesRequest
 
-    names = [each.alarm for each in ask_for(who.path, NamesRequest(fit=patterns), NameMessage)]
-    standing = ask_for(who.path, AlarmsRequest(fit=patterns), AlarmMessage)
-    seen = {alarm.alarm: alarm for alarm in standing}
+    with within_bounds():
+        naming, standing = NamesRequest(fit=patterns), AlarmsRequest(fit=patterns)
+    names = [each.alarm for each in ask_for(who.path, naming, NameMessage)]
+    found = ask_for(who.path, standing, AlarmMessage)
+    seen = {alarm.alarm: alarm for alarm in found}
     meant = {pattern for pattern in patterns if not is_pattern(pattern)}
-    return [name for name in names if name in meant or concerns(act, seen.get(name))], seen
+    chosen = [name for name in names if name in meant or concerns(act, seen.get(name))]
+    return sorted(chosen, key=lambda name: _turn(name, seen.get(name))), seen
+
+
+def _turn(name: str, alarm: "AlarmMessage | None") -> tuple[bool, int, bool]:
+    """Return when an act on many comes to this alarm: after those for which it speaks.
+
+    To shelve a worse level, or the alarm of a silent unit, lets what is behind it speak, and to
+    unshelve it silences that: an act on it would be refused for a change that is our own.
+    """
+    if alarm is None:
+        return False, 0, False
+    behind = alarm.superseded_by or alarm.suppressed_by
+    return alarm.active_state and not behind, alarm.severity, "/_/" in name
 
 
 def concerns(act: "AlarmAct", alarm: "AlarmMessage | None") -> bool:

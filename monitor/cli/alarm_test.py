@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from monitor.cli.asking import within_bounds
 from monitor.cli.exits import FOUND, leave
 from monitor.cli.options import SPAN, json_option, socket_option
 
@@ -62,15 +63,16 @@ def alarm_test(
     from monitor.cli.export import opened
     from monitor.operators.protocol import AskTest
 
-    asked = AskTest(
-        alarm=alarm,
-        by_hand=by_hand,
-        claimed=claimed,
-        role=role,
-        reason=reason,
-        duration=timeout,
-        request_id=uuid.uuid4().hex,
-    )
+    with within_bounds():
+        asked = AskTest(
+            alarm=alarm,
+            by_hand=by_hand,
+            claimed=claimed,
+            role=role,
+            reason=reason,
+            duration=timeout,
+            request_id=uuid.uuid4().hex,
+        )
     with opened(output) if output else _nowhere() as page:
         record = _followed(socket_path, asked, as_json=as_json)
         if output:

@@ -1,6 +1,7 @@
 """What every act on the command line shares: who asks and why, and how is told what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
@@ -52,6 +53,21 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     role = click.option("--role", default="", help="As what, of the roles that you have.")
     dry = click.option("--dry-run", is_flag=True, help="Only show what would be done to what.")
     return why(who(role(dry(json_option(socket_option(command))))))
+
+
+@contextmanager
+def within_bounds() -> Iterator[None]:
+    """Turn what a request cannot carry, as a reason of a book's length, into an error of usage."""
+    from pydantic import BaseModel, ValidationError
+
+    from config.problems import spell_path
+    from config.shape import findings
+
+    try:
+        yield
+    except ValidationError as error:
+        wrong = (f"{spell_path(each.path)}: {each.text}" for each in findings(BaseModel, error))
+        raise click.UsageError("; ".join(wrong)) from error
 
 
 def would(who: Asking, act: str, subject: str, state: str) -> None:

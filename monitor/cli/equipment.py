@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.asking import Asking, asking, came, end, would
+from monitor.cli.asking import Asking, asking, came, end, within_bounds, would
 from monitor.cli.options import SPAN, json_option, socket_option
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def equipment(names: tuple[str, ...], as_json: bool, socket_path: Path) -> None:
     from monitor.cli.words import usage_line
     from monitor.operators.protocol import UsageMessage, UsageRequest
 
-    for used in ask_for(socket_path, UsageRequest(fit=names), UsageMessage):
+    with within_bounds():
+        asked = UsageRequest(fit=names)
+    for used in ask_for(socket_path, asked, UsageMessage):
         click.echo(used.model_dump_json(by_alias=True) if as_json else usage_line(used))
 
 
@@ -90,18 +92,19 @@ def use(
         if who.dry_run:
             would(who, act, used.equipment, used.state)
             continue
-        asked = AskUse(
-            act=act,
-            equipment=used.equipment,
-            claimed=who.claimed,
-            role=who.role,
-            reason=who.reason,
-            duration=duration,
-            state=state,
-            seen=used.state if act == "set_state" else None,
-            batch=batch,
-            position=position,
-            request_id=uuid.uuid4().hex,
-        )
+        with within_bounds():
+            asked = AskUse(
+                act=act,
+                equipment=used.equipment,
+                claimed=who.claimed,
+                role=who.role,
+                reason=who.reason,
+                duration=duration,
+                state=state,
+                seen=used.state if act == "set_state" else None,
+                batch=batch,
+                position=position,
+                request_id=uuid.uuid4().hex,
+            )
         refused += sum(came(who, act, reply) for reply in ask_for(who.path, asked, ActReply))
     end(act, len(seen), refused)

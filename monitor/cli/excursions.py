@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from monitor.cli.asking import within_bounds
 from monitor.cli.exits import FOUND, Failure
 from monitor.cli.export import opened
 from monitor.cli.options import INSTANT, json_option, socket_option
 
 if TYPE_CHECKING:
-    from monitor.excursions.record import Budget, ExcursionRecord
+    from monitor.excursions.record import Budget, ExcursionAct, ExcursionRecord
 
 SECOND = 10**9
 
@@ -60,7 +61,7 @@ def list_(
 @socket_option
 def show(excursion: str, as_json: bool, socket_path: Path) -> None:
     """Show one excursion, whole. The end of its id is enough, such as co2/high/x17."""
-    from monitor.cli.words import table
+    from monitor.cli.words import done_by, table
     from monitor.pages.facts import flat, sections
 
     text, record = one(socket_path, excursion)
@@ -68,13 +69,20 @@ def show(excursion: str, as_json: bool, socket_path: Path) -> None:
         click.echo(text)
         return
     found = sections(record, _kinetic(socket_path, record))
-    acts = [(act.time, f"{act.act} by {act.user}: {act.reason}") for act in record.acts]
+    acts = [(act.time, _done(act)) for act in record.acts]
     later = [
-        (comment["time"], f"comment by {comment['body']['user']}: {comment['body']['reason']}")
+        (comment["time"], f"comment{done_by(comment['body'])}")
         for comment in _later(socket_path, record)
     ]
     for line in table([*flat(found), *acts, *later]):
         click.echo(line)
+
+
+def _done(act: "ExcursionAct") -> str:
+    """Return what somebody did or said: to what, who, in which role and why."""
+    from monitor.cli.words import done_by
+
+    return f"{act.act.replace('_', ' ')} {act.subject}{done_by(act.model_dump())}"
 
 
 @excursions.command()
@@ -213,7 +221,9 @@ def _ask(path: Path, **wanted: object) -> Iterator[str]:
     from monitor.cli.client import ask
     from monitor.operators.protocol import ExcursionsRequest
 
-    return ask(path, ExcursionsRequest.model_validate(wanted))
+    with within_bounds():
+        request = ExcursionsRequest.model_validate(wanted)
+    return ask(path, request)
 
 
 def _records(rows: Iterator[str]) -> list["ExcursionRecord"]:

@@ -301,7 +301,7 @@ def _used(event: EventMessage) -> str:
             return f"{state} (was {before}){_source(event.body)}{_silent(event.body)}"
         case "occupancy", {"act": act, "batch": batch, "position": position}:
             done = "loaded" if act == "load" else "unloaded"
-            return f"{batch} {done}{f' at {position}' if position else ''}{_by(event.body)}"
+            return f"{batch} {done}{f' at {position}' if position else ''}{done_by(event.body)}"
         case _:
             return ""
 
@@ -310,10 +310,10 @@ def _asked(event: EventMessage) -> str:
     """Return what an operator did or was refused; empty for what is about something else."""
     match event.kind, event.body:
         case "act", {"act": str(act), "user": _}:
-            return f"{act.replace('_', ' ')}{_by(event.body)}"
+            return f"{act.replace('_', ' ')}{done_by(event.body)}"
         case "refusal", {"act": str(act), "word": word, "text": text}:
             asked = act.replace("_", " ")
-            return f"{asked} refused ({word}): {text}; asked{_by(event.body)}"
+            return f"{asked} refused ({word}): {text}; asked{done_by(event.body)}"
         case _:
             return ""
 
@@ -322,9 +322,9 @@ def _tested(event: EventMessage) -> str:
     """Return what became of the rehearsal of an alarm; empty for what is about something else."""
     match event.kind, event.body:
         case "alarm_test", {"phase": "begin"}:
-            return f"TEST begins{_by(event.body)}"
+            return f"TEST begins{done_by(event.body)}"
         case "alarm_test", {"phase": "end", "verdict": str(verdict)}:
-            return f"TEST {verdict}{_by(event.body)}"
+            return f"TEST {verdict}{done_by(event.body)}"
         case _:
             return ""
 
@@ -346,12 +346,12 @@ def _source(said: Mapping[str, JsonValue]) -> str:
             return f" since {said.get('told')} cannot be read"
         case "act":
             until = f" until {said['until']}" if said.get("until") else ""
-            return f"{until}{_by(said)}"
+            return f"{until}{done_by(said)}"
         case _:
-            return _by(said)
+            return done_by(said)
 
 
-def _by(said: Mapping[str, JsonValue]) -> str:
+def done_by(said: Mapping[str, JsonValue]) -> str:
     """Return who did it, in which role, and why, as the end of a sentence."""
     user, claimed, role, reason = (
         str(said.get(name) or "") for name in ("user", "claimed", "role", "reason")

@@ -105,6 +105,42 @@ def test_a_pattern_is_for_those_that_the_act_concerns(
     assert len(result.stdout.splitlines()) == len(alarms)
 
 
+def test_what_speaks_for_others_comes_after_them(gateway: Gateway) -> None:
+    """To silence a worse level lets the milder speak: seen before that, it would be stale."""
+    sink = "gateway/_/sink-mqtt"
+    told = [
+        alarm_event(1, sink, severity=600),
+        alarm_event(2, HIGH, severity=600),
+        alarm_event(3, LOW, severity=1000, superseded_by=HIGH),
+        alarm_event(4, OTHER, severity=1000, suppressed_by=sink),
+    ]
+    gateway.desk.alarms = {each.alarm: standing(each) for each in told}
+    assert gateway.ask("out-of-service", "*", "--for", "8h", "-r", "x").exit_code == 0
+    order = [request.alarm for request in gateway.desk.acted]
+    assert order[-4:] == [LOW, OTHER, HIGH, sink]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["ack", LOW, "-r", "x" * 1001], "reason: should have at most 1000 characters"),
+        (["ack", LOW, "-r", "x", "--as", "x" * 201], "claimed: should have at most 200"),
+        (["ack", *[LOW] * 101, "-r", "x"], "fit: should have at most 100 items"),
+        (["comment", "incubator-07", "x" * 65_536], "reason: should have at most 1000"),
+        (["load", "incubator-07", "x" * 65], "batch: should have at most 64"),
+        (["equipment", *["incubator-07"] * 101], "fit: should have at most 100"),
+        (["alarm-test", LOW, "-r", "x" * 1001], "reason: should have at most 1000"),
+        (["excursions", "show", "x" * 1001], "excursion: should have at most"),
+    ],
+)
+def test_what_is_too_long_to_be_asked_is_an_error_of_usage(
+    gateway: Gateway, arguments: list[str], wrong: str
+) -> None:
+    result = gateway.ask(*arguments)
+    assert (result.exit_code, gateway.desk.acted, gateway.desk.used) == (2, [], [])
+    assert f"Error: {wrong}" in result.stderr
+
+
 def test_a_dry_run_does_nothing(gateway: Gateway) -> None:
     stand(gateway)
     result = gateway.ask("ack", "*", "--dry-run")
@@ -172,7 +208,7 @@ def test_what_was_said_of_an_excursion_later_stands_with_it(
         Event(3, None, "act", later, 0, NAME, of_another),
     )
     shown = gateway.ask("excursions", "show", "x902").stdout
-    assert "comment by kim: deviation 2026-117" in shown
+    assert "comment by kim (qa): deviation 2026-117" in shown
     assert "nothing to see" not in shown
     page = tmp_path / "page.html"
     assert gateway.ask("excursions", "page", "x902", "--output", str(page)).exit_code == 0

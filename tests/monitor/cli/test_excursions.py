@@ -119,7 +119,7 @@ def test_an_equipment_that_is_not_there_is_named(asked: Gateway) -> None:
 def test_one_is_shown_whole_by_the_end_of_its_id(asked: Gateway) -> None:
     result = asked.ask("excursions", "show", "high/x902")
     assert result.exit_code == 0
-    for said in ("Area beyond the limit", "4.109 °C·min", "T1234567", "acknowledge by anna"):
+    for said in ("Area beyond the limit", "4.109 °C·min", "T1234567", "temperature/high by anna"):
         assert said in result.stdout
     assert json.loads(asked.ask("excursions", "show", "x902", "--json").stdout)["samples"] == 608
 
