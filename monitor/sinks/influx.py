@@ -494,13 +494,21 @@ async def _met(session: aiohttp.ClientSession, settings: InfluxDb) -> Server | N
 
 
 def _plain(error: Exception) -> str:
-    """Return what happened in words for people: asyncio says of a refused connection but where."""
+    """Return what happened in words for people: the libraries say it in objects and numbers."""
     cause = error.__cause__
-    if not isinstance(error, aiohttp.ClientConnectorError) or not isinstance(cause, OSError):
-        return str(error) or type(error).__name__
-    if cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
-        return f"no connection: {os.strerror(cause.errno)}"
-    return f"no connection: {cause.strerror or cause}"
+    match error:
+        case aiohttp.ClientConnectorError() if isinstance(cause, OSError):
+            if cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
+                return f"no connection: {os.strerror(cause.errno)}"
+            return f"no connection: {cause.strerror or cause}"
+        case aiohttp.ClientConnectorError():
+            return str(error)
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
+            return "the server hung up before it had answered"
+        case aiohttp.ClientPayloadError():
+            return "the server's answer broke off"
+        case _:
+            return str(error) or type(error).__name__
 
 
 def _authorization(settings: InfluxDb, api: Flavour | None) -> str:
