@@ -38,9 +38,6 @@ from monitor.alarms.facts import (
 )
 
 SECOND = 10**9
-MISSED_IS_MISSING_FOR_SOURCES_TOO = True
-"""What nobody watched is missing data, and missing data restart an off-delay: of the alarms of
-channels and of a source's own ``silent``."""
 LONGEST_REMOVAL = 30 * 86_400
 
 
@@ -554,8 +551,7 @@ class Documented:
     def missed(self, now: int) -> None:
         """Nobody looked for a while: missing data, as bad readings are."""
         for source in self.plant.sources:
-            own = [source_alarm(source)] if MISSED_IS_MISSING_FOR_SOURCES_TOO else []
-            for name in (*own, *(name for name, _, _ in self._of(source))):
+            for name in (source_alarm(source), *(name for name, _, _ in self._of(source))):
                 self.alarms[name].judge(None, now, on_delay=0)
                 self.alarms[name].ask_again(now)
                 self.alarms[name].end_what_is_over(now)
@@ -567,16 +563,6 @@ class Documented:
             heard.reading = None
             if heard.seen - heard.standing_since < 3 * self._period(name):
                 heard.standing = None
-
-    @property
-    def between_causes(self) -> bool:
-        """Whether a unit that was alarmed before is silent anew, and its on-delay runs."""
-        for source in self.plant.sources:
-            alarm = self.alarms[source_alarm(source)]
-            owed = alarm.underneath is not State.NORMAL and not alarm.active
-            if owed and self.last_cause.get(source.index) is Cause.SOURCE:
-                return True
-        return False
 
     def take_told(self) -> dict[str, list[Told]]:
         told = {name: alarm.told for name, alarm in self.alarms.items() if alarm.told}

@@ -65,17 +65,6 @@ E = "incubator-1"
 LONG_AGO = 1_700_000_000 * SECOND
 TIMES = int(os.environ.get("MODEL_TIMES", "1"))
 
-LINE_SPEAKS_AGAIN = False
-"""A line lost and found again, whose unit then is silent: at that scan the line ceases to speak for
-the unit's own alarm, and neither a change of state nor a restart lets it speak for it again."""
-
-FLATLINE_WAITS_FOR_MOVEMENT = False
-"""A flatline is over with the first other value, and returns when it has been over for its
-off-delay, also where the value stands for three periods meanwhile."""
-
-FLATLINE_BEGINS_UNCERTAIN = False
-"""An uncertain reading is no change of a value that stands, after a restart either."""
-
 seconds = st.sampled_from([0, 2, 5]).map(lambda s: s * SECOND)
 flags = st.booleans()
 
@@ -242,12 +231,6 @@ class Spoken(NamedTuple):
         return Scan(self.source, *now, values, wrong, cause=self.cause, origin=self.origin)
 
 
-def _faults_of(source: int, channel: int) -> st.SearchStrategy[Fault | None]:
-    if FLATLINE_BEGINS_UNCERTAIN and (source, channel) == (1, 1):
-        return st.sampled_from([None] * 6 + [Fault(Quality.BAD, Reason.TIMED_OUT)])
-    return faults
-
-
 @st.composite
 def answers(draw: st.DrawFn) -> list[Spoken]:
     """The same answer a few times over: what delays and windows are made of."""
@@ -256,7 +239,7 @@ def answers(draw: st.DrawFn) -> list[Spoken]:
         source,
         draw(st.sampled_from([1, 1, 2, 3, 4])),
         tuple(draw(values) for values in words[source]),
-        tuple(draw(_faults_of(source, index)) for index in range(len(words[source]))),
+        tuple(draw(faults) for _ in words[source]),
         draw(causes),
         draw(st.sampled_from([Origin.LIVE] * 14 + [Origin.LATE])),
     )
@@ -268,8 +251,6 @@ class Independent(RuleBasedStateMachine):
 
     @initialize(m=st.lists(manners(), min_size=12, max_size=12))
     def start(self, m: list[dict[str, object]]) -> None:
-        if FLATLINE_WAITS_FOR_MOVEMENT:
-            m[11].pop("off_delay", None)
         self.plant = plant(m)
         self.model = Documented(self.plant)
         self.elapsed = 100
@@ -424,8 +405,6 @@ class Independent(RuleBasedStateMachine):
         self, heard: list[Spoken], state: EquipmentState, phase: str, suppresses: bool
     ) -> None:
         self.hear([heard])
-        if LINE_SPEAKS_AGAIN and self.model.between_causes:
-            return
         self.here = Circumstances(state, phase, suppresses)
         events = list(self.board.place(E, self.here, self.now))
         self.model.place(self.here)
@@ -448,8 +427,6 @@ class Independent(RuleBasedStateMachine):
     @rule(heard=answers(), away=st.sampled_from([0, 1, 3, 10]), reboot=flags)
     def restart(self, heard: list[Spoken], away: int, reboot: bool) -> None:
         self.hear([heard])
-        if LINE_SPEAKS_AGAIN and self.model.between_causes:
-            return
         self.elapsed += away
         if reboot:
             self.boots += 1
