@@ -47,7 +47,7 @@ class Summary(NamedTuple):
     first_out: str
     """The alarm that came first: often the cause."""
     counts: tuple[tuple[str, int], ...]
-    """How many were raised, returned, acknowledged or anything else."""
+    """How many were raised, returned, acknowledged or anything else; and what else was counted."""
     worst: Priority | None
     """Of those raised."""
     worst_alarm: str
@@ -57,7 +57,7 @@ class Summary(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What is to be told of one transition."""
+    """What is to be told of one transition, or of what else came."""
 
     before: tuple[Summary, ...]
     shown: bool
@@ -118,6 +118,15 @@ class FloodSummary:
         self._whole.add(told)
         self._since.add(told)
         return Heard(before, told.priority is Priority.CRITICAL, self._pass(told.at))
+
+    def count(self, what: str, at: int) -> Heard:
+        """Take what follows from alarms and is none, as an excursion that is over at ``at``."""
+        before = self._pass(at - 1)
+        if self._watch.flood is None:
+            return Heard(before, shown=True, after=())
+        self._whole.kinds[what] += 1
+        self._since.kinds[what] += 1
+        return Heard(before, shown=False, after=self._pass(at))
 
     def advance(self, now: int) -> tuple[Summary, ...]:
         """Let time pass; return what is due by ``now`` (record time, ns)."""

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 import click
 
 from config.problems import plain
-from monitor.alarms.flood_summary import FloodSummary, Phase, Summary
-from monitor.alarms.performance import SECOND, Transition, transition
+from monitor.alarms.flood_summary import FloodSummary, Heard, Phase, Summary
+from monitor.alarms.performance import SECOND, Transition, nanoseconds, transition
 from monitor.cli.report import duration
 from monitor.cli.words import event_line
 from monitor.messages import rfc3339
 from monitor.operators.protocol import EventMessage
+
+EXCURSION = "excursion"
 
 
 def lines(events: Iterable[EventMessage | None]) -> Iterator[str]:
@@ -21,15 +23,18 @@ def lines(events: Iterable[EventMessage | None]) -> Iterator[str]:
         if event is None:
             yield from map(summary_line, flood.advance(time.time_ns()))
             continue
-        told = _transition(event)
-        if told is None:
-            yield event_line(event)
-            continue
-        heard = flood.take(told)
+        heard = _heard(flood, event)
         yield from map(summary_line, heard.before)
         if heard.shown:
             yield event_line(event)
         yield from map(summary_line, heard.after)
+
+
+def _heard(flood: FloodSummary, event: EventMessage) -> Heard:
+    if event.kind == EXCURSION:
+        return flood.count(EXCURSION, nanoseconds(event.time))
+    told = _transition(event)
+    return Heard((), shown=True, after=()) if told is None else flood.take(told)
 
 
 def _transition(event: EventMessage) -> Transition | None:
@@ -71,7 +76,11 @@ def _joined(*parts: str) -> str:
 
 
 def _counts(summary: Summary) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in summary.counts)
+    several = {EXCURSION: f"{EXCURSION}s"}
+    return ", ".join(
+        f"{count} {several.get(kind, kind) if count > 1 else kind}"
+        for kind, count in summary.counts
+    )
 
 
 def _worst(summary: Summary) -> str:

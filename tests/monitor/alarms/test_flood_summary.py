@@ -98,6 +98,19 @@ def test_what_returns_and_is_acknowledged_is_counted_by_its_kind() -> None:
     assert dict(on.counts) == {"returned": 1, "acknowledged": 1, "other": 1}
 
 
+def test_excursions_that_end_in_a_flood_are_counted_and_no_others() -> None:
+    flood = FloodSummary()
+    assert flood.count("excursion", START).shown
+    hear(flood, burst(10))
+    at = START + 11 * SECOND
+    assert not any(flood.count("excursion", at).shown for _ in range(3))
+    [summary] = flood.advance(at + EVERY)
+    assert dict(summary.counts) == {"excursion": 3}
+    [over] = flood.advance(at + 2 * WINDOW)
+    assert dict(over.counts) == {"raised": 10, "excursion": 3}
+    assert flood.count("excursion", at + 2 * WINDOW).shown
+
+
 def test_the_first_out_is_the_first_of_those_that_made_it() -> None:
     early = [raised(-3 * WINDOW, "old/co2/high"), raised(-2 * WINDOW, "older/co2/high")]
     _, [began] = hear(FloodSummary(), [*early, *burst(10)])

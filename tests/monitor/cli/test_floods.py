@@ -29,7 +29,8 @@ def messages(*events: Event) -> list[EventMessage]:
 
 def test_a_flood_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     critical = recorded(alarm_event(20, "tank-1/ph/high", priority="critical"))
-    events = messages(*burst(17), noted(19, "start", "gw-1"), critical)
+    excursion = noted(18, "excursion", "incubator-01/co2/low")
+    events = messages(*burst(17), excursion, noted(19, "start", "gw-1"), critical)
     later = NOON + 20 * SECOND + 2 * WINDOW
     monkeypatch.setattr("monitor.cli.floods.time.time_ns", lambda: later)
     told = [click.unstyle(text) for text in floods.lines([*events, None, None])]
@@ -44,7 +45,8 @@ def test_a_flood_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "15 in all, first incubator-01/co2/low" in on
     assert "START" in start
     assert "tank-1/ph/high" in worst
-    assert "3 raised; worst critical tank-1/ph/high" in later_on
+    assert "1 excursion;" in over
+    assert "3 raised, 1 excursion; worst critical tank-1/ph/high" in later_on
     assert "18 alarms, 18 in the worst 10 min" in over
     assert "worst critical tank-1/ph/high" in over
     assert over.endswith("cytowatch tail --since 2026-01-31T12:00:01.000Z --no-follow")
