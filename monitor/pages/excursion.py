@@ -22,6 +22,8 @@ SECOND = 10**9
 LEAST_MARGIN = 60 * SECOND
 MOST_MARGIN = 6 * 3600 * SECOND
 PERIODS = 3
+DIFFERENCES = frozenset({"deviation", "discrepancy", "rate"})
+"""Kinds of rules with limits that do not lie on the axis of the values."""
 LONGEST = 1000
 """Characters that are shown of what somebody said: as many as a request may have."""
 
@@ -60,7 +62,8 @@ class Drawing:
         self._line = chart.Line(*self.span, longest)
         self._doors: list[tuple[int, int]] = []
         self._open: dict[str, int] = {}
-        self._limits: dict[str, float] = {}
+        self._limits: dict[tuple[str, float], None] = {}
+        """Of other alarms, each that was in effect, in the order in which they were told."""
         self._happenings: list[Happening] = []
 
     def add_reading(self, reading: Mapping[str, object]) -> None:
@@ -127,9 +130,9 @@ class Drawing:
             self._doors.append((self._open.pop(channel), time))
 
     def _alarm(self, time: int, subject: str, body: Mapping[str, object]) -> None:
-        limit = body.get("limit")
-        if isinstance(limit, int | float) and body.get("alarm") != self._own:
-            self._limits[str(body.get("rule"))] = float(limit)
+        limit, apart = body.get("limit"), body.get("rule_kind") in DIFFERENCES
+        if isinstance(limit, int | float) and body.get("alarm") != self._own and not apart:
+            self._limits[str(body.get("rule")), float(limit)] = None
         if not body.get("actor"):  # What somebody did stands as an act, with its reason.
             change = _text(body, "change").replace("_", " ")
             what = f"alarm {change} ({_text(body, 'priority')})"
@@ -175,7 +178,7 @@ class Drawing:
         limit, unit = to.y(record.limit), sign(record.unit)
         others = [
             Label(to.y(each), f"{rule} {each:g} {unit}")
-            for rule, each in self._limits.items()
+            for rule, each in self._limits
             if to.low < each < to.high
         ]
         extreme = chart.Point(

@@ -135,6 +135,26 @@ def test_what_is_drawn_lies_where_it_was(record: ExcursionRecord, text: str) -> 
     assert seconds == pytest.approx(record.duration_seconds, abs=1)
 
 
+def test_limits_of_other_alarms_are_drawn_where_they_are_values(record: ExcursionRecord) -> None:
+    drawing = Drawing(record, LATER)
+    for reading in scene.readings():
+        drawing.add_reading(reading)
+    raised, *_ = scene.events()
+    for rule, kind, limit in (
+        ("warm", "high", 37.6),
+        ("warm", "high", 37.7),  # In another state.
+        ("trend", "repeated", 37.8),
+        ("off", "deviation", 37.4),
+        ("differ", "discrepancy", 37.4),
+        ("runaway", "rate", 37.4),
+    ):
+        body = {"change": "raised", "alarm": f"x/{rule}", "rule": rule, "rule_kind": kind}
+        drawing.add_event(raised | {"body": body | {"limit": limit, "priority": "low"}})
+    said = Elements(drawing.page(made=MADE, kinetic=None, zone=PARIS)).said
+    drawn = [text for text in said if re.match(r"(warm|trend|off|differ|runaway) 37", text)]
+    assert drawn == ["warm 37.6 °C", "warm 37.7 °C", "trend 37.8 °C"]
+
+
 def test_what_is_of_another_equipment_or_time_is_left_out(text: str) -> None:
     assert "elsewhere" not in text
     assert len(re.findall(r'<span class="number">\d+</span></td>', text)) == 6
