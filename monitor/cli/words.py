@@ -221,8 +221,8 @@ def _against(alarm: AlarmMessage) -> str:
         condition = alarm.condition.partition(", back")[0]
         return condition if alarm.value is None else f"{_read(alarm)} ({condition})"
     limit = "" if alarm.limit is None else f" (limit {figure(alarm.limit)})"
-    said = quantity(alarm.value, alarm.unit)
-    return "" if alarm.value is None and alarm.limit is None else said + limit
+    said = "" if alarm.value is None else quantity(alarm.value, alarm.unit)
+    return (said + limit).strip()
 
 
 def _read(alarm: AlarmMessage) -> str:

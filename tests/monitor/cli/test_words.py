@@ -440,6 +440,11 @@ def test_an_alarm_that_stands() -> None:
     )
 
 
+def test_an_alarm_without_a_reading_says_its_limit_alone() -> None:
+    line = alarm_line(standing(alarm_event(1, value=None, peak=None)))
+    assert "incubator-07/co2/low  (limit 4.5)" in click.unstyle(line)
+
+
 @pytest.mark.parametrize(
     ("said", "line"),
     [
