@@ -69,7 +69,10 @@ class Health:
         self._rates: Mapping[str, Mapping[str, Figure]] = {}
         store = recorder.store
         self._losing = Loss(recorder, STORE_LOSING, "points", lambda: {"store": store.lost_lines})
-        self._spoiling = Loss(recorder, STORE_SPOILT, "entries", lambda: {"store": store.spoilt})
+        spoilt = {"store": store.spoilt_before}
+        self._spoiling = Loss(
+            recorder, STORE_SPOILT, "entries", lambda: {"store": store.spoilt}, spoilt
+        )
         self._dropping = Loss(recorder, VALUES_DROPPED, "values", self._dropped)
 
     def look(self) -> None:
@@ -143,14 +146,20 @@ class Loss:
     """What is lost for good: an alarm, and on the record how much when it begins and ends."""
 
     def __init__(
-        self, recorder: Recorder, trouble: str, what: str, count: Callable[[], Mapping[str, int]]
+        self,
+        recorder: Recorder,
+        trouble: str,
+        what: str,
+        count: Callable[[], Mapping[str, int]],
+        before: Mapping[str, int] | None = None,
     ) -> None:
         self._recorder = recorder
         self._trouble = trouble
         self._what = what
         self._count = count
         """Gives what was lost since the start, by whom."""
-        self._last = self._told = count()
+        self._last = self._told = count() if before is None else before
+        """``before``: what had been lost when this run began, where some may have been since."""
         self._losing = self._is_active()
         self._losers = set(self._last) if self._losing else set[str]()
 

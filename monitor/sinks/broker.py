@@ -28,6 +28,7 @@ from paho.mqtt.client import (
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from config.load import read_secret
 from config.problems import ConfigError
@@ -88,6 +89,10 @@ class Broker(aiomqtt.Client):
         self._echoes: dict[bytes, Answer] | None = None
         self._allowance = Allowance()
         is_5 = settings.protocol == "5"
+        # Else what is retained shows as such only to those who come later.
+        as_published = SubscribeOptions(qos=1, retainAsPublished=True)
+        self._hearing = (0, as_published) if is_5 else (1, None)
+        """QoS and options of what is heard; where there are options, they bear the QoS."""
         delay = settings.will_delay // _SECOND
         super().__init__(
             settings.host,
@@ -180,7 +185,7 @@ class Broker(aiomqtt.Client):
                 # Its own time-out loses a cancellation that comes with the answer (Python 3.11's
                 # asyncio.wait_for does), and the daemon would never end.
                 async with asyncio.timeout(self.timeout):
-                    codes = await self.subscribe(each, qos=1, timeout=math.inf)
+                    codes = await self.subscribe(each, *self._hearing, timeout=math.inf)
             except TimeoutError as error:
                 raise self.lost(f"does not let us hear within {self.timeout:g} s") from error
             except aiomqtt.MqttError as error:

@@ -115,6 +115,8 @@ class Database:
         """What was taken over at this start of a file that could not be used."""
         self.spoilt = 0
         """Entries in quarantine."""
+        self.spoilt_before = 0
+        """Those of them that were there when the file was opened."""
         self._since_checkpoint = 0
         self._bytes_at_checkpoint = 0
         self._room: int | None = None
@@ -567,6 +569,7 @@ class Database:
             self._names = dict(self._db.execute("SELECT id, names FROM grouping"))
             self.ends = self._load_ends()
             (self.spoilt,) = self._db.execute("SELECT count(*) FROM quarantine").fetchone()
+            self.spoilt_before = self.spoilt
             if text := schema.read_meta(self._db, "salvage"):
                 self.salvaged = Report.read(text)
         self._bytes_at_checkpoint = self.ends.total

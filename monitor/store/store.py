@@ -115,6 +115,11 @@ class Store:
         """Entries that were met and are not as they were written, since the store began."""
         return self._database.spoilt
 
+    @property
+    def spoilt_before(self) -> int:
+        """Those of them that an earlier run had met: what opening met is not among them."""
+        return self._database.spoilt_before
+
     async def groups(self, names: Sequence[tuple[str, ...]]) -> list[int]:
         """Return a group id for each tuple of equipment that is to share gzip members."""
         return await self._worker.call(partial(self._database.groups, names))

@@ -243,3 +243,18 @@ async def test_what_the_disk_has_changed_is_told_and_counted(
         {"phase": "begin", "entries": 1},
         {"phase": "end", "entries": 0},
     ]
+
+
+async def test_what_is_found_spoilt_as_the_record_is_opened_is_told_and_only_then(
+    tmp_path: Path, hand: HandTime
+) -> None:
+    async with healthy(tmp_path, quota=1000 * QUOTA) as (recorder, health, _):
+        recorder.accept(scan(hand.now, 9.0))
+        await live(recorder, health, hand, seconds=3)
+    with closing(sqlite3.connect(tmp_path / FILE)) as other, other:
+        assert other.execute("UPDATE facts SET snapshot = snapshot || ' '").rowcount
+    for _ in range(2):
+        async with healthy(tmp_path, quota=1000 * QUOTA) as (recorder, health, _):
+            await live(recorder, health, hand, seconds=70)
+    assert changes(tmp_path, "store-spoilt") == ["raised", "returned"]
+    assert bodies(tmp_path, "loss")[0]["phase"] == "begin"

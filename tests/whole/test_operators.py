@@ -131,6 +131,16 @@ async def test_a_forgery_passes_neither_the_broker_nor_us(site: Site, act: str) 
     assert (refusal["user"], refusal["act"], refusal["word"]) == ("anna", act, "forbidden")
 
 
+async def test_what_is_retained_is_refused_while_we_listen(site: Site) -> None:
+    request = about_equipment("ben", state="cleaning", seen="in_use")
+    async with client(site.broker, "ben") as ben:
+        topic = f"cytowatch/v1/{SITE}/cmd/ben/set-state"
+        await ben.publish(topic, json.dumps(request).encode(), qos=1, retain=True)
+        await eventually(lambda: bodies(site.folder, "refusal") != [])
+    assert [each["word"] for each in bodies(site.folder, "refusal")] == ["retained"]
+    assert bodies(site.folder, "act") == []
+
+
 async def test_what_was_retained_is_refused_when_we_come(
     tmp_path: Path, secure_mosquitto: SecureMosquitto
 ) -> None:
