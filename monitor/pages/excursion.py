@@ -109,7 +109,7 @@ class Drawing:
         return template.render(
             record=self.record,
             sentence=sentence(self.record),
-            sections=_columns(sections(self.record, kinetic, zone)),
+            columns=_columns(sections(self.record, kinetic, zone)),
             chart=self._chart(),
             happenings=[self._told(each, zone) for each in self._happenings],
             alarms=[_alarm(each) for each in self.record.alarms],
