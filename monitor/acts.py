@@ -82,7 +82,7 @@ class Acts:
         if isinstance(allowed, Refusal):
             return allowed
         body = {"act": "resend", "first": first, "last": last, "reason": reason}
-        self._recorder.note("act", self._recorder.plant.gateway, {**body, **_who(allowed)})
+        self._recorder.note("act", self._recorder.plant.gateway, {**body, **allowed.told()})
         await self._recorder.committed()
         return None
 
@@ -210,7 +210,7 @@ class Acts:
             kind, actor = "act", outcome.actor
         said = {"act": request.act, "result": reply.result, "word": reply.word, "text": reply.text}
         why = {"reason": request.reason, "request_id": request.request_id}
-        self._recorder.note(kind, subject, {**said, **_who(actor), **why, **about})
+        self._recorder.note(kind, subject, {**said, **actor.told(), **why, **about})
 
 
 _ON_A_TEST: frozenset[AlarmAct] = frozenset({"acknowledge", "confirm", "reset", "comment"})
@@ -275,16 +275,6 @@ def _reply(request_id: str, subject: str, outcome: Done | Refusal) -> ActReply:
     return ActReply(
         request_id=request_id, result=result, word=word, text=outcome.text, alarm=subject
     )
-
-
-def _who(actor: Actor) -> Body:
-    return {
-        "user": actor.user,
-        "claimed": actor.claimed,
-        "role": actor.role,
-        "uid": actor.uid,
-        "via": actor.via,
-    }
 
 
 def _of_alarm(request: ActRequest) -> Body:

@@ -5,7 +5,7 @@ that it is to go; either is an act on the record, with the line, and the mended 
 mended. Cut off in between, the letter is still there, and offered again it is the same point.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from monitor.acts import Acts
 from monitor.alarms.facts import Refusal
@@ -73,7 +73,7 @@ class Letters:
             "line": letter.line.decode(errors="replace"),
             **mended,
             "reason": ask.reason,
-            **_who(actor),
+            **actor.told(),
         }
         self._recorder.note("act", self._recorder.plant.gateway, body)
         await self._recorder.committed()
@@ -89,13 +89,3 @@ def _wrong(ask: AskLetter, line: bytes) -> str:
 
 def _reply(ask: AskLetter, result: str, text: str) -> LetterReply:
     return LetterReply.model_validate({"id": ask.id, "result": result, "text": text})
-
-
-def _who(actor: Actor) -> Mapping[str, object]:
-    return {
-        "user": actor.user,
-        "claimed": actor.claimed,
-        "role": actor.role,
-        "uid": actor.uid,
-        "via": actor.via,
-    }

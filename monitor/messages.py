@@ -150,6 +150,16 @@ class Actor(Message):
     via: Literal["socket", "mqtt"]
     uid: int | None = None
 
+    def told(self) -> dict[str, object]:
+        """Return what the record says of who acted."""
+        return {
+            "user": self.user,
+            "claimed": self.claimed,
+            "role": self.role,
+            "uid": self.uid,
+            "via": self.via,
+        }
+
 
 AlarmAct = operators.AlarmAct
 """What can be done about an alarm; a comment changes nothing of it."""

@@ -8,7 +8,7 @@ ends there and then, and one that the daemon did not survive ends with its next 
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from config.model import spell
@@ -138,7 +138,7 @@ class Rehearsals:
 
     def _note_refusal(self, request: AlarmTestRequest, refusal: Refusal) -> None:
         said = {"act": "test", "result": "refused", "word": refusal.word, "text": refusal.text}
-        body = {**said, **_who(request.actor), "reason": request.reason}
+        body = {**said, **request.actor.told(), "reason": request.reason}
         self._recorder.note("refusal", request.alarm, body)
 
 
@@ -455,7 +455,7 @@ class Walk:
             "phase": "begin",
             "test_alarm": self._shadow.name,
             "by_hand": self._request.by_hand,
-            **_who(self._actor),
+            **self._actor.told(),
             "reason": self._request.reason,
         }
         self._recorder.note("alarm_test", self._real.name, body)
@@ -465,7 +465,7 @@ class Walk:
         scans = (self._scans[0], self._scans[-1]) if self._scans else (0, 0)
         return AlarmTestMessage.model_validate(
             {
-                **_who(self._actor),
+                **self._actor.told(),
                 "site": recorder.plant.site,
                 "area": shadow.area,
                 "gateway": recorder.plant.gateway,
@@ -508,10 +508,6 @@ class Walk:
                 "scans": scans,
             }
         )
-
-
-def _who(actor: Actor) -> Mapping[str, object]:
-    return {name: getattr(actor, name) for name in ("user", "claimed", "role", "uid", "via")}
 
 
 def _found(told: Told, words: str, *, well: bool) -> Found:

@@ -15,7 +15,7 @@ from config.plant import ChannelType, Place, Plant
 from config.rules import High, Low, Rule
 from drivers.reading import Moment, Origin, Quality, Scan, Value
 from monitor.alarms.facts import Observation
-from monitor.alarms.verdict import usable
+from monitor.alarms.verdict import beyond, usable
 from monitor.alarms.watch import Watched
 from monitor.excursions import budget, track
 from monitor.excursions.case import Case, Setting
@@ -69,6 +69,8 @@ class Ledger:
         self._store_id = store_id
         self._around = around
         self._names = _by_source(plant, watched)
+        self._of_doors = {source for one in plant.equipment for source, _ in one.doors}
+        """Indices of the sources that tell of doors."""
         self._past: defaultdict[tuple[str, str], list[budget.Spent]] = defaultdict(list)
         """What counts in budgets, oldest first, by channel and rule: only the like add up."""
         self._changed: set[str] = set()
@@ -103,7 +105,7 @@ class Ledger:
         """
         if scan.origin is not Origin.LIVE:
             return NOTHING
-        if self.cases:
+        if self.cases and scan.source in self._of_doors:
             self._see_doors(scan, latest)
         stirred = [
             (channel, name)
@@ -270,8 +272,6 @@ class Ledger:
 
     def _see_doors(self, scan: Scan, latest: Sequence[Scan | None]) -> None:
         equipment = self._plant.sources[scan.source].equipment
-        if scan.source not in {s for s, _ in self._plant.by_name[equipment].doors}:
-            return
         opened = _any_open(self._plant, equipment, latest)
         for name, case in self._of(equipment):
             seen = track.door(case.track, scan.boot, opened=opened)
@@ -313,15 +313,9 @@ def _by_source(plant: Plant, watched: Mapping[str, Watched]) -> list[tuple[tuple
 
 def _passes(value: Value | None, rule: Rule) -> bool:
     """Whether a value may begin an excursion; what it is worth is not looked at yet."""
-    if value is None:
+    if value is None or isinstance(value, str) or not isinstance(rule, High | Low):
         return False
-    match rule:
-        case High():
-            return value > rule.limit  # type: ignore[operator]  # no text has a limit
-        case Low():
-            return value < rule.limit  # type: ignore[operator]  # no text has a limit
-        case _:
-            return False
+    return beyond(rule, value)
 
 
 def _is_limit(watched: Watched | None) -> bool:

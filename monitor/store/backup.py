@@ -8,6 +8,7 @@ from pathlib import Path
 
 from monitor.store import schema
 from monitor.store.errors import StoreError
+from monitor.store.sync import sync
 
 SLICE = 256
 """Pages per step (1 MiB): each is on the disk before the next, so none holds up a commit."""
@@ -38,7 +39,7 @@ def copy(source: Path, target: Path) -> None:
         _copy(source, draft, descriptor)
         os.fsync(descriptor)
         draft.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{source}: no backup to {target}: {error}") from error
     finally:
@@ -58,11 +59,3 @@ def _copy(source: Path, target: Path, descriptor: int) -> None:
         store.backup(new, pages=SLICE, progress=pace)
         new.execute("PRAGMA journal_mode = DELETE")  # One plain file, nothing beside it.
         schema.mark_copy(new)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

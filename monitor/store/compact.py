@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monitor.store import opening, schema
 from monitor.store.errors import StoreError
+from monitor.store.sync import sync
 from monitor.store.verify import verify
 
 
@@ -32,7 +33,7 @@ def compact(path: Path) -> tuple[int, int]:
         for suffix in ("-wal", "-shm"):  # Empty, and of the old file: nothing of the new one's.
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
         return before, path.stat().st_size
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: not compacted: {error}; it is as it was") from error
@@ -50,7 +51,7 @@ def _rewrite(path: Path, new: Path) -> None:
     log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise StoreError(f"{path}: not compacted: somebody reads it; try it again")
-    _sync(new)
+    sync(new)
 
 
 def _hold_against(path: Path, new: Path) -> None:
@@ -58,11 +59,3 @@ def _hold_against(path: Path, new: Path) -> None:
     if verdict != old_verdict or not verdict.whole:
         problems = "; ".join(verdict.problems[:3]) or "the new file is another"
         raise StoreError(f"{path}: not compacted: {problems}; see cytowatch store verify")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from monitor.store import room, salvage, schema
 from monitor.store.errors import StoreError
+from monitor.store.sync import sync
 
 WHOLE_CHECK = 32 * 2**20
 """Bytes up to which the whole file is looked through at each start."""
@@ -128,7 +129,7 @@ def _open(path: Path) -> sqlite3.Connection:
         _close(connection)
         raise
     _suspect(path).unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
     return connection
 
 
@@ -192,12 +193,3 @@ def _small(path: Path) -> bool:
 
 def _suspect(path: Path) -> Path:
     return path.with_name(path.name + ".suspect")
-
-
-def _sync(directory: Path) -> None:
-    """Make names in ``directory`` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

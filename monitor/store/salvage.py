@@ -28,6 +28,7 @@ from monitor.store import chain, schema
 from monitor.store.damaged import Damaged
 from monitor.store.events import Event, checksum, checksum_of_fact
 from monitor.store.points import newest_times
+from monitor.store.sync import sync
 
 MOST_READINGS = 512 * 2**20
 """Compressed bytes of readings that are taken over at most, so that a start stays a start."""
@@ -69,7 +70,7 @@ def replace(path: Path) -> None:
     draft = note.with_name(note.name + ".new")
     _write(draft, _free_name(path).name)
     draft.rename(note)
-    _sync(path.parent)
+    sync(path.parent)
     finish(path)
 
 
@@ -84,7 +85,7 @@ def finish(path: Path) -> None:
     if not path.exists():
         _build(path, aside)
     note.unlink()
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _move(path: Path, aside: Path) -> None:
@@ -92,7 +93,7 @@ def _move(path: Path, aside: Path) -> None:
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _build(path: Path, aside: Path) -> None:
@@ -112,9 +113,9 @@ def _build(path: Path, aside: Path) -> None:
         *(path, aside.name, report.alarms, report.events, report.blobs),
         *(report.events_lost, report.blobs_lost),
     )
-    _sync(new)
+    sync(new)
     new.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _fill(new: Path, aside: Path | None, budget: int, named: str = "") -> Report:
@@ -375,14 +376,6 @@ def _write(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
