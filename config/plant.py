@@ -174,6 +174,8 @@ class Source:
     """The rule that says when the unit itself is the trouble."""
     serial: str = ""
     calibration_due: date | None = None
+    settle: int = 0
+    """For so long after it has come back, what it says is not believed."""
     calibration: tuple[CalibrationDue, ...] = ()
     """The rules on that day, where there is one: ahead of it, and from it on."""
 

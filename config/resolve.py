@@ -136,6 +136,7 @@ class _Resolver:
             channels=self.channels_of(equipment, source),
             grouping=self.grouping(source),
             silent=silent,
+            settle=source.settle,
             serial=source.serial,
             calibration_due=source.calibration_due,
             calibration=self.rulebook.calibration(source.label) if source.calibration_due else (),

@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from config.model import Day, Duration, Id, Model, Whole
+from config.model import NANOSECONDS, Day, Duration, Id, Model, Whole, between
 from config.nodes import Namespace, NodeSpec
 from config.plant import Storage, Table
 from config.registers import Address, RegisterSpec
 from config.rules import EquipmentState, RuleSetting
 
 Unit = Annotated[Whole, Field(ge=0, le=255)]
+LONGEST_SETTLE = 15 * NANOSECONDS["m"]
+"""Who is blind for longer than this does not watch."""
 Count = Annotated[Whole, Field(ge=1, le=2000)]
 
 
@@ -97,6 +99,9 @@ class SourceSpec(Model):
     a change is judged and recorded when it arrives."""
     timeout: Duration | None = None
     """Of a Modbus unit; when not given, the line's."""
+    settle: Annotated[Duration, between(0, LONGEST_SETTLE)] = 0
+    """For so long after it has come back from silence or a lost line, its readings are bad: what an
+    instrument says while it warms up."""
     serial: str = ""
     calibration_due: Day | None = None
     channels: Mapping[Id, ChannelOrOff] = Field(default_factory=dict)

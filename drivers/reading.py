@@ -55,6 +55,8 @@ class Reason(StrEnum):
     """a held value whose subscription is not proven alive"""
     LAST_USABLE = "last_usable"
     """the device repeats an old value"""
+    SETTLING = "settling"
+    """the device has just come back, and is not believed yet"""
 
 
 class Cause(IntEnum):
@@ -63,7 +65,7 @@ class Cause(IntEnum):
     NONE = 0
     """The source spoke; single channels may still be bad."""
     SOURCE = 1
-    """The unit is silent or backing off; the line is well."""
+    """The unit is silent, backing off or not settled yet; the line is well."""
     LINE = 2
     """There is no connection."""
     UNKNOWN = 3

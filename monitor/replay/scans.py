@@ -143,6 +143,10 @@ class Scans:
         """Whose trouble it is when nothing was said, by the reasons that were recorded."""
         line = place.source.line
         reasons = {faults[index].reason if index in faults else None for index in spoke}
+        if Reason.SETTLING in reasons:
+            place.heard = True
+            self._proven.add(line)
+            return Cause.SOURCE
         if len(spoke) < len(place.nothing) or not reasons <= _SILENCE:
             place.heard = True
             self._proven.add(line)

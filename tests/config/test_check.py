@@ -51,6 +51,11 @@ FAULTS = {
             )
         ],
     ),
+    "who settles for an hour does not watch": (
+        "every: 1s",
+        "every: 1s, settle: 1h",
+        ["24:65: equipment.0.sources.0.settle: should be from 0ms to 15m"],
+    ),
     "a tick of nothing": (
         "gateway: gw-1",
         "gateway: gw-1\nstore: {tick: 0s}",

@@ -7,6 +7,7 @@ import pytest
 from config.plant import ChannelType, Plant
 from config.rules import High, Low, OffNormal, Silent, Stale, Unreadable
 from drivers.reading import Cause, Origin, Scan
+from drivers.settle import unsettled
 from monitor.alarms.board import NOTHING, Board
 from monitor.alarms.facts import (
     Acknowledge,
@@ -83,6 +84,10 @@ def starting(seconds: float) -> Scan:
 
 def mute(seconds: float) -> Scan:
     return lost(seconds, Cause.SOURCE, 1)
+
+
+def settling(seconds: float, value: float) -> Scan:
+    return unsettled(temp(seconds, value))
 
 
 def ack(seconds: float, name: str) -> Step:
@@ -196,6 +201,20 @@ STORIES: dict[str, Story] = {
             temp(8, 38.0),
             [f"{PROBE} returned -> returned", f"{H} unsuppressed -> unacknowledged"],
         ),
+    ],
+    "what settles clears nothing and raises nothing, and the silence before it goes on": [
+        (temp(0, 38.0), [f"{H} raised -> unacknowledged"]),
+        (off(1), []),
+        (off(3), [f"{LINE} raised -> unacknowledged", f"{H} suppressed -> suppressed"]),
+        (settling(4, 0.0), [f"{LINE} returned -> returned"]),
+        (settling(5, 99.0), []),
+        (temp(6, 38.0), [f"{H} unsuppressed -> unacknowledged"]),
+    ],
+    "what settles for too long is as good as silent": [
+        (off(1), []),
+        (settling(2, 0.0), []),
+        (settling(5, 0.0), [f"{PROBE} raised -> unacknowledged"]),
+        (temp(6, 37.0), [f"{PROBE} returned -> returned"]),
     ],
     "a shelf ends while nothing can be read": [
         (shelve(0, H, 5), [f"{H} shelved -> shelved"]),

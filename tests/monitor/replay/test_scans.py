@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from config.plant import ChannelType, Plant
 from drivers.reading import Cause, Fault, Origin, Quality, Reason, Scan, Value
+from drivers.settle import unsettled
 from monitor.replay.rows import recorded, rows_of_json
 from monitor.replay.scans import Scans, Step, typed
 from tests.monitor.alarms.small_plant import (
@@ -108,6 +109,11 @@ def test_a_silence_has_its_cause() -> None:
         lost(5, Cause.SOURCE, 1, source=1),
     ]
     assert [each.cause for each in back(said)] == [each.cause for each in said]
+
+
+def test_what_settled_was_the_sources_trouble() -> None:
+    settling = unsettled(scan(1, 0.0, source=1))
+    assert [each.cause for each in back([settling])] == [Cause.SOURCE]
 
 
 def test_before_anything_was_said_silence_is_the_lines() -> None:
