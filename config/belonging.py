@@ -16,7 +16,7 @@ def belonging_findings(draft: Draft) -> Iterator[Finding]:
     """Classes and roles that are named and not there."""
     if draft.operators is not None:
         yield from _user_findings(draft.operators)
-    for path, named in _all_named(draft):
+    for path, named in all_named(draft):
         yield from (each.under(path) for each in _class_findings(draft, named))
         yield from (each.under(path) for each in _role_findings(draft, named.roles or ()))
     for name, saved in draft.classes.items():
@@ -24,7 +24,8 @@ def belonging_findings(draft: Draft) -> Iterator[Finding]:
         yield from (each.under(("classes", name)) for each in found)
 
 
-def _all_named(draft: Draft) -> Iterator[Named]:
+def all_named(draft: Draft) -> Iterator[Named]:
+    """All rules and settings of rules that the site writes, each with its place."""
     for name, limits in draft.limits.items():
         for channel, entries in limits.value.items():
             for index, entry in enumerate(entries):

@@ -15,6 +15,7 @@ from config.catalogue import (
     Entry,
     reserved,
 )
+from config.escalating import escalation_findings
 from config.model import NANOSECONDS
 from config.nodes import NodeSpec
 from config.plant import ChannelType
@@ -45,6 +46,7 @@ def check(draft: Draft) -> list[Finding]:
         *_profiles(draft),
         *_limit_sets(draft),
         *belonging_findings(draft),
+        *escalation_findings(draft),
         *_databases(draft.influxdb),
         *_mqtt(draft.mqtt),
     ]

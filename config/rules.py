@@ -9,7 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from config.model import NANOSECONDS, Duration, Flag, Id, Model, Real, Whole, between
 
@@ -31,6 +31,12 @@ class Priority(StrEnum):
     def severity(self) -> int:
         """The OPC UA severity (1 to 1000) that stands for this priority on the wire."""
         return {"low": 200, "medium": 500, "high": 800, "critical": 950}[self.value]
+
+    @property
+    def above(self) -> "Priority":
+        """The next higher one; of the highest, itself."""
+        every = list(Priority)
+        return every[min(every.index(self) + 1, len(every) - 1)]
 
 
 class EquipmentState(StrEnum):
@@ -78,6 +84,31 @@ class When(Model):
         )
 
 
+class Escalation(Model):
+    """An alarm that nobody has acknowledged for ``after`` is told anew, at a higher priority."""
+
+    after: Interval
+    """Since it asks to be acknowledged (ns)."""
+    to: Priority | None = None
+    """At least this; None: the one above."""
+
+
+def _form_of_steps(value: Any) -> str:  # noqa: ANN401 - pydantic hands over whatever the file holds
+    return "steps" if isinstance(value, list | tuple) else "a step"
+
+
+Escalate = Annotated[
+    Annotated[Escalation, Tag("a step")] | Annotated[tuple[Escalation, ...], Tag("steps")],
+    Discriminator(_form_of_steps),
+]
+"""One step, or several of which each waits longer; an empty list is none."""
+
+
+def steps_of(escalate: Escalate) -> tuple[Escalation, ...]:
+    """The steps of what is written as one step or as several."""
+    return (escalate,) if isinstance(escalate, Escalation) else escalate
+
+
 class _Rule(Model):
     name: Id
     alarm_class: Id | None = Field(None, alias="class")
@@ -99,6 +130,8 @@ class _Rule(Model):
     """Why the delays do no harm: EU GMP Annex 1 asks for it."""
     re_alarm: Interval | None = None
     """How long after its acknowledgement an alarm that still is active asks for another (ns)."""
+    escalate: Escalate = ()
+    """When it becomes more urgent, where nobody acknowledges it."""
     confirm: Flag = False
     """Whether an operator has to confirm, after the acknowledgement, that something was done."""
     reason_required: Flag = True
@@ -108,6 +141,18 @@ class _Rule(Model):
     """The longest that it can be shelved (ns)."""
     roles: tuple[str, ...] = ()
     """Who may act on it, beside being allowed the act itself; none named: all of these."""
+
+    @property
+    def steps(self) -> tuple[Escalation, ...]:
+        """The steps of escalation, in their order."""
+        return steps_of(self.escalate)
+
+    def priority_after(self, escalations: int) -> Priority:
+        """The priority after so many steps; one that was higher already stays what it was."""
+        priority = self.priority
+        for step in self.steps[:escalations]:
+            priority = max(priority, step.to or priority.above, key=lambda each: each.severity)
+        return priority
 
 
 class High(_Rule):
@@ -290,6 +335,7 @@ class AlarmClass(Model):
     priority: Priority | None = None
     latching: Flag | None = None
     re_alarm: Interval | None = None
+    escalate: Escalate | None = None
     confirm: Flag | None = None
     reason_required: Flag | None = None
     shelvable: Flag | None = None

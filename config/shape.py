@@ -21,6 +21,8 @@ _TAGS = frozenset(
         "the word off",
         "the word all",
         "a list of acts",
+        "a step",
+        "steps",
         "a database",
         "databases",
         "a register",

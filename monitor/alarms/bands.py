@@ -102,8 +102,14 @@ def restless(rule: Rule, alarm: Alarm) -> bool:
         or alarm.inside_since is not None
         or alarm.silenced
         or (alarm.acknowledged_at is not None and rule.re_alarm is not None)
+        or _is_to_escalate(rule, alarm)
         or (alarm.active and not isinstance(rule, High | Low | OffNormal))
     )
+
+
+def _is_to_escalate(rule: Rule, alarm: Alarm) -> bool:
+    holds = alarm.active or alarm.latched
+    return holds and alarm.asks and alarm.escalations < len(rule.steps)
 
 
 def awake(alarm: Alarm) -> bool:

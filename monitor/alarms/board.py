@@ -424,9 +424,10 @@ class Board:
                 before,
                 gates.suppressed_by or before.suppressed_by,
                 gates.superseded_by or before.superseded_by,
+                turn.now,
             )
             judged = engine.step(watched.rule, gated, stimulus, turn.now)
-        freed = engine.gate(watched.rule, judged, *gates)
+        freed = engine.gate(watched.rule, judged, *gates, turn.now)
         lapsed = over = freed
         if isinstance(stimulus, _GRID_POINT):  # A shelf and a removal may end at the same instant.
             lapsed = engine.lapse(watched.rule, freed, turn.now)

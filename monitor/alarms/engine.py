@@ -10,6 +10,8 @@ asks nobody, and leaves nothing to do if it is gone before the last of the three
 active then is annunciated anew, whoever acknowledged it before.
 Leaving supersession does not: who acknowledged the milder level in this occurrence has seen it,
 and one that was raised underneath the worse level never was acknowledged.
+The time after which it escalates runs while people are asked without a break, over returns and
+raises; what was reached stays until somebody acknowledges it.
 """
 
 from typing import assert_never
@@ -86,19 +88,19 @@ def step(rule: Rule, alarm: Alarm, stimulus: Stimulus, now: Moment) -> Alarm:
             after = alarm if refused else _acted(rule, alarm, stimulus, now)
         case _:
             assert_never(stimulus)
-    return _counted(alarm, after)
+    return _counted(alarm, after, now)
 
 
 def lapse(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
     """End a shelf or a removal from service whose time is over; one of the two, the shelf first."""
     if alarm.shelved_until is not None and now.boot >= alarm.shelved_until:
-        return _counted(alarm, _unshelved(rule, alarm))
+        return _counted(alarm, _unshelved(rule, alarm), now)
     if alarm.out_of_service_until is not None and now.boot >= alarm.out_of_service_until:
-        return _counted(alarm, _in_service(rule, alarm))
+        return _counted(alarm, _in_service(rule, alarm), now)
     return alarm
 
 
-def gate(rule: Rule, alarm: Alarm, suppressed_by: str, superseded_by: str) -> Alarm:
+def gate(rule: Rule, alarm: Alarm, suppressed_by: str, superseded_by: str, now: Moment) -> Alarm:
     """Let a cause and a worse level (by alarm name; empty: none) speak for ``alarm``, or no longer.
 
     By design, ``state:cleaning`` or ``phase:harvest`` stands in for the name of a cause.
@@ -108,7 +110,7 @@ def gate(rule: Rule, alarm: Alarm, suppressed_by: str, superseded_by: str) -> Al
     if alarm.suppressed_by == suppressed_by and alarm.superseded_by == superseded_by:
         return alarm
     after = alarm._replace(suppressed_by=suppressed_by, superseded_by=superseded_by)
-    return _counted(alarm, _heard(rule, alarm, after))
+    return _counted(alarm, _heard(rule, alarm, after), now)
 
 
 def ungated(alarm: Alarm) -> Alarm:
@@ -298,10 +300,10 @@ def _settle(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
     inside = alarm.inside_since
     if inside is not None and now.boot - inside.boot >= rule.off_delay:
         return _returned(rule, alarm, now)
-    if alarm.acknowledged_at is None or rule.re_alarm is None:
-        return alarm
-    due = alarm.annunciated and now.boot - alarm.acknowledged_at >= rule.re_alarm
-    return _asking_again(alarm) if due else alarm
+    if alarm.acknowledged_at is not None and rule.re_alarm is not None:
+        due = alarm.annunciated and now.boot - alarm.acknowledged_at >= rule.re_alarm
+        return _asking_again(alarm) if due else alarm
+    return _escalated(rule, alarm, now)
 
 
 def _is_due(rule: Rule, pending: Pending, now: Moment) -> bool:
@@ -343,6 +345,15 @@ def _returned(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
 
 def _asking_again(alarm: Alarm) -> Alarm:
     return alarm._replace(acknowledged=False, acknowledged_at=None, re_alarms=alarm.re_alarms + 1)
+
+
+def _escalated(rule: Rule, alarm: Alarm, now: Moment) -> Alarm:
+    """Take all steps that are due, as one: after an outage nobody is told of those in between."""
+    since = alarm.unacknowledged_since
+    if since is None or not (alarm.active or alarm.latched):
+        return alarm
+    due = sum(now.boot - since >= step.after for step in rule.steps)
+    return alarm._replace(escalations=due) if due > alarm.escalations else alarm
 
 
 def _heard(rule: Rule, before: Alarm, after: Alarm) -> Alarm:
@@ -456,12 +467,24 @@ def _refuse_removal(duration: int) -> Refusal | None:
     return None
 
 
-def _counted(before: Alarm, after: Alarm) -> Alarm:
+def _counted(before: Alarm, after: Alarm, now: Moment) -> Alarm:
     """Count the event between the two; the names of speakers leave with what they spoke for."""
-    if after is before or _change(before, after) is None:
+    if after is before:
         return after
-    quiet = _quiet(after)
-    return quiet._replace(version=before.version + 1)
+    after = _timed(after, now)
+    if _change(before, after) is None:
+        return after
+    return _quiet(after)._replace(version=before.version + 1)
+
+
+def _timed(alarm: Alarm, now: Moment) -> Alarm:
+    """Keep since when people are asked; who acknowledges takes back what it escalated to."""
+    since = alarm.unacknowledged_since
+    if alarm.acknowledged and alarm.escalations:
+        return alarm._replace(unacknowledged_since=None, escalations=0)
+    if alarm.asks is (since is not None):
+        return alarm
+    return alarm._replace(unacknowledged_since=now.boot if alarm.asks else None)
 
 
 def _quiet(alarm: Alarm) -> Alarm:
@@ -488,7 +511,9 @@ def _course_change(before: Alarm, after: Alarm) -> Change | None:
     if before.active and not after.active:
         owed = after.unsuppressed_state is not State.NORMAL
         return Change.RETURNED if owed else Change.CLEARED
-    return Change.RE_ALARMED if after.re_alarms > before.re_alarms else None
+    if after.re_alarms > before.re_alarms:
+        return Change.RE_ALARMED
+    return Change.ESCALATED if after.escalations > before.escalations else None
 
 
 def _debt_change(before: Alarm, after: Alarm) -> Change | None:

@@ -53,6 +53,8 @@ class Change(StrEnum):
     CONFIRMED = "confirmed"
     RE_ALARMED = "re_alarmed"
     """still active so long after its acknowledgement that it asks for another"""
+    ESCALATED = "escalated"
+    """nobody has acknowledged it in its time: it is told anew, at a higher priority"""
     RESET = "reset"
     SHELVED = "shelved"
     UNSHELVED = "unshelved"
@@ -114,6 +116,11 @@ class Alarm(NamedTuple):
     """Elapsed time of the acknowledgement, while acknowledged and active: re-alarm counts on it."""
     re_alarms: int = 0
     """How often the current or last occurrence has asked anew."""
+    unacknowledged_since: int | None = None
+    """Elapsed time since when people are asked to acknowledge it, without a break: escalation
+    counts on it. None while it is acknowledged, or nobody is told of it."""
+    escalations: int = 0
+    """How many steps of its escalation it has taken; an acknowledgement takes them back."""
     shelved_until: int | None = None
     """Elapsed time (``Moment.boot``) at which the shelf ends."""
     one_shot: bool = False
@@ -167,6 +174,11 @@ class Alarm(NamedTuple):
             or self.suppressed_by != ""
             or self.out_of_service_until is not None
         )
+
+    @property
+    def asks(self) -> bool:
+        """Whether people are asked to acknowledge it."""
+        return not self.acknowledged and self.annunciated
 
     @property
     def unheard(self) -> bool:

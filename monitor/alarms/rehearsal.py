@@ -161,9 +161,11 @@ def is_shadow(name: str) -> bool:
 def shadow(watched: Watched) -> Watched:
     """Return the shadow of an alarm as it is watched just now, with its limits of this instant.
 
-    It asks for one acknowledgement and for no second one, and cannot be shelved.
+    It asks for one acknowledgement and for no second one, at no other priority, and cannot be
+    shelved.
     """
-    rule = watched.rule.model_copy(update={"re_alarm": None, "shelvable": False})
+    once = {"re_alarm": None, "escalate": (), "shelvable": False}
+    rule = watched.rule.model_copy(update=once)
     return watched._replace(
         name=shadow_name(watched.name),
         rule=rule,

@@ -10,8 +10,8 @@ import json
 from drivers.reading import Moment
 from monitor.alarms.facts import Alarm, Pending, Sample
 
-VERSION = 2
-"""Version 1 did not say when an alarm was acknowledged."""
+VERSION = 3
+"""Version 1 did not say when an alarm was acknowledged, and version 2 not since when it asks."""
 _MOMENTS = ("condition_start", "inside_since", "alarm_time")
 _PLAIN = tuple(n for n in Alarm._fields if n not in {*_MOMENTS, "pending", "samples"})
 _USUAL = Alarm()
@@ -42,7 +42,9 @@ def load(text: str, boot_id: str, now: Moment) -> Alarm:
             raise SnapshotError(
                 f"alarm facts of version {saved['v']} were saved by a later release"
             )
-        alarm = _alarm(saved) if saved["v"] > 1 else _dated(_alarm(saved), saved["saved"])
+        alarm = _alarm(saved)
+        if saved["v"] < VERSION:
+            alarm = _dated(alarm, Moment(*saved["saved"]).boot, saved["v"])
         if saved["boot_id"] == boot_id:
             return alarm
         return _bridged(alarm, Moment(*saved["saved"]), now)
@@ -60,15 +62,16 @@ def _alarm(saved: dict[str, object]) -> Alarm:
     return Alarm(**known)  # type: ignore[arg-type]  # the types are those that dump was given
 
 
-def _dated(alarm: Alarm, saved: list[int]) -> Alarm:
-    """Say when somebody acknowledged it: at the latest when it was saved.
+def _dated(alarm: Alarm, saved: int, version: int) -> Alarm:
+    """Say when somebody acknowledged it, or since when it asks: at the latest when it was saved.
 
     Active and acknowledged without that it would be one that nobody was ever told of, and would
-    not latch. Such there were none: a raise asked for an acknowledgement under a silence, too.
+    not latch. Before version 2 such there were none: a raise asked for an acknowledgement under a
+    silence, too.
     """
-    if alarm.active and alarm.acknowledged:
-        return alarm._replace(acknowledged_at=Moment(*saved).boot)
-    return alarm
+    if version == 1 and alarm.active and alarm.acknowledged:
+        alarm = alarm._replace(acknowledged_at=saved)
+    return alarm._replace(unacknowledged_since=saved) if alarm.asks else alarm
 
 
 def _moment(pair: object) -> Moment:
@@ -100,6 +103,7 @@ def _bridged(alarm: Alarm, saved: Moment, now: Moment) -> Alarm:
         inside_since=alarm.inside_since and _shifted(alarm.inside_since, shift),
         alarm_time=alarm.alarm_time and _shifted(alarm.alarm_time, shift),
         acknowledged_at=_moved(alarm.acknowledged_at, shift),
+        unacknowledged_since=_moved(alarm.unacknowledged_since, shift),
         shelved_until=_moved(alarm.shelved_until, shift),
         out_of_service_until=_moved(alarm.out_of_service_until, shift),
         samples=tuple(one._replace(boot=one.boot + shift) for one in alarm.samples),
@@ -123,4 +127,5 @@ def _runs(alarm: Alarm) -> bool:
         or alarm.inside_since is not None
         or alarm.shelved_until is not None
         or alarm.out_of_service_until is not None
+        or alarm.unacknowledged_since is not None
     )

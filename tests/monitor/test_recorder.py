@@ -454,7 +454,7 @@ async def test_facts_of_a_later_release_are_refused_with_words(
         await recorder.commit()
         recorder.accept(scan(hand.now, 6.9))  # A new peak is a fact, and no event.
         tick, _, _ = recorder._open_next()
-        tick.facts = {HIGH: tick.facts[HIGH].replace('"v":2', '"v":3')}
+        tick.facts = {HIGH: tick.facts[HIGH].replace('"v":3', '"v":4')}
         await recorder.store.commit(tick)
     with pytest.raises(StoreError, match=r"cytowatch\.db: .*later release.*move the file away"):
         async with recording(tmp_path):

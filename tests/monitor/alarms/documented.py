@@ -13,10 +13,12 @@ from config.rules import (
     ChannelRule,
     Deviation,
     Discrepancy,
+    Escalation,
     Flatline,
     High,
     Low,
     OffNormal,
+    Priority,
     Repeated,
     Silent,
     StatusBits,
@@ -39,6 +41,7 @@ from monitor.alarms.facts import (
 
 SECOND = 10**9
 LONGEST_REMOVAL = 30 * 86_400
+PRIORITIES = [Priority.LOW, Priority.MEDIUM, Priority.HIGH, Priority.CRITICAL]
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class DocumentedAlarm:
     owes_reset: bool = False
     acknowledged_at: int | None = None
     re_alarms: int = 0
+    asked_since: int | None = None
+    escalations: int = 0
     shelved_until: int | None = None
     one_shot: bool = False
     shot: bool = False
@@ -117,6 +122,24 @@ class DocumentedAlarm:
         if self.underneath is not State.NORMAL and (self.suppressed_by or self.worse):
             return State.SUPPRESSED
         return self.underneath
+
+    @property
+    def asks(self) -> bool:
+        """Whether people are told of it, and asked to acknowledge it."""
+        return self.owes_acknowledgement and not self.silenced and not self.worse
+
+    @property
+    def steps(self) -> list[Escalation]:
+        said = self.rule.escalate
+        return [said] if isinstance(said, Escalation) else list(said)
+
+    @property
+    def priority(self) -> Priority:
+        """What it has escalated to; without ``to`` the one above, and critical stays."""
+        level = PRIORITIES.index(self.rule.priority)
+        for step in self.steps[: self.escalations]:
+            level = max(level, PRIORITIES.index(step.to)) if step.to else min(level + 1, 3)
+        return PRIORITIES[level]
 
     @property
     def speaks(self) -> bool:
@@ -194,6 +217,24 @@ class DocumentedAlarm:
             self.re_alarms += 1
             self._tell(Change.RE_ALARMED, before)
 
+    def escalate(self, now: int) -> None:
+        """Where nobody has acknowledged it for so long, while it is active or latched."""
+        latched = self.owes_reset and not self.active
+        if not self.asks or self.asked_since is None or not (self.active or latched):
+            return
+        asked = (now - self.asked_since) * SECOND
+        due = len([step for step in self.steps if asked >= step.after])
+        if due > self.escalations:
+            before, self.escalations = self.state, due
+            self._tell(Change.ESCALATED, before)
+
+    def count_on(self, now: int) -> None:
+        """Its time runs while people are asked without a break."""
+        if not self.asks:
+            self.asked_since = None
+        elif self.asked_since is None:
+            self.asked_since = now
+
     def _heard(self) -> None:
         """The last silence has ended: what still holds is annunciated anew."""
         if self.active and not self.silenced:
@@ -248,7 +289,7 @@ class DocumentedAlarm:
         before = self.state
         match act:
             case Acknowledge():
-                self.owes_acknowledgement = False
+                self.owes_acknowledgement, self.escalations = False, 0
                 self.acknowledged_at = now if self.active else None
                 self._tell(Change.ACKNOWLEDGED, before)
             case Confirm():
@@ -365,6 +406,7 @@ class Documented:
             spoke = scan.cause is Cause.NONE
             holds = self._holds(name, rule, scan.reading(index), now) if spoke else None
             self._judge(name, holds, now, on_delay=self._delay(rule), cause=cause)
+        self._count_on(now)
 
     def _speaks_for_source(self, cause: Cause, line: str) -> str | None:
         """Who speaks for a source's own alarm; empty: nobody any longer; None: whoever did so far.
@@ -394,7 +436,7 @@ class Documented:
         of which a worse level has just ceased to speak waits for the next scan).
         """
         alarm = self.alarms[name]
-        before = cause or None
+        before, was = cause or None, alarm.active
         if alarm.underneath is State.NORMAL or (cause == "" and alarm.design):
             before = ""
         alarm.gate(cause=before, worse=self._worse(name) or None)
@@ -403,6 +445,8 @@ class Documented:
         if isinstance(alarm.rule, Flatline) and alarm.raised == now:
             alarm.began = self.heard[name.split("/")[1]].standing_since
         alarm.ask_again(now)
+        if alarm.active is was:  # Else the raise or return is told first.
+            alarm.escalate(now)
         alarm.gate(cause="" if cause == "" else None, worse=self._worse(name))
         alarm.end_what_is_over(now)
 
@@ -523,7 +567,7 @@ class Documented:
         del last[: -rule.of]
         return sum(last) >= rule.x
 
-    def place(self, here: Circumstances) -> None:
+    def place(self, here: Circumstances, now: int) -> None:
         """The equipment is in another state or phase."""
         self.here = here
         suppression = self.plant.suppression.get(here.state)
@@ -539,6 +583,7 @@ class Documented:
                 # the two is named: the one that switches off is.
                 by_state = f"state:{here.state}" if covered else ""
                 self.alarms[name].gate(design=off or by_state, worse=self._worse(name))
+        self._count_on(now)
 
     def act(self, name: str, act: Act, now: int) -> bool:
         """Do what an operator asks; False where it may not be done."""
@@ -546,6 +591,7 @@ class Documented:
             return False
         self.alarms[name].do(act, now)
         self._supersede()
+        self._count_on(now)
         return True
 
     def missed(self, now: int) -> None:
@@ -554,8 +600,14 @@ class Documented:
             for name in (source_alarm(source), *(name for name, _, _ in self._of(source))):
                 self.alarms[name].judge(None, now, on_delay=0)
                 self.alarms[name].ask_again(now)
+                self.alarms[name].escalate(now)
                 self.alarms[name].end_what_is_over(now)
         self._supersede()
+        self._count_on(now)
+
+    def _count_on(self, now: int) -> None:
+        for alarm in self.alarms.values():
+            alarm.count_on(now)
 
     def restart(self) -> None:
         """What was said in the last three periods is forgotten, and a set-point asked for again."""

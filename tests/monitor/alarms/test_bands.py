@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from config.rules import (
     Deviation,
     Discrepancy,
+    Escalation,
     High,
     Low,
     OffNormal,
@@ -104,7 +105,11 @@ def test_a_timer_or_a_gate_is_looked_at_on_every_scan() -> None:
     assert not restless(slow, read(slow, 38.0, 38.0))
     assert restless(slow, read(slow, 38.0, 38.0, 36.0))
     assert restless(HIGH, engine.step(HIGH, NORMAL, Shelve(MINUTE), minute(0)))
-    assert restless(HIGH, engine.gate(HIGH, read(HIGH, 38.0), "cause", ""))
+    urgent = HIGH.model_copy(update={"escalate": Escalation(after=MINUTE)})
+    assert restless(urgent, read(urgent, 38.0))
+    assert not restless(urgent, read(urgent, 38.0)._replace(escalations=1))
+    assert not restless(urgent, read(urgent, 38.0, 36.0))
+    assert restless(HIGH, engine.gate(HIGH, read(HIGH, 38.0), "cause", "", minute(1)))
 
 
 @pytest.mark.parametrize(

@@ -860,6 +860,7 @@ def test_no_event_without_its_words() -> None:
     apart = {
         Change.RAISED_AGAIN,
         Change.RE_ALARMED,
+        Change.ESCALATED,
         Change.CONFIRMED,
         Change.RESET,
         Change.REMOVED_FROM_SERVICE,

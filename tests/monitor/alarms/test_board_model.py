@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from config.plant import ChannelType
 from config.rules import (
     EquipmentState,
+    Escalation,
     High,
     Low,
     OffNormal,
@@ -64,12 +65,19 @@ WORSE = High(
     deadband=0.5,
     latching=True,
     re_alarm=4 * S,
+    escalate=(Escalation(after=3 * S), Escalation(after=9 * S)),
     when=(When(states=(WARMING_UP,), off=True), When(phases=("rinse",), off=True)),
 )
 LOW = Low(name="low", limit=36.0, deadband=0.5, on_delay=1 * S, latching=True, confirm=True)
 QUICK = High(name="high", limit=37.5)
 UNREADABLE = Unreadable(on_delay=2 * S)
-OPEN = OffNormal(name="open", off_normal=(True,), latching=True, re_alarm=2 * S)
+OPEN = OffNormal(
+    name="open",
+    off_normal=(True,),
+    latching=True,
+    re_alarm=2 * S,
+    escalate=Escalation(after=3 * S),
+)
 AJAR = OffNormal(name="ajar", normal=(False,), on_delay=2 * S)
 HELD = OffNormal(name="held", off_normal=("held", "aborted"), off_delay=2 * S)
 WRONG = OffNormal(name="wrong", normal=("heat", "idle"), on_delay=1 * S)
@@ -91,7 +99,15 @@ _PLANT = plant(
         Silent(name="silent-probe", on_delay=2 * S),
     ),
     source(1, "rea", "probe", "bus", [channel("temp", QUICK, UNREADABLE)]),
-    line_silent={"bus": Silent(name="line-bus", on_delay=2 * S, latching=True, re_alarm=3 * S)},
+    line_silent={
+        "bus": Silent(
+            name="line-bus",
+            on_delay=2 * S,
+            latching=True,
+            re_alarm=3 * S,
+            escalate=Escalation(after=4 * S),
+        )
+    },
 )
 PLANT = replace(
     _PLANT,
@@ -139,7 +155,9 @@ class Being:
         self.inside_since: int | None = None
         self.shelf: int | None = None
         self.cause = self.worse = ""
-        self.told = 0
+        self.told = self.escalations = 0
+        self.heard: int | None = None
+        """Since when people are asked without a break."""
 
     @property
     def normal(self) -> bool:
@@ -212,11 +230,30 @@ class Being:
             return self.fall(now)
         again = self.rule.re_alarm
         if self.seen is None or again is None or now - self.seen < again // S:
-            return []
+            return self.escalate(now)
         if self.silenced or self.worse:
             return []
         self.owed, self.seen = True, None
         return self.tell("re_alarmed")
+
+    def escalate(self, now: int) -> list[Told]:
+        if self.heard is None or not (self.active or self.latched):
+            return []
+        if not self.owed or self.silenced or self.worse:
+            return []
+        due = sum(now - self.heard >= step.after // S for step in self.rule.steps)
+        if due <= self.escalations:
+            return []
+        self.escalations = due
+        return self.tell("escalated")
+
+    def count(self, now: int) -> None:
+        if not self.owed:
+            self.escalations = 0
+        if not self.owed or self.silenced or self.worse:
+            self.heard = None
+        elif self.heard is None:
+            self.heard = now
 
     def rise(self) -> list[Told]:
         again = not self.normal
@@ -266,6 +303,7 @@ class Being:
             told += self.serve()
         if self.normal:
             self.cause = self.worse = ""
+        self.count(now)
         return told
 
 
@@ -354,6 +392,7 @@ class Model:
                 told = being.serve()
             case _:
                 return None
+        being.count(now)
         return told + self.look(name, now)
 
     def look(self, name: str, now: int) -> list[Told]:
@@ -603,6 +642,7 @@ class BoardMachine(RuleBasedStateMachine):
         for name, being in self.model.by_name.items():
             assert self.board.alarm(name).state.value == being.state, name
             assert self.board.alarm(name).version == being.told
+            assert self.board.alarm(name).escalations == being.escalations
 
     @invariant()
     def only_what_is_normal_is_left_out(self) -> None:

@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from config.rules import EquipmentState, High, Low, Silent, Suppression, Unreadable, When
+from config.rules import (
+    EquipmentState,
+    Escalation,
+    High,
+    Low,
+    Priority,
+    Silent,
+    Suppression,
+    Unreadable,
+    When,
+)
 from drivers.reading import Cause, Moment, Scan
 from monitor.alarms import snapshot
 from monitor.alarms.board import NOTHING, Board
@@ -37,6 +47,7 @@ HIGH = High(
     deadband=0.1,
     confirm=True,
     re_alarm=10 * SECOND,
+    escalate=Escalation(after=200 * SECOND),
     when=(
         When(phases=("transduction",), limit=34.5),
         When(states=(EquipmentState.WARMING_UP,), off=True),
@@ -46,9 +57,17 @@ WORSE = High(
     name="high-high",
     limit=39.0,
     latching=True,
+    escalate=(
+        Escalation(after=300 * SECOND),
+        Escalation(after=600 * SECOND, to=Priority.CRITICAL),
+    ),
     when=(When(phases=("rinse",), off=True), When(phases=("soak",), limit=37.0)),
 )
-LOW = Low(limit=30.0, when=(When(states=(EquipmentState.CLEANING,), limit=10.0, on_delay=0),))
+LOW = Low(
+    limit=30.0,
+    escalate=Escalation(after=300 * SECOND),
+    when=(When(states=(EquipmentState.CLEANING,), limit=10.0, on_delay=0),),
+)
 UNREADABLE = Unreadable(on_delay=5 * SECOND)
 PLANT = replace(
     plant(
@@ -58,7 +77,12 @@ PLANT = replace(
             "probe",
             "bus",
             [channel("temp", HIGH, WORSE, UNREADABLE), channel("co2", LOW)],
-            Silent(name="silent-probe", on_delay=3 * SECOND, re_alarm=4 * SECOND),
+            Silent(
+                name="silent-probe",
+                on_delay=3 * SECOND,
+                re_alarm=4 * SECOND,
+                escalate=Escalation(after=100 * SECOND),
+            ),
         )
     ),
     suppression={
@@ -142,6 +166,80 @@ STORIES: dict[str, Story] = {
         (ack(4, PROBE), [f"{PROBE} acknowledged -> acknowledged"]),
         (mute(7), []),
         (mute(8), [f"{PROBE} re_alarmed -> unacknowledged"]),
+    ],
+    "nobody acknowledges it": [
+        (temp(0, 39.5), [f"{HH} raised -> unacknowledged", f"{H} raised -> suppressed"]),
+        (temp(299, 39.5), []),
+        (temp(300, None), [f"{HH} escalated -> unacknowledged"]),
+        (temp(310, 39.5), []),
+        (temp(599, 39.5), []),
+        (temp(601, 39.5), [f"{HH} escalated -> unacknowledged"]),
+        (temp(9999, 39.5), []),
+        (ack(10_000, HH), [f"{HH} acknowledged -> acknowledged"]),
+        (temp(20_000, 39.5), []),
+    ],
+    "it comes and goes, and nobody acknowledges it": [
+        (co2(0, 20.0), [f"{L} raised -> unacknowledged"]),
+        (co2(100, 35.0), [f"{L} returned -> returned"]),
+        (co2(200, 20.0), [f"{L} raised_again -> unacknowledged"]),
+        (co2(250, 35.0), [f"{L} returned -> returned"]),
+        (co2(300, 35.0), []),
+        (co2(350, 20.0), [f"{L} raised_again -> unacknowledged"]),
+        (co2(351, 20.0), [f"{L} escalated -> unacknowledged"]),
+        (co2(352, 35.0), [f"{L} returned -> returned"]),
+        (co2(353, 20.0), [f"{L} raised_again -> unacknowledged"]),
+        (co2(1000, 20.0), []),
+    ],
+    "what is latched escalates though it is gone": [
+        (temp(0, 39.5), [f"{HH} raised -> unacknowledged", f"{H} raised -> suppressed"]),
+        (ack(1, H), [f"{H} acknowledged -> suppressed"]),
+        (
+            temp(2, 30.0),
+            [
+                f"{HH} returned -> latched_unacknowledged",
+                f"{H} returned -> suppressed",
+                f"{H} unsuppressed -> unconfirmed",
+            ],
+        ),
+        (temp(300, 30.0), [f"{HH} escalated -> latched_unacknowledged"]),
+        (ack(301, HH), [f"{HH} acknowledged -> latched_acknowledged"]),
+        (temp(2000, 30.0), []),
+    ],
+    "steps that fell due while nothing was heard are one": [
+        (temp(0, 39.5), [f"{HH} raised -> unacknowledged", f"{H} raised -> suppressed"]),
+        (temp(5000, 39.5), [f"{HH} escalated -> unacknowledged"]),
+        (temp(5001, 39.5), []),
+    ],
+    "who silences it lets its time begin anew": [
+        (co2(0, 20.0), [f"{L} raised -> unacknowledged"]),
+        (shelve(200, L, 50), [f"{L} shelved -> shelved"]),
+        (co2(250, 20.0), [f"{L} unshelved -> unacknowledged"]),
+        (co2(549, 20.0), []),
+        (co2(550, 20.0), [f"{L} escalated -> unacknowledged"]),
+        (remove(551, L, 600), [f"{L} removed_from_service -> out_of_service"]),
+        (co2(1151, 20.0), [f"{L} returned_to_service -> unacknowledged"]),
+        (co2(9999, 20.0), []),
+    ],
+    "the worse level speaks for it, and then no longer": [
+        (temp(0, 38.0), [f"{H} raised -> unacknowledged"]),
+        (temp(100, 39.5), [f"{HH} raised -> unacknowledged", f"{H} suppressed -> suppressed"]),
+        (ack(101, HH), [f"{HH} acknowledged -> acknowledged"]),
+        (temp(250, 39.5), []),
+        (
+            temp(260, 38.0),
+            [f"{HH} returned -> latched_acknowledged", f"{H} unsuppressed -> unacknowledged"],
+        ),
+        (temp(459, 38.0), []),
+        (temp(460, 38.0), [f"{H} escalated -> unacknowledged"]),
+    ],
+    "a silent unit escalates, and so does what re-alarms": [
+        (mute(0), []),
+        (mute(3), [f"{PROBE} raised -> unacknowledged"]),
+        (mute(103), [f"{PROBE} escalated -> unacknowledged"]),
+        (ack(104, PROBE), [f"{PROBE} acknowledged -> acknowledged"]),
+        (mute(108), [f"{PROBE} re_alarmed -> unacknowledged"]),
+        (mute(207), []),
+        (mute(208), [f"{PROBE} escalated -> unacknowledged"]),
     ],
     "a one-shot shelf ends with the occurrence": [
         (temp(0, 38.0), [f"{H} raised -> unacknowledged"]),

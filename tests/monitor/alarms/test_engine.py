@@ -679,22 +679,22 @@ def test_each_raise_is_an_occurrence_of_its_own() -> None:
 
 
 def test_an_alarm_is_raised_underneath_a_worse_one_without_being_annunciated() -> None:
-    gated = engine.gate(HIGH, NORMAL, "", "a/b/high-high")
+    gated = engine.gate(HIGH, NORMAL, "", "a/b/high-high", minute(0))
     after = engine.step(HIGH, gated, co2(7), minute(0))
     event = engine.transition("a/b/high", gated, after, minute(0))
     assert event is not None
     assert (event.before, event.after) == (State.NORMAL, State.SUPPRESSED)
     assert not event.alarm.annunciated
-    assert engine.gate(HIGH, after, "", "").state is State.UNACKNOWLEDGED
+    assert engine.gate(HIGH, after, "", "", minute(2)).state is State.UNACKNOWLEDGED
 
 
 def test_leaving_supersession_keeps_an_acknowledgement_and_leaving_suppression_does_not() -> None:
     seen = engine.step(HIGH, engine.step(HIGH, NORMAL, co2(7), minute(0)), ACK, minute(1))
-    superseded = engine.gate(HIGH, seen, "", "worse")
-    suppressed = engine.gate(HIGH, seen, "cause", "")
-    assert engine.gate(HIGH, superseded, "", "").state is State.ACKNOWLEDGED
-    assert engine.gate(HIGH, suppressed, "", "").state is State.UNACKNOWLEDGED
-    assert engine.gate(HIGH, suppressed, "another cause", "").state is State.SUPPRESSED
+    superseded = engine.gate(HIGH, seen, "", "worse", minute(2))
+    suppressed = engine.gate(HIGH, seen, "cause", "", minute(2))
+    assert engine.gate(HIGH, superseded, "", "", minute(3)).state is State.ACKNOWLEDGED
+    assert engine.gate(HIGH, suppressed, "", "", minute(3)).state is State.UNACKNOWLEDGED
+    assert engine.gate(HIGH, suppressed, "another cause", "", minute(3)).state is State.SUPPRESSED
 
 
 VALUES = st.sampled_from([4.0, 5.49, 5.5, 5.9, 6.0, 6.1, 8.0])

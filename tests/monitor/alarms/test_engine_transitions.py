@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from config.rules import EquipmentState, High, Suppression
+from config.rules import EquipmentState, Escalation, High, Priority, Suppression
 from drivers.reading import Moment
 from monitor.alarms.board import Board
 from monitor.alarms.facts import (
@@ -39,6 +39,12 @@ LATCHING = HIGH.model_copy(update={"latching": True})
 CONFIRMED = HIGH.model_copy(update={"confirm": True})
 BOTH = LATCHING.model_copy(update={"confirm": True})
 AGAIN = HIGH.model_copy(update={"re_alarm": 3 * MINUTE})
+STEPS = (
+    Escalation(after=3 * MINUTE),
+    Escalation(after=6 * MINUTE, to=Priority.CRITICAL),
+)
+URGENT = HIGH.model_copy(update={"escalate": STEPS, "re_alarm": MINUTE})
+HELD = URGENT.model_copy(update={"latching": True})
 NAME, OTHER = "inc/co2/high", "inc/co2/high-high"
 
 FINE, HOT, HOTTER = 5.0, 7.0, 9.0
@@ -160,6 +166,19 @@ ROWS: dict[str, Row] = {
     "C: returns as the re-alarm time is over": Row(
         AGAIN, [HOT, ACK, HOT, HOT], C, FINE, A, ["cleared"]
     ),
+    "B: escalation time not yet over": Row(URGENT, [HOT, HOT], B, HOT, B, []),
+    "B: escalation time is over": Row(URGENT, [HOT, HOT, HOT], B, HOT, B, ["escalated"]),
+    "B: returns as the escalation time is over": Row(
+        URGENT, [HOT, HOT, HOT], B, FINE, D, ["returned"]
+    ),
+    "B: acknowledged as the escalation time is over": Row(
+        URGENT, [HOT, HOT, HOT], B, ACK, C, ["acknowledged"]
+    ),
+    "D: escalation time is over": Row(URGENT, [HOT, HOT, FINE], D, FINE, D, []),
+    "D: raised as the escalation time is over": Row(
+        URGENT, [HOT, HOT, FINE], D, HOT, B, ["raised_again"]
+    ),
+    "E: escalation time is over": Row(HELD, [HOT, HOT, FINE], E, FINE, E, ["escalated"]),
     "B: a worse level": row(B, HOTTER, H, "raised", "suppressed"),
     "C: a worse level": row(C, HOTTER, H, "raised", "suppressed"),
     "B: the worse level is gone": Row(HIGH, [HOTTER], H, HOT, B, ["returned", "unsuppressed"]),
@@ -335,6 +354,69 @@ def test_what_was_superseded_re_alarms_when_its_time_is_over() -> None:
     assert stage.alarm.state == C
     events = stage.told(HOT)
     assert [event.change for event in events] == ["re_alarmed"]
+
+
+def test_each_step_of_an_escalation_is_told_once_and_an_acknowledgement_takes_all_back() -> None:
+    stage = Stage(URGENT)
+    told = [event.change for _ in range(20) for event in stage.told(HOT)]
+    assert told == ["raised", "escalated", "escalated"]
+    assert stage.alarm.escalations == 2
+    assert URGENT.priority_after(stage.alarm.escalations) == "critical"
+    stage.walk([ACK])
+    assert stage.alarm.escalations == 0
+
+
+def test_a_re_alarm_begins_again_from_the_rules_own_priority() -> None:
+    stage = Stage(URGENT)
+    stage.walk([HOT, HOT, HOT, HOT, ACK])
+    told = [event.change for _ in range(5) for event in stage.told(HOT)]
+    assert told == ["re_alarmed", "escalated"]
+    assert stage.alarm.escalations == 1
+
+
+def test_an_alarm_that_comes_and_goes_escalates_as_one_that_stays() -> None:
+    """A raise while an acknowledgement is owed is another of what nobody has answered."""
+    stage = Stage(URGENT)
+    told = [
+        event.change for value in (HOT, FINE, HOT, HOT, FINE, HOT) for event in stage.told(value)
+    ]
+    assert told == ["raised", "returned", "raised_again", "escalated", "returned", "raised_again"]
+    assert (stage.alarm.occurrence, stage.alarm.escalations) == (3, 1)
+
+
+def test_what_it_escalated_to_outlives_its_return_and_every_silence() -> None:
+    stage = Stage(URGENT)
+    stage.walk([HOT, HOT, HOT, HOT, SHELVE, FINE, UNSHELVE, REMOVE, RETURN, FINE])
+    assert (stage.alarm.state, stage.alarm.escalations) == (D, 1)
+    stage.walk([HOT])
+    assert (stage.alarm.state, stage.alarm.escalations) == (B, 1)
+    stage.walk([ACK])
+    assert stage.alarm.escalations == 0
+
+
+@SILENT
+def test_the_end_of_a_silence_begins_the_time_anew(begin: Step, end: Step, told: str) -> None:
+    stage = Stage(URGENT)
+    stage.walk([HOT, HOT, begin])
+    first = stage.told(HOT if end == FINE else end)
+    assert [event.change for event in first] == [told]
+    then = [[event.change for event in stage.told(HOT)] for _ in range(3)]
+    assert then == [[], [], ["escalated"]]
+
+
+@pytest.mark.parametrize("silence", [SHELVE, REMOVE, CLEANING, HOTTER], ids=[G, I, H, "superseded"])
+def test_what_is_silenced_does_not_escalate(silence: Step) -> None:
+    stage = Stage(URGENT)
+    stage.walk([HOT, silence])
+    stage.walk([HOTTER if silence == HOTTER else HOT] * 9)
+    assert (stage.alarm.escalations, stage.alarm.unacknowledged_since) == (0, None)
+
+
+def test_what_was_raised_underneath_a_worse_level_escalates_once_it_was_heard_for_so_long() -> None:
+    stage = Stage(URGENT)
+    stage.walk([HOTTER] * 9)
+    told = [[event.change for event in stage.told(HOT)] for _ in range(4)]
+    assert told == [["returned", "unsuppressed"], [], [], ["escalated"]]
 
 
 OF_THREE: dict[str, tuple[Step, Step]] = {

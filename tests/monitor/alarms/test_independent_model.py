@@ -29,11 +29,14 @@ from config.rules import (
     Deviation,
     Discrepancy,
     EquipmentState,
+    Escalation,
     Flatline,
     High,
     Low,
     OffNormal,
+    Priority,
     Repeated,
+    Rule,
     Silent,
     StatusBits,
     Suppression,
@@ -67,6 +70,11 @@ TIMES = int(os.environ.get("MODEL_TIMES", "1"))
 
 seconds = st.sampled_from([0, 2, 5]).map(lambda s: s * SECOND)
 flags = st.booleans()
+STEPS = (
+    Escalation(after=5 * SECOND),
+    (),
+    (Escalation(after=3 * SECOND), Escalation(after=8 * SECOND, to=Priority.HIGH)),
+)
 
 
 @st.composite
@@ -78,6 +86,7 @@ def manners(draw: st.DrawFn) -> dict[str, object]:
         "latching": draw(flags),
         "confirm": draw(flags),
         "re_alarm": draw(st.sampled_from([None, 4 * SECOND])),
+        "escalate": draw(st.sampled_from(STEPS)),
         "longest_shelf": draw(st.sampled_from([None, None, 7 * SECOND])),
     }
     return {key: value for key, value in manner.items() if value}
@@ -407,7 +416,7 @@ class Independent(RuleBasedStateMachine):
         self.hear([heard])
         self.here = Circumstances(state, phase, suppresses)
         events = list(self.board.place(E, self.here, self.now))
-        self.model.place(self.here)
+        self.model.place(self.here, self.elapsed)
         self.agree(events)
 
     @rule(heard=answers())
@@ -447,9 +456,10 @@ class Independent(RuleBasedStateMachine):
     @invariant()
     def every_fact_agrees(self) -> None:
         for name, documented in self.model.alarms.items():
-            assert self.facts_of(self.board.alarm(name)) == expected_of(documented), name
+            facts = self.facts_of(self.board.alarm(name), self.board.watched[name].rule)
+            assert facts == expected_of(documented), name
 
-    def facts_of(self, alarm: Alarm) -> dict[str, object]:
+    def facts_of(self, alarm: Alarm, under: Rule) -> dict[str, object]:
         return {
             "state": alarm.state,
             "underneath": alarm.unsuppressed_state,
@@ -460,6 +470,9 @@ class Independent(RuleBasedStateMachine):
             "occurrence": alarm.occurrence,
             "version": alarm.version,
             "re_alarms": alarm.re_alarms,
+            "asked_since": self.until(alarm.unacknowledged_since),
+            "escalations": alarm.escalations,
+            "priority": under.priority_after(alarm.escalations),
             "began": self.since(alarm.condition_start),
             "raised": self.since(alarm.alarm_time),
             "shelf": self.until(alarm.shelved_until),
@@ -481,6 +494,9 @@ def expected_of(alarm: DocumentedAlarm) -> dict[str, object]:
         "occurrence": alarm.occurrence,
         "version": alarm.version,
         "re_alarms": alarm.re_alarms,
+        "asked_since": alarm.asked_since,
+        "escalations": alarm.escalations,
+        "priority": alarm.priority,
         "began": alarm.began,
         "raised": alarm.raised,
         "shelf": alarm.shelved_until,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import High
+from config.rules import Escalation, High
 from drivers.reading import Moment, Quality
 from monitor.alarms import engine, snapshot
 from monitor.alarms.facts import (
@@ -46,6 +46,8 @@ ALARMS = st.builds(
     acknowledged_at=st.none() | st.integers(),
     confirmed=st.booleans(),
     re_alarms=st.integers(0),
+    unacknowledged_since=st.none() | st.integers(),
+    escalations=st.integers(0),
     latched=st.booleans(),
     shelved_until=st.none() | st.integers(),
     one_shot=st.booleans(),
@@ -116,6 +118,35 @@ def test_a_re_alarm_counts_on_over_a_reboot() -> None:
     assert engine.step(rule, alarm, BEYOND, due).re_alarms == 1
 
 
+def test_an_escalation_counts_on_over_a_reboot() -> None:
+    steps = Escalation(after=10 * MINUTE), Escalation(after=20 * MINUTE)
+    rule = High(name="high", limit=6.0, escalate=steps)
+    raised = engine.step(rule, NORMAL, BEYOND, minute(0))
+    urgent = engine.step(rule, raised, BEYOND, minute(10))
+    alarm, now = rebooted(urgent, 10, 14, 1)
+    assert alarm.escalations == 1
+    due = Moment(now.at + 6 * MINUTE, now.boot + 6 * MINUTE)
+    almost = Moment(due.at - 1, due.boot - 1)
+    assert engine.step(rule, alarm, BEYOND, almost).escalations == 1
+    assert engine.step(rule, alarm, BEYOND, due).escalations == 2
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_release_without_escalation_left_unacknowledged_has_asked_since_it_was_saved(
+    version: int,
+) -> None:
+    text = (
+        f'{{"v":{version},"boot_id":"boot-1","saved":[100,50],"condition":true,"active":true,'
+        '"acknowledged":false,"occurrence":3,"version":4,"alarm_time":[1,2]'
+    )
+    alarm = snapshot.load(text + "}", "boot-1", Moment(160, 110))
+    assert (alarm.unacknowledged_since, alarm.escalations) == (50, 0)
+    rebooted_now = snapshot.load(text + "}", "boot-2", Moment(130, 40))
+    assert rebooted_now.unacknowledged_since == 10
+    shelved = snapshot.load(text + ',"shelved_until":9000}', "boot-1", Moment(160, 110))
+    assert shelved.unacknowledged_since is None
+
+
 def test_facts_of_a_release_without_these_acts_mean_what_they_meant() -> None:
     text = (
         '{"v":1,"boot_id":"b","saved":[1,2],"condition":true,"active":true,"acknowledged":false,'
@@ -168,7 +199,7 @@ def test_a_new_condition_was_measured_whole_and_is_not_bridged() -> None:
 
 def test_the_saved_text_is_one_object_with_its_version() -> None:
     saved = json.loads(snapshot.dump(NORMAL, "boot-1", Moment(NOON, BOOTED)))
-    assert saved == {"v": 2, "boot_id": "boot-1", "saved": [NOON, BOOTED]}
+    assert saved == {"v": 3, "boot_id": "boot-1", "saved": [NOON, BOOTED]}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +209,7 @@ def test_the_saved_text_is_one_object_with_its_version() -> None:
         "[]",
         "{}",
         '{"v": 0, "boot_id": "b", "saved": [0, 0]}',
-        '{"v": 3, "boot_id": "b", "saved": [0, 0]}',
+        '{"v": 4, "boot_id": "b", "saved": [0, 0]}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "pending": 3}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "alarm_time": 3}',
         '{"v": 1, "boot_id": "b", "saved": [0, 0], "samples": 3}',
