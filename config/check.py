@@ -25,7 +25,7 @@ from config.registers import RegisterSpec
 from config.resolve import kinds_of
 from config.rulebook import calibration_name, expired_name, silent_name
 from config.salvage import Draft
-from config.site import Databases, InfluxDb, Mqtt
+from config.site import Databases, InfluxDb, Mqtt, Receipts
 from config.sources import EquipmentSpec, SourceSpec
 from config.units import UnitError, symbol
 from config.using import use_findings
@@ -35,6 +35,7 @@ from config.wiring import Wiring, grouping_findings
 SHORTEST_PERIOD = 20 * NANOSECONDS["ms"]
 """A slot of the grid."""
 LONGEST_NAME = 63
+LONGEST_CONSUMER = LONGEST_NAME - len("receipts-")
 
 
 def check(draft: Draft) -> list[Finding]:
@@ -259,4 +260,18 @@ def _mqtt(settings: Mqtt | None) -> Iterator[Finding]:
         found.append(Finding(("tls",), "cert_file and key_file go together"))
     if settings.will_delay and settings.protocol != "5":
         found.append(Finding(("will_delay",), "only MQTT 5 knows it"))
+    if settings.receipts:
+        found += _receipts(settings.receipts, settings.user)
     yield from (each.under(("mqtt",)) for each in found)
+
+
+def _receipts(settings: Receipts, own: str) -> Iterator[Finding]:
+    path = ("receipts", "from")
+    for index, name in enumerate(settings.consumers):
+        if name in settings.consumers[:index]:
+            yield Finding((*path, index), f"consumer {name!r} is there twice")
+        if name == own:
+            yield Finding((*path, index), f"{name!r} is the gateway itself; name who listens to it")
+        if len(name) > LONGEST_CONSUMER:
+            text = f"the name {name!r} is too long: its alarm could not be named receipts-{name}"
+            yield Finding((*path, index), text)

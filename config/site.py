@@ -87,6 +87,15 @@ class Tls(Model):
     key_file: Path | None = None
 
 
+class Receipts(Model):
+    """Who says back which alarm events are durable with them: ``{from: [scada], within: 1m}``."""
+
+    consumers: Annotated[tuple[Id, ...], Field(alias="from", min_length=1)]
+    """By their users at the broker."""
+    within: Annotated[Duration, between(10**7, 24 * 3600 * SECOND)] = 60 * SECOND
+    """How long that may take (ns) before an event is published again, and an alarm says so."""
+
+
 class Mqtt(Model):
     """The broker that alarms go to."""
 
@@ -98,6 +107,8 @@ class Mqtt(Model):
     tls: Tls | None = None
     commands: Flag = False
     """Whether acknowledgements and shelving are taken over MQTT."""
+    receipts: Receipts | None = None
+    """Whose receipts are asked for; None: what the broker has accepted counts as told."""
     digest: Annotated[Duration, between(10**7, 3600 * SECOND)] = 30 * SECOND
     """How often the digest and the heartbeat go out (ns)."""
     keepalive: Annotated[Duration, between(SECOND, 65_535 * SECOND)] = 10 * SECOND
@@ -106,6 +117,11 @@ class Mqtt(Model):
     """How long the broker keeps to itself that we are gone (ns), in case that we are back by then.
     MQTT 5 alone; whole seconds."""
     timeout: Patience = 5 * SECOND
+
+
+def consumers(settings: Mqtt | None) -> tuple[str, ...]:
+    """Return the names of those whose receipts a site asks for."""
+    return settings.receipts.consumers if settings and settings.receipts else ()
 
 
 def _address(text: str) -> str:

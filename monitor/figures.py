@@ -7,6 +7,7 @@ from monitor.messages import rfc3339
 from monitor.operators.protocol import (
     GridStatus,
     LineStatus,
+    ReceiptStatus,
     SinkStatus,
     StoreStatusMessage,
 )
@@ -14,6 +15,8 @@ from monitor.store import StoreStatus
 from monitor.supervise import Outage
 
 MILLISECOND = 10**6
+MQTT = "mqtt"
+"""The sink that consumers listen to."""
 
 
 def line_status(outage: Outage) -> LineStatus:
@@ -31,6 +34,20 @@ def sink_status(outage: Outage, store: StoreStatus, last_event: int) -> SinkStat
         telemetry_behind_bytes=telemetry.behind_bytes if telemetry else 0,
         # One that never reached its broker has not asked for its cursor yet.
         events_behind=events.behind if events else last_event,
+        receipts=_receipts(store) if outage.name == MQTT else (),
+    )
+
+
+def _receipts(store: StoreStatus) -> tuple[ReceiptStatus, ...]:
+    return tuple(
+        ReceiptStatus(
+            consumer=lane.sink,
+            seq=lane.confirmed,
+            behind=lane.behind,
+            oldest=None if lane.oldest_at is None else rfc3339(lane.oldest_at),
+        )
+        for lane in store.lanes
+        if lane.lane == "receipts"
     )
 
 

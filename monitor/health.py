@@ -41,11 +41,14 @@ FILLING = 0.5
 """The part of the quota that undelivered readings may take before that is an alarm."""
 
 
-NONE: Mapping[str, Callable[[], bool]] = MappingProxyType({})
+NONE: Mapping[str, Callable[[], bool | None]] = MappingProxyType({})
 
 
 class Health:
-    """Looks after the gateway itself while it runs; ``signs`` tell of further troubles."""
+    """Looks after the gateway itself while it runs; ``signs`` tell of further troubles.
+
+    A sign that says None leaves the alarm as it is.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is another thing that is looked after
         self,
@@ -53,7 +56,7 @@ class Health:
         desk: Desk,
         lines: Sequence[Line],
         sinks: Sequence[Outage],
-        signs: Mapping[str, Callable[[], bool]] = NONE,
+        signs: Mapping[str, Callable[[], bool | None]] = NONE,
         certificates: Certificates | None = None,
     ) -> None:
         self._recorder = recorder
@@ -81,8 +84,9 @@ class Health:
             self._recorder.report(sink_trouble(sink.name), holds=not sink.held)
         damaged = self._recorder.store.moved_aside is not None
         self._recorder.report(STORE_DAMAGED, holds=damaged)
-        for trouble, holds in self._signs.items():
-            self._recorder.report(trouble, holds=holds())
+        for trouble, sign in self._signs.items():
+            if (holds := sign()) is not None:
+                self._recorder.report(trouble, holds=holds)
         self._recorder.report(DISK_FULL, holds=self._disk.full)
         self._recorder.report(DISK_FILLING, holds=self._fills)
         self._spoiling.look()
@@ -237,4 +241,5 @@ def _of_sink(sink: SinkStatus) -> Mapping[str, Figure]:
         f"{sink.name}_up": sink.state == "up",
         f"{sink.name}_telemetry_behind_bytes": sink.telemetry_behind_bytes,
         f"{sink.name}_events_behind": sink.events_behind,
+        **{f"{sink.name}_{each.consumer}_receipts_behind": each.behind for each in sink.receipts},
     }

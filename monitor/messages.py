@@ -265,6 +265,16 @@ class DigestMessage(Message):
     """Every alarm that is not normal: name, state, version, event_id."""
 
 
+class ReceiptMessage(Message):
+    """A consumer has made durable what it was told, all of it up to ``seq``."""
+
+    schema_: Literal["cytowatch.receipt.v1"] = Field("cytowatch.receipt.v1", alias="schema")
+    gateway: str
+    store_id: str
+    seq: int = Field(ge=0)
+    """0: it has none of them yet."""
+
+
 class Resend(NamedTuple):
     """A checked request to publish a range of alarm events once more."""
 

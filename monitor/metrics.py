@@ -164,7 +164,22 @@ class Metrics:
         yield _gauge(
             "sink_backlog_age_seconds",
             "Age of the oldest that the sink does not have yet, by lane; 0 when it has all.",
-            *(Sample(_age(e, now), {"sink": e.sink, "lane": e.lane}) for e in store.lanes),
+            *(
+                Sample(_age(e, now), {"sink": e.sink, "lane": e.lane})
+                for e in store.lanes
+                if e.lane != "receipts"
+            ),
+        )
+        receipts = [each for each in store.lanes if each.lane == "receipts"]
+        yield _gauge(
+            "receipts_behind_events",
+            "Alarm events that a consumer has not said that it has.",
+            *(Sample(each.behind, {"consumer": each.sink}) for each in receipts),
+        )
+        yield _gauge(
+            "receipts_behind_age_seconds",
+            "Age of the oldest of them; 0 when it has all.",
+            *(Sample(_age(each, now), {"consumer": each.sink}) for each in receipts),
         )
         yield _counter(
             "sink_delivered_total",

@@ -14,6 +14,7 @@ from monitor.messages import (
     AlarmMessage,
     DigestMessage,
     Message,
+    ReceiptMessage,
     StatusMessage,
 )
 from monitor.operators import protocol
@@ -63,7 +64,8 @@ ASKED: tuple[type[Message], ...] = (
     BatchCommand,
     ResendCommand,
 )
-"""What operators may ask for over MQTT."""
+"""What operators may ask for over MQTT, and what consumers say there."""
+    ReceiptMessage,
 
 
 def schemas() -> dict[str, dict[str, object]]:

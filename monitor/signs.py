@@ -1,6 +1,7 @@
 """Signs by which the gateway knows its own troubles, each a question asked once a second."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from drivers.base import Clock
 from drivers.grid import Grid
@@ -14,9 +15,11 @@ from monitor.troubles import (
     POINTS_AGEING,
     POINTS_SKIPPED,
     certificate_trouble,
+    receipts_trouble,
 )
 
-Sign = Callable[[], bool]
+Sign = Callable[[], bool | None]
+"""Whether there is that trouble; None: that cannot be known just now, so it is as it was."""
 RECENTLY = 60 * 10**9
 """How long (ns) something that comes now and then counts as going on."""
 
@@ -44,12 +47,18 @@ def signs(
     """Return the signs of what can trouble this gateway, by the name of the trouble."""
     brokers = [sink for sink in sinks if isinstance(sink, MqttSink)]
     unheard: dict[str, Sign] = {ALARMS_UNHEARD: _unheard(brokers)} if brokers else {}
+    owing: dict[str, Sign] = {
+        receipts_trouble(name): partial(broker.receipts.late, name)
+        for broker in brokers
+        for name in broker.receipts.consumers
+    }
     databases = [sink for sink in sinks if isinstance(sink, InfluxSink)]
     ageing: dict[str, Sign] = {POINTS_AGEING: _ageing(databases, clock)} if databases else {}
     return {
         POINTS_SKIPPED: Growing(lambda: grid.skipped, clock),
         CLOCK_UNSYNCHRONISED: lambda: synchronised() is False,
         **unheard,
+        **owing,
         **ageing,
         **{
             certificate_trouble(name): _ends_soon(certificates, name, clock)

@@ -5,6 +5,7 @@ Each is ``gateway/_/{name}``. A lost line is one too; its rule stands with the l
 
 from config.plant import Plant
 from config.rules import Priority, Rule, Silent
+from config.site import consumers
 from monitor.certificates import used
 
 MINUTE = 60 * 10**9
@@ -32,6 +33,11 @@ def certificate_trouble(name: str) -> str:
     return f"certificate-{name}"
 
 
+def receipts_trouble(consumer: str) -> str:
+    """Return the name of the trouble that a consumer owes receipts for longer than it may."""
+    return f"receipts-{consumer}"
+
+
 def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
     rules = [_DISK_FILLING, _DISK_FULL, _DAMAGED, _SPOILT, _DROPPED, _SKIPPED, _UNSYNCHRONISED]
@@ -41,6 +47,7 @@ def gateway_rules(plant: Plant) -> dict[str, Rule]:
         rules += [_FILLING, _LOSING, _REFUSED, _AGEING]
     if plant.mqtt is not None:
         rules += [_away("mqtt"), _UNHEARD]
+        rules += [_owing(name) for name in consumers(plant.mqtt)]
     return {rule.name: rule for rule in rules}
 
 
@@ -58,6 +65,15 @@ def _expiring(certificate: str) -> Silent:
         name=certificate_trouble(certificate),
         priority=Priority.MEDIUM,
         response=_RENEW.get(certificate, _RENEW_TRUST),
+    )
+
+
+def _owing(consumer: str) -> Silent:
+    return Silent(
+        name=receipts_trouble(consumer),
+        priority=Priority.HIGH,
+        response=f"{consumer} does not say that it has the alarms: look whether it runs, and "
+        "watch cytowatch tail meanwhile",
     )
 
 

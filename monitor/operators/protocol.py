@@ -346,6 +346,18 @@ class SinkStatus(Message):
     """Of those, compressed."""
     events_behind: int = 0
 
+class ReceiptStatus(Message):
+    """How far one consumer is with what it says that it has made durable."""
+
+    consumer: str
+    seq: int
+    """It has everything up to this one."""
+    behind: int
+    """Alarm events committed since, which it has not said that it has."""
+    oldest: str | None
+    """When the first of them happened."""
+
+
 
 class GridStatus(Message):
     """How well the grid points are kept, since the start."""
@@ -358,6 +370,8 @@ class GridStatus(Message):
     deviation_ms_worst: float
 
 
+    receipts: tuple[ReceiptStatus, ...] = ()
+    """Of the consumers that the site asks for them."""
 class StoreStatusMessage(Message):
     """The store in figures."""
 

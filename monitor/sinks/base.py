@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from drivers.base import Clock
 from monitor.messages import AlarmMessage
 from monitor.store.events import Event
-from monitor.store.tick import Blob, Lag, Lane, Last
+from monitor.store.tick import Blob, Counted, Lag, Lane, Last
 
 
 class SinkLost(Exception):  # noqa: N818 - it is an event of the plant, not a mistake in a program
@@ -32,10 +32,13 @@ class Outbox(Protocol):
     def last(self) -> Last:
         """The newest of everything that is committed."""
 
-    def cursor(self, sink: str, lane: Lane) -> int:
-        """Return the number (events) or id (telemetry) that the sink has confirmed up to."""
+    def cursor(self, sink: str, lane: Counted) -> int:
+        """Return the number (events), id (telemetry) or seq (receipts) that is confirmed."""
 
-    def confirm(self, sink: str, lane: Lane, upto: int) -> None:
+    def join(self, consumer: str) -> None:
+        """Follow a consumer's receipts; one that is new to the record begins at the present."""
+
+    def confirm(self, sink: str, lane: Counted, upto: int) -> None:
         """Move the cursor: everything up to ``upto`` is delivered."""
 
     async def telemetry(self, after: int, limit_bytes: int) -> Sequence[Blob]:
@@ -121,7 +124,7 @@ class Tally:
     """Lines that the other side refused for good."""
 
 
-async def until_one_ends(*jobs: Coroutine[object, object, None]) -> None:
+async def until_one_ends(*jobs: Coroutine[object, object, object]) -> None:
     """Run the jobs side by side until the first of them ends or fails; the others are cancelled.
 
     Raises what that one raised.

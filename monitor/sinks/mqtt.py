@@ -26,6 +26,7 @@ from monitor.messages import (
 from monitor.sinks import topics
 from monitor.sinks.base import Gateway, Record, Tally, until_one_ends
 from monitor.sinks.broker import NO_SUBSCRIBERS, Broker, Heard, Refused
+from monitor.sinks.receipts import Receipts
 from monitor.sinks.topics import Publication, Request
 from monitor.store.events import Event
 
@@ -56,6 +57,7 @@ class MqttSink:
         self._record = record
         self._outbox = record.store
         self._on_command = on_command if settings.commands else None
+        self.receipts = Receipts(settings.receipts, gateway.name, record.store)
         self._owed: dict[str, Event | AlarmMessage] = {}
         self._unheard: Event | None = None
         """The newest event, where the broker said that nobody listened to it."""
@@ -83,7 +85,8 @@ class MqttSink:
             if self._settings.protocol == "3.1.1":
                 await broker.expect_echoes(topics.own_events(self._site, self._gateway))
             await self._open_counter(broker)
-            await until_one_ends(self._deliver(broker, held), self._serve(broker))
+            with self.receipts.held():
+                await until_one_ends(self._deliver(broker, held), self._serve(broker))
 
     async def _deliver(self, broker: Broker, held: Callable[[], None]) -> None:
         self._owed = await self._states()
@@ -105,6 +108,8 @@ class MqttSink:
             await self._assert_states(broker)
         elif self._digest_due:
             await self._tell_digest(broker)
+        elif window := self.receipts.again():
+            await self._tell_again(broker, *window)
         else:
             return False
         return True
@@ -121,6 +126,8 @@ class MqttSink:
             self._owed.pop(event.subject, None)
         self.tally.delivered += len(alarms)
         self._outbox.confirm(self.name, "events", events[-1].number)
+        if seqs := [event.seq for event in alarms if event.seq is not None]:
+            self.receipts.told(seqs[-1])
 
     async def _assert_states(self, broker: Broker) -> None:
         """Tell some of the owed states; events go between, and are newer than what they replace."""
@@ -166,18 +173,23 @@ class MqttSink:
         self._digest_due = False
 
     async def _idle(self) -> None:
-        """Wait for the next event, at most until a heartbeat is due."""
+        """Wait for the next event or receipt, at most until something is due by itself."""
         left = self._beat_due - asyncio.get_running_loop().time()
+        self.receipts.news.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(left, 0.0)):
-                await self._outbox.wait("events", self._cursor)
+            async with asyncio.timeout(max(min(left, self.receipts.next_in()), 0.0)):
+                await until_one_ends(
+                    self._outbox.wait("events", self._cursor), self.receipts.news.wait()
+                )
 
     async def _open_counter(self, broker: Broker) -> None:
         """Hear requests; where the broker does not let us, alarms are told all the same."""
-        if self._on_command is None:
-            return
+        receipts = [topics.receipts(self._site, each) for each in self.receipts.consumers]
         try:
-            await broker.listen([topics.commands(self._site)])
+            # Whoever hears all requests hears the receipts among them.
+            await broker.listen(
+                receipts if self._on_command is None else [topics.commands(self._site)]
+            )
         except Refused as error:
             log.error("no acknowledging over MQTT: %s", error)  # noqa: TRY400 - it is no mistake of ours
 
@@ -185,7 +197,11 @@ class MqttSink:
         """Work on requests one by one, until the connection is lost."""
         async for heard in broker.heard():
             request = topics.request(self._site, heard.topic)
-            if request is not None and self._on_command is not None:
+            if request is None:
+                continue
+            if request.act == topics.RECEIPT:
+                self.receipts.take(request.user, heard.payload, retained=heard.retained)
+            elif self._on_command is not None:
                 await self._answer(broker, request, heard, self._on_command)
 
     async def _answer(
@@ -207,10 +223,14 @@ class MqttSink:
         last = min(wanted.last, first + MOST_RESENT - 1, self._outbox.last.seq)
         count = 0
         for start in range(first, last + 1, MOST_READ):
-            events = await self._outbox.events_by_seq(start, min(start + MOST_READ - 1, last))
-            await self._send(broker, [topics.event(event) for event in events])
-            count += len(events)
+            count += await self._tell_again(broker, start, min(start + MOST_READ - 1, last))
         return count
+
+    async def _tell_again(self, broker: Broker, first: int, last: int) -> int:
+        """Publish alarm events that were told before, by their ``seq``; return how many."""
+        events = await self._outbox.events_by_seq(first, last)
+        await self._send(broker, [topics.event(event) for event in events])
+        return len(events)
 
     async def _send(
         self, broker: Broker, publications: Sequence[Publication], *, echoed: bool = False

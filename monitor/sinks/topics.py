@@ -14,6 +14,8 @@ from monitor.store.events import Event
 
 OWN = "gateway"
 """The equipment under which the alarms of the gateway itself go."""
+RECEIPT = "receipt"
+"""What stands in place of an act where a consumer says what it has."""
 _LEVEL = re.compile(r"_|[a-z0-9][a-z0-9_-]{0,62}")
 _STATE_KEYS = [field.alias or name for name, field in AlarmMessage.model_fields.items()]
 _STATE_SCHEMA = AlarmMessage.model_fields["schema_"].default
@@ -60,6 +62,11 @@ def reply(site: str, user: str) -> str:
 def commands(site: str) -> str:
     """The filter that all requests to a site's gateways fit."""
     return topic(site, "cmd") + "/+/+"
+
+
+def receipts(site: str, consumer: str) -> str:
+    """Where a consumer says what it has made durable."""
+    return topic(site, "cmd", consumer, RECEIPT)
 
 
 def own_events(site: str, gateway: str) -> tuple[str, str]:

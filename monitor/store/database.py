@@ -23,7 +23,7 @@ from monitor.store.points import newest_times
 from monitor.store.reader import DeadLetter
 from monitor.store.room import Ballast, Disk, look
 from monitor.store.salvage import Report
-from monitor.store.tick import Blob, Lane, LaneStatus, Last, StoreStatus, Tick
+from monitor.store.tick import Blob, Counted, LaneStatus, Last, StoreStatus, Tick
 
 CHECKPOINT = 2**20
 """Bytes of readings after which the log is carried over into the file."""
@@ -45,7 +45,7 @@ MILLISECOND = 10**6
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Cursors = Mapping[tuple[str, Lane], int]
+Cursors = Mapping[tuple[str, Counted], int]
 
 
 class Gone(NamedTuple):
@@ -376,7 +376,7 @@ class Database:
                 self._db.executemany("DELETE FROM facts WHERE name = ?", gone)
         return sound
 
-    def cursors(self) -> dict[tuple[str, Lane], int]:
+    def cursors(self) -> dict[tuple[str, Counted], int]:
         """Return how far each sink has confirmed, by sink and lane."""
         with self._telling():
             rows = self._db.execute("SELECT sink, lane, upto FROM cursor")
@@ -627,11 +627,15 @@ class Database:
                 self.spoilt += 1
                 log.error("%s: %s %s is not as it was written, and not used", self.path, what, name)
 
-    def _lane(self, sink: str, lane: Lane, upto: int) -> LaneStatus:
+    def _lane(self, sink: str, lane: Counted, upto: int) -> LaneStatus:
         if lane == "events":
             behind = self.ends.event - upto
             row = self._db.execute("SELECT at FROM event WHERE number = ?", (upto + 1,)).fetchone()
             return LaneStatus(sink, "events", upto, behind, 0, row and row[0])
+        if lane == "receipts":
+            behind = self.ends.seq - upto
+            row = self._db.execute("SELECT at FROM event WHERE seq = ?", (upto + 1,)).fetchone()
+            return LaneStatus(sink, "receipts", upto, behind, 0, row and row[0])
         start = max(upto, self.ends.gone.id)
         row = self._db.execute("SELECT total FROM blob WHERE id = ?", (start,)).fetchone()
         total = row[0] if row else self.ends.gone.total

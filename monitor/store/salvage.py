@@ -149,7 +149,9 @@ def _take_over(old: Damaged, new: sqlite3.Connection, report: Report, budget: in
     events = _Events(new, readings)
     events.take(old)
     for sink, lane, upto in cursors:
-        new_upto = bisect_right(readings.ids if lane == "telemetry" else events.numbers, upto)
+        # Transitions are counted anew, so nobody has a receipt for one of them.
+        kept = {"telemetry": readings.ids, "events": events.numbers}.get(lane, [])
+        new_upto = bisect_right(kept, upto)
         new.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (sink, lane, new_upto))
     _take_rest(old, new)
     (alarms,) = new.execute("SELECT count(*) FROM facts").fetchone()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, assert_never
 
 from monitor.store import backup
 from monitor.store.database import Database, Ends
@@ -20,7 +20,7 @@ from monitor.store.reader import DeadLetter, Reader
 from monitor.store.room import Disk
 from monitor.store.salvage import Report
 from monitor.store.thread import Worker
-from monitor.store.tick import Blob, Lag, Lane, Last, StoreStatus, Tick
+from monitor.store.tick import Blob, Counted, Lag, Lane, Last, StoreStatus, Tick
 
 IDLE = 1.0
 """Seconds that a confirmation waits for a commit to go with."""
@@ -34,9 +34,9 @@ class Store:
         self._database = database
         self._ends = database.ends
         self._last = self._ends.last
-        self._followed: set[tuple[str, Lane]] = {(sink, "telemetry") for sink in sinks}
-        self._cursors: dict[tuple[str, Lane], int] = {}
-        self._unwritten: dict[tuple[str, Lane], int] = {}
+        self._followed: set[tuple[str, Counted]] = {(sink, "telemetry") for sink in sinks}
+        self._cursors: dict[tuple[str, Counted], int] = {}
+        self._unwritten: dict[tuple[str, Counted], int] = {}
         self._flush: asyncio.TimerHandle | None = None
         self._failure: StoreError | None = None
         self._news = asyncio.Event()
@@ -202,24 +202,32 @@ class Store:
         finally:
             await worker.close()
 
-    def cursor(self, sink: str, lane: Lane) -> int:
-        """Return the blob id or event number up to which ``sink`` has confirmed; 0 at first."""
+    def cursor(self, sink: str, lane: Counted) -> int:
+        """Return up to where ``sink`` has confirmed, as its lane counts; 0 at first."""
         self._followed.add((sink, lane))
         return self._cursors.get((sink, lane), 0)
 
-    def confirm(self, sink: str, lane: Lane, upto: int) -> None:
+    def confirm(self, sink: str, lane: Counted, upto: int) -> None:
         """Take note that ``sink`` has everything up to ``upto``; on the disk within a second or so.
 
         Raises ValueError when that is not committed yet.
         """
         if upto > self._newest(lane):
             raise ValueError(f"{sink} confirmed {lane} {upto}, which does not exist yet")
-        if upto <= self.cursor(sink, lane):
-            return
+        if upto > self.cursor(sink, lane):
+            self._move(sink, lane, upto)
+
+    def _move(self, sink: str, lane: Counted, upto: int) -> None:
         self._cursors[sink, lane] = self._unwritten[sink, lane] = upto
         if self._flush is None:
             loop = asyncio.get_running_loop()
             self._flush = loop.call_later(IDLE, self._write_when_idle)
+
+    def join(self, consumer: str) -> None:
+        """Follow a consumer's receipts; one that is new to the record begins at the present."""
+        self._followed.add((consumer, "receipts"))
+        if (consumer, "receipts") not in self._cursors:
+            self._move(consumer, "receipts", self._last.seq)
 
     def lags(self, sink: str) -> dict[Lane, Lag]:
         """Return how far ``sink`` is in each lane that waits for it, and in that of the events."""
@@ -243,8 +251,16 @@ class Store:
         self.last_seen = await self._worker.call(self._database.last_seen)
         self._cursors = await self._worker.call(self._database.cursors)
 
-    def _newest(self, lane: Lane) -> int:
-        return self._ends.blob if lane == "telemetry" else self._ends.event
+    def _newest(self, lane: Counted) -> int:
+        match lane:
+            case "telemetry":
+                return self._ends.blob
+            case "events":
+                return self._ends.event
+            case "receipts":
+                return self._ends.seq
+            case _:
+                assert_never(lane)
 
     def _delivered(self) -> int | None:
         lanes = [key for key in self._followed if key[1] == "telemetry"]
@@ -267,7 +283,7 @@ class Store:
         self._news.set()
         self._news = asyncio.Event()
 
-    def _take_unwritten(self) -> dict[tuple[str, Lane], int]:
+    def _take_unwritten(self) -> dict[tuple[str, Counted], int]:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None

@@ -8,6 +8,9 @@ from typing import Literal, NamedTuple
 from monitor.store.events import Event
 
 Lane = Literal["telemetry", "events"]
+"""Of what waits for a sink: blobs, counted by id, and events, counted by number."""
+Counted = Literal[Lane, "receipts"]
+"""What has cursors: the lanes, and the receipts of consumers, counted by ``seq``."""
 
 
 @dataclass(slots=True)
@@ -95,13 +98,13 @@ class LaneStatus(NamedTuple):
     """How far one sink is on one lane."""
 
     sink: str
-    lane: Lane
+    lane: Counted
     confirmed: int
-    """Id of the newest blob, or number of the newest event, that it has confirmed."""
+    """Id of the newest blob, or number or ``seq`` of the newest event, that it has confirmed."""
     behind: int
     """Blobs or events that it has not."""
     behind_bytes: int
-    """Compressed bytes of those blobs; 0 for events."""
+    """Compressed bytes of those blobs; 0 in the other lanes."""
     oldest_at: int | None
     """Time (ns, UTC) of the oldest that it has not; None when there is none."""
 

@@ -463,6 +463,26 @@ FAULTS = {
         "mqtt: {host: 127.0.0.1, protocol: 3.1.1, will_delay: 5s,",
         ["3:54: mqtt.will_delay: only MQTT 5 knows it"],
     ),
+    "receipts of nobody, of ourselves, twice, and of a name too long for an alarm": (
+        "mqtt: {host: 127.0.0.1,",
+        f"mqtt: {{receipts: {{from: [pager, me, pager, {'x' * 55}]}}, host: 127.0.0.1,",
+        [
+            "3:33: mqtt.receipts.from.1: 'me' is the gateway itself; name who listens to it",
+            "3:37: mqtt.receipts.from.2: consumer 'pager' is there twice",
+            (
+                f"3:44: mqtt.receipts.from.3: the name '{'x' * 55}' is too long: "
+                f"its alarm could not be named receipts-{'x' * 55}"
+            ),
+        ],
+    ),
+    "receipts of nobody": (
+        "mqtt: {host: 127.0.0.1,",
+        "mqtt: {receipts: {from: [], within: 1ms}, host: 127.0.0.1,",
+        [
+            "3:25: mqtt.receipts.from: should have at least 1 item in it, not none",
+            "3:37: mqtt.receipts.within: should be from 10ms to 1d",
+        ],
+    ),
     "pages at a name, and at no port": (
         "gateway: gw-1",
         "gateway: gw-1\nhttp: {port: 0, address: localhost}",

@@ -46,6 +46,13 @@ def test_each_database_and_the_certificate_that_it_is_trusted_by_has_its_alarm()
     assert "database" in rules["certificate-archive-ca"].response
 
 
+def test_who_owes_receipts_is_an_alarm_of_his_own() -> None:
+    mqtt = Mqtt.model_validate({"host": "127.0.0.1", "receipts": {"from": ["scada", "pager"]}})
+    rules = gateway_rules(replace(small_plant(), mqtt=mqtt))
+    assert {"receipts-scada", "receipts-pager"} <= rules.keys()
+    assert "pager does not say that it has the alarms" in rules["receipts-pager"].response
+
+
 def test_every_trouble_is_explained() -> None:
     told = (Path(__file__).parents[2] / "docs" / "health.md").read_text("utf-8")
     ca = Path("/ca.pem")

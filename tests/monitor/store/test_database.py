@@ -17,15 +17,16 @@ from monitor.store.database import MOST_GONE, Database
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.reader import Reader
-from monitor.store.tick import Lane, Tick
+from monitor.store.tick import Counted, Tick
 from monitor.store.verify import verify
 from tests.monitor.store.support import NOON, QUOTA, event, line_of, tick_of
 
 GROUPS = [("incubator-0", "incubator-1"), ("incubator-2",)]
-LANES: list[tuple[str, Lane]] = [
+LANES: list[tuple[str, Counted]] = [
     ("influx", "telemetry"),
     ("influx", "events"),
     ("mqtt", "events"),
+    ("scada", "receipts"),
 ]
 
 
@@ -40,7 +41,7 @@ class Model:
     seq: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     replies: dict[str, str] = field(default_factory=dict)
-    cursors: dict[tuple[str, Lane], int] = field(default_factory=dict)
+    cursors: dict[tuple[str, Counted], int] = field(default_factory=dict)
     at: int = 0
     heads: list[str] = field(default_factory=list)
 
@@ -54,7 +55,7 @@ class StoreAndModel(RuleBasedStateMachine):
         self.model = Model()
         self.database = Database(self.path, QUOTA)
         self.groups = self.database.groups(GROUPS)
-        self.confirmed: dict[tuple[str, Lane], int] = {}
+        self.confirmed: dict[tuple[str, Counted], int] = {}
 
     def teardown(self) -> None:
         self.database.close()
@@ -116,8 +117,9 @@ class StoreAndModel(RuleBasedStateMachine):
         self._pending = 0
 
     @rule(lane=st.sampled_from(LANES), share=st.floats(0, 1))
-    def confirm(self, lane: tuple[str, Lane], share: float) -> None:
-        newest = self.model.blobs if lane[1] == "telemetry" else len(self.model.events)
+    def confirm(self, lane: tuple[str, Counted], share: float) -> None:
+        ends = {"telemetry": self.model.blobs, "receipts": self.model.seq}
+        newest = ends.get(lane[1], len(self.model.events))
         upto = int(newest * share)
         if upto > self.model.cursors.get(lane, 0):
             self.confirmed[lane] = upto

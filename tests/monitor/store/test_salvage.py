@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.store import Event, Store
+from monitor.store import Event, Store, Tick
 from monitor.store.database import Database
 from monitor.store.reader import Reader
 from monitor.store.salvage import Report
@@ -111,6 +111,20 @@ async def test_of_a_file_that_only_lacks_a_table_everything_else_is_taken_over(p
         assert (await store.status()).dead_letters == {"influxdb": 1}
     with Reader(path) as reader:
         assert len({p.scan for p in reader.readings(0, 2**62, "incubator-1")}) == 2 * TICKS
+
+
+async def test_nobody_has_a_receipt_for_what_is_counted_anew(path: Path) -> None:
+    """Not even where the new store has as many transitions as the old one, and more."""
+    await make(path)
+    async with Store.open(path, quota=QUOTA) as store:
+        store.join("scada")
+        assert store.cursor("scada", "receipts") == TICKS
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DROP TABLE reply")
+    async with Store.open(path, quota=QUOTA) as store:
+        await store.commit(Tick(events=[event(TICKS + 1, seq=1), event(TICKS + 2, seq=2)]))
+        store.join("scada")
+        assert store.cursor("scada", "receipts") == 0, "it owes both"
 
 
 @pytest.mark.parametrize("leaf", [0, 3, -1])

@@ -309,9 +309,12 @@ async def test_status_says_how_far_each_sink_is(store: Store) -> None:
     store.cursor("influx", "telemetry")
     store.confirm("influx", "telemetry", 1)
     store.confirm("mqtt", "events", 3)
+    store.join("scada")
+    await store.commit(Tick(events=[event(4, seq=1, at=NOON + 7)]))
+    store.confirm("mqtt", "events", 4)
     status = await store.status()
     blobs = await store.telemetry(0, 2**20)
-    influx, mqtt = status.lanes
+    influx, mqtt, scada = status.lanes
     assert influx == (
         "influx",
         "telemetry",
@@ -320,7 +323,8 @@ async def test_status_says_how_far_each_sink_is(store: Store) -> None:
         len(blobs[1].body) + len(blobs[2].body),
         blobs[1].first_at,
     )
-    assert mqtt == ("mqtt", "events", 3, 0, 0, None)
+    assert mqtt == ("mqtt", "events", 4, 0, 0, None)
+    assert scada == ("scada", "receipts", 0, 1, 0, NOON + 7)
     assert status.last == store.last
     assert status.file_bytes > 0
 
