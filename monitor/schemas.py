@@ -63,9 +63,9 @@ ASKED: tuple[type[Message], ...] = (
     StateCommand,
     BatchCommand,
     ResendCommand,
+    ReceiptMessage,
 )
 """What operators may ask for over MQTT, and what consumers say there."""
-    ReceiptMessage,
 
 
 def schemas() -> dict[str, dict[str, object]]:

@@ -333,6 +333,18 @@ class LineStatus(Message):
     """Why it is down."""
 
 
+class ReceiptStatus(Message):
+    """How far one consumer is with what it says that it has made durable."""
+
+    consumer: str
+    seq: int
+    """It has everything up to this one."""
+    behind: int
+    """Alarm events committed since, which it has not said that it has."""
+    oldest: str | None
+    """When the first of them happened."""
+
+
 class SinkStatus(Message):
     """One sink: what it has delivered and what waits."""
 
@@ -345,18 +357,8 @@ class SinkStatus(Message):
     telemetry_behind_bytes: int = 0
     """Of those, compressed."""
     events_behind: int = 0
-
-class ReceiptStatus(Message):
-    """How far one consumer is with what it says that it has made durable."""
-
-    consumer: str
-    seq: int
-    """It has everything up to this one."""
-    behind: int
-    """Alarm events committed since, which it has not said that it has."""
-    oldest: str | None
-    """When the first of them happened."""
-
+    receipts: tuple[ReceiptStatus, ...] = ()
+    """Of the consumers that the site asks for them."""
 
 
 class GridStatus(Message):
@@ -370,8 +372,6 @@ class GridStatus(Message):
     deviation_ms_worst: float
 
 
-    receipts: tuple[ReceiptStatus, ...] = ()
-    """Of the consumers that the site asks for them."""
 class StoreStatusMessage(Message):
     """The store in figures."""
 
