@@ -11,18 +11,22 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.ledger.plant import BrokenError, Plant
+from tests.ledger.judge import Deaf
+from tests.ledger.plant import LINES, BrokenError, Plant
+from tests.ledger.reactors import FAULT, Reactor
+from tests.support.opcua_servers import MAKES, Make
 from tests.support.servers import Server
 from tests.whole.wire import Manner, Way
 
 Do = Callable[[Plant, random.Random], None]
+Deed = Callable[[Reactor, random.Random], None]
 
 
 class Fault(NamedTuple):
@@ -33,6 +37,8 @@ class Fault(NamedTuple):
     mend: Do
     longest: float
     """Seconds."""
+    deafens: Callable[[Plant], str] = lambda _: ""
+    """The line on which nothing is heard while it lasts; empty where something is."""
 
 
 def _kill_daemon(plant: Plant, chance: random.Random) -> None:
@@ -64,8 +70,11 @@ def _signal(which: Callable[[Plant], int | None], how: signal.Signals) -> Do:
     return send
 
 
-def _frozen(victim: str, which: Callable[[Plant], int | None], longest: float) -> Fault:
-    return Fault(victim, _signal(which, signal.SIGSTOP), _signal(which, signal.SIGCONT), longest)
+def _frozen(
+    victim: str, which: Callable[[Plant], int | None], longest: float, deaf: str = ""
+) -> Fault:
+    strike, mend = _signal(which, signal.SIGSTOP), _signal(which, signal.SIGCONT)
+    return Fault(victim, strike, mend, longest, lambda _: deaf)
 
 
 def _away(victim: str, which: Callable[[Plant], Server], longest: float = 15.0) -> Fault:
@@ -79,18 +88,6 @@ def _spoil(manner: Manner, name: str, plant: Plant, chance: random.Random) -> No
 
 def _swallow(name: str, plant: Plant, chance: random.Random) -> None:
     plant.wires[name].cut(chance.choice((Way.BOTH, Way.TO_CLIENT, Way.TO_SERVER)))
-
-
-def _kill_server(plant: Plant, chance: random.Random) -> None:
-    del chance
-    with plant.orders:
-        plant.server.kill()
-
-
-def _start_server(plant: Plant, chance: random.Random) -> None:
-    del chance
-    with plant.orders:
-        plant.server.start()
 
 
 def _filler(plant: Plant) -> Path:
@@ -116,12 +113,6 @@ def _empty_disk(plant: Plant, chance: random.Random) -> None:
             plant.daemon.start()
 
 
-def _drop_subscriptions(plant: Plant, chance: random.Random) -> None:
-    del chance
-    with plant.orders:
-        plant.server.drop_subscriptions()
-
-
 def _mend_wire(name: str, plant: Plant, chance: random.Random) -> None:
     del chance
     plant.wires[name].mend()
@@ -130,7 +121,7 @@ def _mend_wire(name: str, plant: Plant, chance: random.Random) -> None:
 
 NO_ROOM = "make room on the disk"
 """How the last words end of a daemon that ended because nothing at all could be written."""
-WIRES = ("bus-a", "io-b", "opc-c", "broker", "database")
+WIRES = ("bus-a", "io-b", *LINES.values(), "broker", "database")
 
 
 def _all_faults() -> dict[str, Fault]:
@@ -142,19 +133,79 @@ def _all_faults() -> dict[str, Fault]:
         "broker-freeze": _frozen("broker", lambda p: p.broker.pid, 12.0),
         "database-kill": _away("database", lambda p: p.influxdb),
         "database-freeze": _frozen("database", lambda p: p.influxdb.pid, 12.0),
-        "opcua-kill": Fault("opcua", _kill_server, _start_server, 15.0),
-        "opcua-freeze": _frozen("opcua", lambda p: p.server.pid, 12.0),
         "disk-full": Fault("disk", _fill_disk, _empty_disk, 20.0),
-        "subscriptions-drop": Fault("opcua", _drop_subscriptions, lambda *_: None, 1.0),
     }
     for name in WIRES:
-        mend = partial(_mend_wire, name)
-        found[f"{name}-swallow"] = Fault(f"wire {name}", partial(_swallow, name), mend, 10.0)
-        for manner in Manner:
-            if manner is not Manner.WHOLE:
-                strike = partial(_spoil, manner, name)
-                found[f"{name}-{manner.value}"] = Fault(f"wire {name}", strike, mend, 10.0)
+        found |= _wire_faults(name)
+    for make in MAKES:
+        found |= {f"{make}-{what}": fault for what, fault in _server_faults(make)}
     return found
+
+
+def _wire_faults(name: str) -> Iterator[tuple[str, Fault]]:
+    mend, deafens = partial(_mend_wire, name), partial(_is_cut, name)
+    yield f"{name}-swallow", Fault(f"wire {name}", partial(_swallow, name), mend, 15.0, deafens)
+    for manner in Manner:
+        if manner is not Manner.WHOLE:
+            strike = partial(_spoil, manner, name)
+            yield f"{name}-{manner.value}", Fault(f"wire {name}", strike, mend, 10.0, deafens)
+
+
+def _is_cut(name: str, plant: Plant) -> str:
+    """The wire, if nothing of what a server says comes through."""
+    between = plant.wires[name]
+    cut = Way.TO_CLIENT in between.swallows or between.manner is Manner.REFUSED
+    return name if cut else ""
+
+
+def _server_faults(make: Make) -> Iterator[tuple[str, Fault]]:
+    """What happens to an OPC UA server; to one of node-opcua, which can be told more, more."""
+
+    def fault(strike: Deed, mend: Deed = _over, longest: float = 10.0, deaf: str = "") -> Fault:
+        return Fault(make, _alone(make, strike), _alone(make, mend), longest, lambda _: deaf)
+
+    line = LINES[make]
+    yield "kill", fault(lambda r, _: r.server.kill(), lambda r, _: r.server.start(), 15.0, line)
+    yield "freeze", _frozen(make, lambda p: p.reactors[make].server.pid, 15.0, line)
+    yield "unsubscribed", fault(lambda r, _: r.server.drop_subscriptions())
+    yield "muted", fault(lambda r, _: r.server.mute_subscriptions())
+    yield (
+        "doubtful",
+        fault(lambda r, _: r.server.say_state(FAULT), lambda r, _: r.server.say_state(0)),
+    )
+    yield "sensor", fault(lambda r, _: r.fail_sensor(), lambda r, _: r.mend_sensor())
+    yield "gone", fault(Reactor.take_node, lambda r, _: r.bring_nodes())
+    yield "retyped", fault(Reactor.spoil_node, lambda r, _: r.bring_nodes())
+    yield "clock", fault(Reactor.set_clock, lambda r, _: r.server.set_clock(0))
+    if make == "node-opcua":
+        yield "sessionless", fault(lambda r, _: r.server.close_sessions())
+        yield (
+            "crowded",
+            fault(
+                lambda r, _: r.server.close_sessions(0),
+                lambda r, _: r.server.close_sessions(),
+                15.0,
+                line,
+            ),
+        )
+        yield "stranger", fault(_change_certificate, _change_certificate, 15.0, line)
+
+
+def _alone(make: Make, deed: Deed) -> Do:
+    def do(plant: Plant, chance: random.Random) -> None:
+        reactor = plant.reactors[make]
+        reactor.alone(partial(deed, reactor, chance))
+
+    return do
+
+
+def _change_certificate(reactor: Reactor, chance: random.Random) -> None:
+    del chance
+    reactor.change_certificate()
+
+
+def _over(reactor: Reactor, chance: random.Random) -> None:
+    """It is over by itself."""
 
 
 FAULTS: Mapping[str, Fault] = _all_faults()
@@ -167,11 +218,16 @@ PIECE = 4096
 """Bytes."""
 
 
-def chosen(words: str) -> Sequence[str]:
-    """The faults that ``all``, ``none`` or a list of names and kinds means; raises ValueError."""
+def chosen(words: str, makes: Sequence[Make] = MAKES) -> Sequence[str]:
+    """The faults that ``all``, ``none`` or a list of names and kinds means; raises ValueError.
+
+    Those of servers that are not there are left out.
+    """
+    away = tuple(f"{name}-" for make in MAKES if make not in makes for name in (make, LINES[make]))
+    there = [name for name in FAULTS if not name.startswith(away)]
     match words:
         case "all":
-            return tuple(FAULTS)
+            return there
         case "none":
             return ()
         case _:
@@ -180,7 +236,7 @@ def chosen(words: str) -> Sequence[str]:
                 if word not in FAULTS and word not in KINDS:
                     known = ", ".join((*KINDS, *FAULTS))
                     raise ValueError(f"no fault is called {word}; there are {known}")
-            return tuple(n for n in FAULTS if n in wanted or n.rsplit("-", 1)[1] in wanted)
+            return [n for n in there if n in wanted or n.rsplit("-", 1)[1] in wanted]
 
 
 @dataclass
@@ -219,13 +275,27 @@ class Chaos:
         self.struck[name] += 1
         self._tell(name, "strikes", lasting)
         await asyncio.to_thread(fault.strike, self.plant, chance)
+        line, since = fault.deafens(self.plant), _now()
         try:
             await asyncio.sleep(lasting)
         finally:
+            self._remember(fault.victim, line, since)
             await asyncio.to_thread(fault.mend, self.plant, chance)
         self._tell(name, "mended", 0.0)
+
+    def _remember(self, victim: str, line: str, since: int) -> None:
+        """Have the judge know what cannot have been heard since then."""
+        if victim == "daemon":
+            self.plant.stopped.append((since, _now()))
+        elif line and since + self.plant.proof() < _now():
+            self.plant.deaf.append(Deaf(line, since + self.plant.proof(), _now()))
 
     def _tell(self, name: str, what: str, seconds: float) -> None:
         line = {"at": time.time_ns(), "fault": name, "what": what, "seconds": round(seconds, 2)}
         with suppress(OSError), self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _now() -> int:
+    """Milliseconds, UTC."""
+    return time.time_ns() // 10**6

@@ -11,8 +11,10 @@ from pyModbusTCP.server import DataBank
 from config.plant import Table
 from drivers.simulated.instruments import Block
 from tests.ledger.serials import Number
-from tests.support.opcua_servers import Change, Node, OpcUaServer
+from tests.support.opcua_servers import Node
 
+PERIOD = 500
+"""Milliseconds between two points of every grid."""
 _WORDS = 4
 """Registers of a float64."""
 
@@ -25,10 +27,17 @@ class Channel(NamedTuple):
     normal: int
     high: int
     """Where it stands in an excursion."""
+    steady: bool = False
+    """Whether it has one value for ever."""
 
 
 INCUBATOR = (Channel("co2", "%", 5, 7), Channel("temperature", "Cel", 37, 37))
-BIOREACTOR = (Channel("ph", "pH", 7, 9), Channel("temperature", "Cel", 37, 37))
+BIOREACTOR = (
+    Channel("ph", "pH", 7, 9),
+    Channel("temperature", "Cel", 37, 37),
+    # What changes never comes alone with it: so a scan of all channels is one of the grid.
+    Channel("ph_setpoint", "pH", 7, 7, steady=True),
+)
 
 
 @dataclass
@@ -38,25 +47,36 @@ class Device:
     equipment: str
     number: int
     channels: Sequence[Channel]
-    polled: bool = True
-    """Whether each read is a value of its own; else one may be read again as it stands."""
+    line: str
+    subscribed: bool = False
+    """Whether what changes is told; else each read is a value of its own."""
     high: bool = False
     """Whether its excursion is on."""
-    served: list[bool] = field(default_factory=list)
-    """By count, from 1: whether it was served in an excursion."""
+    served: list[list[bool]] = field(default_factory=list)
+    """By channel and count, from 1: whether it was served in an excursion."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.served = self.served or [[] for _ in self.channels]
 
     def next(self) -> list[float]:
         """The next value of each channel; from now on they were served."""
+        return [self.next_of(number) for number in range(len(self.channels))]
+
+    def next_of(self, channel: int) -> float:
+        """The next value of one channel."""
         with self.lock:
-            high = self.high
-            self.served.append(high)
-            return [self.value(n, len(self.served)) for n in range(len(self.channels))]
+            self.served[channel].append(self.high)
+            return self.value(channel, len(self.served[channel]))
+
+    def last(self, channel: int) -> float:
+        """What that channel was served as last."""
+        return self.value(channel, len(self.served[channel]))
 
     def value(self, channel: int, count: int) -> float:
         """What that channel was served as, that time."""
         told = self.channels[channel]
-        level = told.high if self.served[count - 1] else told.normal
+        level = told.high if self.served[channel][count - 1] else told.normal
         return Number(level, self.number, channel, count).value
 
     def registers(self) -> list[int]:
@@ -77,10 +97,9 @@ class Device:
             for channel, value in zip(self.channels, values, strict=True)
         ]
 
-    def publish(self, server: OpcUaServer) -> None:
-        """Give the nodes of a server their next values."""
-        names = [Node(f"s={channel.name}").id for channel in self.channels]
-        server.set(*(Change(*each) for each in zip(names, self.next(), strict=True)))
+    def node(self, channel: int) -> str:
+        """The node that a channel is of."""
+        return Node(f"s={self.channels[channel].name}").id
 
 
 class Bank(DataBank):  # type: ignore[misc]  # pyModbusTCP ships no types

@@ -6,20 +6,22 @@ timing: order, numbers and ids are all it looks at.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
-from drivers.reading import Quality
 from monitor.store.events import Event
 from monitor.store.points import Point
-from tests.ledger.devices import Device
+from tests.ledger.devices import PERIOD, Device
 from tests.ledger.serials import Number, number_of
 from tests.whole.ears import Payload
 
 MILLISECOND = 10**6
+ENDS_OF_GRID = 3
+"""Points of the grid that the first and the last scan of a life may be late by, together."""
 BEGINS = frozenset({"raised", "raised_again"})
 ENDS = frozenset({"returned", "cleared"})
 Row = Mapping[str, Any]
@@ -30,6 +32,8 @@ class Told(NamedTuple):
 
     value: float | int | str | bool | None
     quality: int
+    source: int | None = None
+    """Milliseconds, UTC, by the device's clock; None where it gives no time."""
 
 
 class Scan(NamedTuple):
@@ -40,9 +44,24 @@ class Scan(NamedTuple):
     """Milliseconds, UTC."""
     channels: Mapping[str, Told]
 
-    @property
-    def bad(self) -> bool:
-        return any(told.value is None for told in self.channels.values())
+
+class Word(NamedTuple):
+    """A value that one scan has of one channel."""
+
+    scan: int
+    serial: int
+    """The how many-th value of its channel it is."""
+    whole: bool
+    """Whether all channels of the equipment spoke."""
+
+
+class Deaf(NamedTuple):
+    """A time in which nothing can have been heard on a line, nor what was heard be believed."""
+
+    line: str
+    since: int
+    """Milliseconds, UTC."""
+    until: int
 
 
 class Witness(NamedTuple):
@@ -77,6 +96,9 @@ class Evidence:
     lost: int = 0
     """Scans of which the daemon says that nobody has them, for want of room."""
     witnessed: Sequence[Witness] = ()
+    times: Mapping[float, Collection[int | None]] = field(default_factory=dict)
+    """By value that a subscribed device served, the times that it gave it (ms, UTC)."""
+    deaf: Sequence[Deaf] = ()
     strange: Sequence[str] = field(default_factory=tuple)
     """What speaks against the daemon and was seen besides: that it ended, what it logged."""
 
@@ -98,6 +120,9 @@ def judge(evidence: Evidence) -> list[Verdict]:
         Verdict("no value that nobody served", len(record), list(invented(evidence))),
         Verdict("no read twice or out of order", len(record), list(disordered(evidence))),
         Verdict("no hole that is not told of", len(record), list(untold_holes(evidence))),
+        Verdict("every grid point has its scan", len(record), list(off_grid(evidence))),
+        Verdict("each change told once, then held", len(record), list(mistold(evidence))),
+        Verdict("nothing good of who is not heard", len(record), list(believed(evidence))),
         Verdict("what was said to stand stands", len(evidence.witnessed), list(unsaid(evidence))),
         Verdict(
             "the database has the record",
@@ -125,7 +150,8 @@ def scans_of(points: Iterable[Point]) -> dict[int, Scan]:
     found: dict[int, dict[str, Told]] = defaultdict(dict)
     where: dict[int, tuple[str, int]] = {}
     for point in points:
-        found[point.scan][point.channel] = Told(point.value, int(point.quality))
+        source = None if point.source_time is None else point.source_time // MILLISECOND
+        found[point.scan][point.channel] = Told(point.value, int(point.quality), source)
         where[point.scan] = (point.equipment, point.time // MILLISECOND)
     return {number: Scan(*where[number], channels) for number, channels in found.items()}
 
@@ -134,7 +160,7 @@ def scan_of_row(row: Row) -> tuple[int, Scan]:
     """The scan that a point of InfluxDB is, with its number."""
     names = [name.removesuffix("_quality") for name in row if name.endswith("_quality")]
     channels = {
-        name: Told(row.get(name), int(row[f"{name}_quality"]))
+        name: Told(row.get(name), int(row[f"{name}_quality"]), row.get(f"{name}_source"))
         for name in names
         if row[f"{name}_quality"] is not None
     }
@@ -148,31 +174,37 @@ def alarm_bodies(events: Iterable[Event]) -> list[Payload]:
 
 
 def numbers(evidence: Evidence) -> Iterator[tuple[int, Device, int, Number]]:
-    """Every good value of the record: scan, device, channel and what it says of itself."""
+    """Every value of the record: scan, device, channel and what it says of itself."""
+    devices = {device.equipment: device for device in evidence.devices}
     for number, scan in sorted(evidence.scans.items()):
-        for device in (d for d in evidence.devices if d.equipment == scan.equipment):
-            for index, channel in enumerate(device.channels):
-                told = scan.channels.get(channel.name)
-                if told is not None and told.quality == Quality.GOOD:
-                    yield number, device, index, number_of(float(told.value or 0))
+        device = devices[scan.equipment]
+        for index, channel in enumerate(device.channels):
+            told = scan.channels.get(channel.name)
+            if told is not None and told.value is not None:
+                yield number, device, index, number_of(float(told.value))
 
 
 def invented(evidence: Evidence) -> Iterator[str]:
-    """Values that are not, to the last bit, what their device served."""
+    """Values that are not, to the last bit, what their device served, or not of that time."""
     for scan, device, channel, said in numbers(evidence):
         ours = (said.device, said.channel) == (device.number, channel)
-        known = ours and 0 < said.serial <= len(device.served)
-        recorded = evidence.scans[scan].channels[device.channels[channel].name].value
-        if not known or device.value(channel, said.serial) != recorded:
-            yield f"scan {scan}: {device.equipment} {channel}: {recorded!r} was never served"
+        known = ours and 0 < said.serial <= len(device.served[channel])
+        told = evidence.scans[scan].channels[device.channels[channel].name]
+        if not known or device.value(channel, said.serial) != told.value:
+            yield f"scan {scan}: {device.equipment} {channel}: {told.value!r} was never served"
+        elif device.subscribed and told.source not in evidence.times[told.value]:
+            yield f"scan {scan}: {device.equipment} {channel}: {told} was not of that time"
 
 
-def runs(evidence: Evidence) -> dict[tuple[str, int], list[tuple[int, int]]]:
-    """By equipment and channel, scan and count of each good value, in order of the scans."""
-    found: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+def runs(evidence: Evidence) -> Iterator[tuple[Device, int, list[Word]]]:
+    """What was told of each channel of each device, in order of the scans."""
+    found: dict[tuple[str, int], list[Word]] = defaultdict(list)
     for scan, device, channel, said in numbers(evidence):
-        found[device.equipment, channel].append((scan, said.serial))
-    return found
+        whole = len(evidence.scans[scan].channels) == len(device.channels)
+        found[device.equipment, channel].append(Word(scan, said.serial, whole))
+    for device in evidence.devices:
+        for channel in range(len(device.channels)):
+            yield device, channel, found[device.equipment, channel]
 
 
 def disordered(evidence: Evidence) -> Iterator[str]:
@@ -180,31 +212,114 @@ def disordered(evidence: Evidence) -> Iterator[str]:
     wanted = set(range(1, max(evidence.scans, default=0) + 1))
     if len(missing := wanted - evidence.scans.keys()) > evidence.lost:
         yield f"{len(missing)} scans are missing, from {min(missing)}; {evidence.lost} told lost"
-    polled = {d.equipment for d in evidence.devices if d.polled}
-    for (equipment, channel), values in runs(evidence).items():
-        for (scan, count), (later, then) in pairwise(values):
-            if then < count or (then == count and equipment in polled):
-                yield f"{equipment} {channel}: {count} in scan {scan}, {then} in scan {later}"
+    for device, channel, told in runs(evidence):
+        for one, two in pairwise(told):
+            if two.serial < one.serial or (two.serial == one.serial and not device.subscribed):
+                yield _both(device, channel, one, two)
+
+
+class Troubles:
+    """What the record tells of troubles: bad scans, missed points, starts, outages and losses."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._bad: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._missed: dict[str, list[int]] = defaultdict(list)
+        for number, scan in sorted(evidence.scans.items()):
+            for name, told in scan.channels.items():
+                if told.value is None:
+                    self._bad[scan.equipment, name].append(number)
+            if evidence.missed.get(number):
+                self._missed[scan.equipment].append(number)
+
+    def between(self, device: Device, channel: int, one: int, two: int) -> bool:
+        """Whether there is any of that channel, after one scan and not after the other.
+
+        A point that was missed is none for a subscription, which tells what changed all the same.
+        """
+        scans = self._evidence.scans
+        told = [*self._bad[device.equipment, device.channels[channel].name]]
+        told += [] if device.subscribed else self._missed[device.equipment]
+        if any(one < number <= two for number in told):
+            return True
+        if not all(number in scans for number in range(one, two)):
+            return True
+        times = (e.at // MILLISECOND for e in self._evidence.events if _troubles(e, device))
+        return any(scans[one].at <= at <= scans[two].at for at in times)
+
+
+def _troubles(event: Event, device: Device) -> bool:
+    another = event.subject.startswith("line/") and event.subject != f"line/{device.line}"
+    return event.kind in {"start", "loss", "unmonitored", "outage"} and not another
+
+
+def dropped(evidence: Evidence) -> Counter[str]:
+    """How many values the servers dropped, by line, as the record tells."""
+    told: Counter[str] = Counter()
+    for event in evidence.events:
+        if event.kind == "loss" and event.subject.startswith("line/"):
+            told[event.subject.removeprefix("line/")] += json.loads(event.body)["values"]
+    return told
 
 
 def untold_holes(evidence: Evidence) -> Iterator[str]:
-    """Counts that are missing where the record tells of no trouble: no bad scan, missed point,
-    start of the daemon or loss between those before and after, and no scan that is counted lost."""
-    troubled: dict[str, list[int]] = defaultdict(list)
-    for number, each in evidence.scans.items():
-        if each.bad or evidence.missed.get(number):
-            troubled[each.equipment].append(number)
-    kinds = {"start", "loss", "unmonitored", "outage"}
-    moments = [e.at // MILLISECOND for e in evidence.events if e.kind in kinds]
-    for (equipment, channel), values in runs(evidence).items():
-        for (scan, count), (later, then) in pairwise(values):
-            if then > count + 1:
-                first, last = evidence.scans[scan].at, evidence.scans[later].at
-                told = any(scan < bad <= later for bad in troubled[equipment]) or not all(
-                    number in evidence.scans for number in range(scan, later)
-                )
-                if not told and not any(first <= at <= last for at in moments):
-                    yield f"{equipment} {channel}: {count} in scan {scan}, {then} in {later}"
+    """Counts that are missing where the record tells of no trouble between those before and after;
+    for as many as a server said that it dropped, that is told besides."""
+    troubles, spare = Troubles(evidence), dropped(evidence)
+    for device, channel, told in runs(evidence):
+        for one, two in pairwise(told):
+            if two.serial > one.serial + 1 and not troubles.between(
+                device, channel, one.scan, two.scan
+            ):
+                spare[device.line] -= 1
+                if spare[device.line] < 0:
+                    yield _both(device, channel, one, two)
+
+
+def off_grid(evidence: Evidence) -> Iterator[str]:
+    """Lives of the daemon in which an equipment has fewer whole scans than its grid has points,
+    but for those that it says were missed, and those at both ends."""
+    starts = [event.at // MILLISECOND for event in evidence.events if event.kind == "start"]
+    lives: dict[tuple[str, int], list[int]] = defaultdict(list)
+    sizes = {device.equipment: len(device.channels) for device in evidence.devices}
+    for number, scan in sorted(evidence.scans.items()):
+        if len(scan.channels) == sizes[scan.equipment]:
+            lives[scan.equipment, bisect(starts, scan.at)].append(number)
+    for (equipment, life), scans in lives.items():
+        points = sum(1 + evidence.missed.get(number, 0) for number in scans)
+        first, last = evidence.scans[scans[0]].at, evidence.scans[scans[-1]].at
+        owed = (last - first) // PERIOD - ENDS_OF_GRID
+        if points + evidence.lost < owed:
+            yield f"{equipment}, life {life}: {points} of {owed} points, from scan {scans[0]}"
+
+
+def mistold(evidence: Evidence) -> Iterator[str]:
+    """Changes of subscribed devices that were told twice, and grid points that say what was not
+    told before, where the record tells of no trouble in between."""
+    troubles, spare = Troubles(evidence), dropped(evidence)
+    for device, channel, told in runs(evidence):
+        for one, two in pairwise(told if device.subscribed else ()):
+            if (one.serial == two.serial) is not two.whole and not troubles.between(
+                device, channel, one.scan, two.scan
+            ):
+                spare[device.line] -= 1
+                if spare[device.line] < 0:
+                    yield _both(device, channel, one, two)
+
+
+def _both(device: Device, channel: int, one: Word, two: Word) -> str:
+    name = device.channels[channel].name
+    return f"{device.equipment} {name}: {one.serial} in scan {one.scan}, {two.serial} in {two.scan}"
+
+
+def believed(evidence: Evidence) -> Iterator[str]:
+    """Values of a line on which nothing was heard any more."""
+    lines = {device.equipment: device.line for device in evidence.devices}
+    for deaf in evidence.deaf:
+        for number, scan in evidence.scans.items():
+            heard = any(told.value is not None for told in scan.channels.values())
+            if heard and lines[scan.equipment] == deaf.line and deaf.since < scan.at < deaf.until:
+                yield f"scan {number}: {scan}, {scan.at - deaf.since} ms after {deaf}"
 
 
 def unsaid(evidence: Evidence) -> Iterator[str]:

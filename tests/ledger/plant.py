@@ -5,10 +5,12 @@ import random
 import shutil
 import subprocess
 import threading
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from pyModbusTCP.server import ModbusServer
@@ -16,10 +18,20 @@ from pyModbusTCP.server import ModbusServer
 from drivers.simulated.servers import ModbusHost
 from monitor.alarms.facts import State
 from monitor.cli.exits import Failure
-from tests.ledger.devices import BIOREACTOR, INCUBATOR, Bank, Device
-from tests.ledger.judge import Evidence, Witness, alarm_bodies, scan_of_row, scans_of
-from tests.support.opcua_servers import Node, OpcUaServer
+from tests.ledger.devices import INCUBATOR, PERIOD, Bank, Device
+from tests.ledger.judge import (
+    MILLISECOND,
+    Deaf,
+    Evidence,
+    Witness,
+    alarm_bodies,
+    scan_of_row,
+    scans_of,
+)
+from tests.ledger.reactors import PASSWORD, Reactor, reactor
+from tests.support.opcua_servers import MAKES, Make
 from tests.support.servers import HOST, InfluxDB, SecureMosquitto, free_port
+from tests.support.stalls import Stalls, watching_stalls
 from tests.support.waiting import eventually
 from tests.whole.daemon import Daemon
 from tests.whole.ears import SITE, Ears, envelope, listening, operator
@@ -31,8 +43,11 @@ PATIENCE = 240.0
 """Seconds in which what has to come after a trouble must have come."""
 DISK = 128 * 2**20
 """Bytes of a small disk."""
-PUBLISHED = 0.5
-"""Seconds between two values of the OPC UA server."""
+PUBLISHED = 0.25
+"""Seconds between two changes of an OPC UA server."""
+PROOF = 5.0
+"""Seconds for which a line may believe what it heard last: one and a half of its keep-alives, and
+what was on its way. What the machine holds us up comes besides."""
 ACTIVE = frozenset({State.UNACKNOWLEDGED, State.ACKNOWLEDGED})
 
 
@@ -49,34 +64,36 @@ class Plant:
     broker: SecureMosquitto
     influxdb: InfluxDB
     database: str
-    server: OpcUaServer
+    reactors: Mapping[Make, Reactor]
     host: ModbusHost
     wires: Mapping[str, Wire]
     devices: list[Device]
     ears: Ears
+    stalls: Stalls
     excursions: Counter[str] = field(default_factory=Counter)
     witnessed: list[Witness] = field(default_factory=list)
     standing: Mapping[str, State] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)
     orders: threading.Lock = field(default_factory=threading.Lock)
-    """Whoever orders something of the OPC UA server waits for the answer to it, and whoever ends
-    or starts a process is alone with it."""
+    """Whoever ends or starts the daemon is alone with it."""
+    deaf: list[Deaf] = field(default_factory=list)
+    stopped: list[tuple[int, int]] = field(default_factory=list)
+    """When the daemon was held up by us (ms, UTC): what was heard before is read afterwards."""
     lost: int = 0
     """Scans of which the daemon says that nobody has them."""
     resent: int = 0
     """Alarm events that the consumer had to ask for."""
 
-    async def publish(self) -> None:
-        """Let the OPC UA server have new values, for ever."""
-        reactor = self.devices[-1]
+    async def publish(self, reactor: Reactor, chance: random.Random) -> None:
+        """Let a reactor have new values, for ever."""
         while True:
             with suppress(RuntimeError, OSError, ValueError):  # It is away, or goes just now.
-                await asyncio.to_thread(self._publish, reactor)
+                await asyncio.to_thread(reactor.alone, partial(reactor.publish, chance))
             await asyncio.sleep(PUBLISHED)
 
-    def _publish(self, reactor: Device) -> None:
-        with self.orders:
-            reactor.publish(self.server)
+    def proof(self) -> int:
+        """Milliseconds for which what was heard last may be believed, on this machine."""
+        return round(PROOF * 1000 + 2 * self.stalls.worst / MILLISECOND)
 
     async def witness(self) -> None:
         """Keep what the daemon says of itself, for ever."""
@@ -181,15 +198,31 @@ class Plant:
             excursions=self.excursions,
             lost=self.lost,
             witnessed=self.witnessed,
+            times=self._times(),
+            deaf=[deaf for deaf in self.deaf if not self._was_held_up(deaf)],
             strange=[*self.strange, *letters],
         )
 
+    def _times(self) -> Mapping[float, Collection[int | None]]:
+        told: dict[float, set[int | None]] = defaultdict(set)
+        for value, at in chain.from_iterable(each.times() for each in self.reactors.values()):
+            told[value].add(at)
+        return told
 
-def site(broker: SecureMosquitto, ports: Mapping[str, int], folder: Path, database: str) -> str:
-    """Two lines of incubators and one of a bioreactor; whatever talks goes over a wire of ours."""
-    password = folder / "password"
-    password.write_text(broker.passwords["gateway"])
-    password.chmod(0o600)
+    def _was_held_up(self, deaf: Deaf) -> bool:
+        proof = self.proof()
+        return any(a < deaf.until and b > deaf.since - 2 * proof for a, b in self.stopped)
+
+
+def site(
+    broker: SecureMosquitto,
+    ports: Mapping[str, int],
+    folder: Path,
+    database: str,
+    reactors: Iterable[Reactor],
+) -> str:
+    """Two lines of incubators and some of bioreactors; whatever talks goes over a wire of ours."""
+    password = secret(folder / "password", broker.passwords["gateway"])
     return f"""\
 site: {SITE}
 gateway: {GATEWAY}
@@ -209,10 +242,39 @@ limits:
 lines:
   - {{name: bus-a, modbus: {{host: {HOST}, port: {ports["bus-a"]}}}}}
   - {{name: io-b, modbus: {{host: {HOST}, port: {ports["io-b"]}}}}}
-  - name: opc-c
-    opcua: {{endpoint: "opc.tcp://{HOST}:{ports["opc-c"]}", publishing: 200ms, keep_alive: 2s}}
-equipment:
-{_incubator(1, "bus-a", 1)}{_incubator(2, "bus-a", 2)}{_incubator(3, "io-b", 1)}{_bioreactor(4)}"""
+{"".join(_opcua_line(each, ports, folder) for each in reactors)}equipment:
+{_incubator(1, "bus-a", 1)}{_incubator(2, "bus-a", 2)}{_incubator(3, "io-b", 1)}\
+{"".join(_bioreactor(each.device) for each in reactors)}"""
+
+
+def secret(file: Path, words: str) -> Path:
+    """A file that nobody else reads."""
+    file.write_text(words)
+    file.chmod(0o600)
+    return file
+
+
+def _opcua_line(one: Reactor, ports: Mapping[str, int], folder: Path) -> str:
+    """The server is asked for every change, and to keep more than may come between two answers."""
+    name, shown = one.device.line, one.server.manner.identity
+    secured = (
+        ""
+        if shown is None
+        else f"""
+      security: Basic256Sha256/SignAndEncrypt
+      user: cytowatch
+      password: {{file: {secret(folder / f"password-{name}", PASSWORD)}}}
+      server_fingerprint: "{shown.fingerprint}\""""
+    )
+    return f"""\
+  - name: {name}
+    opcua:
+      endpoint: "opc.tcp://{HOST}:{ports[name]}"
+      publishing: 200ms
+      keep_alive: 2s
+      sampling: 0s
+      queue: 500{secured}
+"""
 
 
 def _incubator(number: int, line: str, unit: int) -> str:
@@ -224,50 +286,61 @@ def _incubator(number: int, line: str, unit: int) -> str:
     sources:
       - line: {line}
         unit: {unit}
-        every: 500ms
+        every: {PERIOD}ms
         channels:
           co2: {{holding: 0, type: float64, order: ABCD, unit: "%"}}
           temperature: {{holding: 4, type: float64, order: ABCD, unit: Cel}}
 """
 
 
-def _bioreactor(number: int) -> str:
-    nodes = {channel.name: Node(f"s={channel.name}").id for channel in BIOREACTOR}
-    return f"""\
-  - name: bioreactor-{number}
+def _bioreactor(device: Device) -> str:
+    text = f"""\
+  - name: {device.equipment}
     kind: bioreactor
     area: suite-b
     limits: vessel
     sources:
-      - line: opc-c
-        every: 500ms
+      - line: {device.line}
+        every: {PERIOD}ms
         channels:
-          ph: {{node: "{nodes["ph"]}", unit: pH}}
-          temperature: {{node: "{nodes["temperature"]}", unit: Cel}}
 """
+    for number, channel in enumerate(device.channels):
+        text += (
+            f'          {channel.name}: {{node: "{device.node(number)}", unit: {channel.unit}}}\n'
+        )
+    return text
+
+
+LINES: Mapping[Make, str] = {"asyncua": "opc-c", "node-opcua": "opc-d"}
 
 
 @asynccontextmanager
-async def plant(folder: Path, *, small_disk: bool = False) -> AsyncIterator[Plant]:
+async def plant(
+    folder: Path, makes: Sequence[Make] = MAKES, *, small_disk: bool = False
+) -> AsyncIterator[Plant]:
     """Start everything in a folder; what still runs in the end is killed.
 
     On a small disk the daemon's state lies in memory, and is copied to the folder in the end; only
     root may make one.
     """
-    devices = [Device(f"incubator-{n}", n, INCUBATOR) for n in (1, 2, 3)]
-    devices.append(Device("bioreactor-4", 4, BIOREACTOR, polled=False))
+    lines = {1: "bus-a", 2: "bus-a", 3: "io-b"}
+    incubators = [Device(f"incubator-{n}", n, INCUBATOR, line) for n, line in lines.items()]
+    reactors = {make: reactor(folder, make, 4 + n, LINES[make]) for n, make in enumerate(makes)}
     async with AsyncExitStack() as stack:
-        broker, influxdb, server, second = await asyncio.to_thread(_servers, folder, devices, stack)
-        host = ModbusHost({1: devices[0].blocks, 2: devices[1].blocks})
+        stalls = await stack.enter_async_context(watching_stalls())
+        broker, influxdb, second = await asyncio.to_thread(_servers, folder, incubators[2], stack)
+        for each in reactors.values():
+            await asyncio.to_thread(stack.enter_context, each.server)
+        host = ModbusHost({1: incubators[0].blocks, 2: incubators[1].blocks})
         stack.push_async_callback(host.close)
         await host.plug()
         targets = {
             "bus-a": host.port,
             "io-b": second,
-            "opc-c": server.port,
             "broker": broker.port,
             "database": influxdb.port,
         }
+        targets |= {each.device.line: each.server.port for each in reactors.values()}
         wires = {
             name: await stack.enter_async_context(wire(port)) for name, port in targets.items()
         }
@@ -277,9 +350,12 @@ async def plant(folder: Path, *, small_disk: bool = False) -> AsyncIterator[Plan
         if small_disk:
             stack.enter_context(disk(folder / "daemon/state", folder / "state"))
         ports = {name: between.port for name, between in wires.items()}
-        text = site(broker, ports, folder, "ledger")
+        text = site(broker, ports, folder, "ledger", reactors.values())
         daemon = stack.enter_context(Daemon(folder / "daemon", text))
-        yield Plant(folder, daemon, broker, influxdb, "ledger", server, host, wires, devices, ears)
+        devices = [*incubators, *(reactor.device for reactor in reactors.values())]
+        yield Plant(
+            folder, daemon, broker, influxdb, "ledger", reactors, host, wires, devices, ears, stalls
+        )
 
 
 @contextmanager
@@ -296,16 +372,14 @@ def disk(where: Path, kept: Path) -> Iterator[None]:
 
 
 def _servers(
-    folder: Path, devices: list[Device], stack: AsyncExitStack
-) -> tuple[SecureMosquitto, InfluxDB, OpcUaServer, int]:
+    folder: Path, device: Device, stack: AsyncExitStack
+) -> tuple[SecureMosquitto, InfluxDB, int]:
     """Start the servers that are processes, and the host of the second make on its port."""
     broker = stack.enter_context(SecureMosquitto(folder / "broker"))
     influxdb = stack.enter_context(InfluxDB(folder / "influxdb"))
     influxdb.create("ledger")
-    nodes = devices[3].nodes()
-    server = stack.enter_context(OpcUaServer(folder / "opcua", "asyncua", nodes))
     port = free_port()
-    second = ModbusServer(HOST, port, no_block=True, data_bank=Bank(devices[2]))
+    second = ModbusServer(HOST, port, no_block=True, data_bank=Bank(device))
     second.start()
     stack.callback(second.stop)
-    return broker, influxdb, server, port
+    return broker, influxdb, port

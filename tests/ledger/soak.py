@@ -3,7 +3,8 @@
 Runs the daemon between real servers while troubles that follow from the seed strike all of them,
 mends everything in the end, lets the daemon deliver what it has, and judges.  Each minute it tells
 how far it is; what it saw stays in a folder.  Exit 0: every promise was kept; 1: one was broken,
-and the first is named; 69: it could not be run here.
+and the first is named; 69: it could not be run here (where only Node cannot be had,
+``--without-node`` leaves it out).
 """
 
 import argparse
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from tests.ledger.chaos import FAULTS, KINDS, Chaos, chosen
 from tests.ledger.judge import Verdict, judge
 from tests.ledger.plant import BrokenError, Plant, disk, plant
 from tests.support.debian import UnavailableError
+from tests.support.opcua_servers import MAKES, Make
 
 FULL = "disk-full"
 UNAVAILABLE = 69
@@ -44,6 +46,8 @@ class Options(NamedTuple):
     seed: int
     faults: Sequence[str]
     folder: Path
+    makes: Sequence[Make]
+    """Of the OPC UA servers."""
 
 
 class Outcome(NamedTuple):
@@ -62,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, judge and tell; returns the exit code."""
     options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if len(options.makes) < len(MAKES):
+        say(f"without node-opcua: OPC UA is served by {' and '.join(options.makes)} alone")
     say(f"seed {options.seed}, {len(options.faults)} kinds of faults, evidence: {options.folder}")
     try:
         outcome = asyncio.run(soak(options))
@@ -83,6 +89,11 @@ def parse(arguments: Sequence[str] | None) -> Options:
     parser.add_argument(
         "--faults", default="all", help=f"all, none, or some of {', '.join((*KINDS, *FAULTS))}"
     )
+    parser.add_argument(
+        "--without-node",
+        action="store_true",
+        help="leave out the server of node-opcua and its troubles, where Node cannot be had",
+    )
     parser.add_argument("--folder", type=Path, help="for the evidence; one of its own otherwise")
     told = parser.parse_args(arguments)
     lasting = _LASTING.fullmatch(told.lasting)
@@ -90,22 +101,28 @@ def parse(arguments: Sequence[str] | None) -> Options:
     if not 1 <= seconds <= LONGEST:
         parser.error(f"--for {told.lasting}: should be 1s to 168h, such as 5m")
     try:
-        faults = [name for name in chosen(told.faults) if name != FULL or can_mount()]
+        makes = tuple(m for m in MAKES if m != "node-opcua" or not told.without_node)
+        faults = [n for n in chosen(told.faults, makes) if n != FULL or can_mount()]
     except ValueError as error:
         parser.error(str(error))
     seed = random.SystemRandom().randrange(10**6) if told.seed is None else told.seed
     folder = told.folder or Path(tempfile.mkdtemp(prefix=f"cyto-soak-{seed}-"))
     folder.mkdir(parents=True, exist_ok=True)
-    return Options(seconds, seed, faults, folder)
+    return Options(seconds, seed, faults, folder, makes)
 
 
 async def soak(options: Options) -> Outcome:
     """Run all of it; raises BrokenError where nothing more can be waited for."""
-    async with plant(options.folder, small_disk=FULL in options.faults) as running:
+    small = FULL in options.faults
+    async with plant(options.folder, options.makes, small_disk=small) as running:
         chaos = Chaos(running, options.seed, options.faults, options.folder / "chaos.jsonl")
         await running.daemon.ready()
         async with AsyncExitStack() as stack:
-            for going_on in (running.publish(), running.witness(), report(running, chaos)):
+            for going_on in (
+                *published(running, options),
+                running.witness(),
+                report(running, chaos),
+            ):
                 stack.push_async_callback(ended, asyncio.create_task(going_on))
             await suffer(running, chaos, options)
             say("all is mended; waiting until everything has arrived")
@@ -115,6 +132,14 @@ async def soak(options: Options) -> Outcome:
             json.dumps([verdict._asdict() for verdict in verdicts], indent=1), encoding="utf-8"
         )
         return Outcome(verdicts, chaos.struck.total(), running.resent)
+
+
+def published(running: Plant, options: Options) -> list[Coroutine[None, None, None]]:
+    """What lets the reactors have new values, each by a chance of its own."""
+    return [
+        running.publish(reactor, random.Random(f"{options.seed} {make}"))  # noqa: S311 - no secret
+        for make, reactor in running.reactors.items()
+    ]
 
 
 async def ended(task: asyncio.Task[None]) -> None:

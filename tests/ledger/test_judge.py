@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from drivers.reading import Quality
 from monitor.store.events import Event
-from tests.ledger.devices import INCUBATOR, Device
-from tests.ledger.judge import Evidence, Scan, Told, Witness, judge
+from tests.ledger.devices import BIOREACTOR, INCUBATOR, PERIOD, Device
+from tests.ledger.judge import Deaf, Evidence, Scan, Told, Witness, judge
 from tests.ledger.serials import Number, number_of
 
-DEVICE = Device("incubator-1", 1, INCUBATOR, served=[False] * 3 + [True] * 3 + [False] * 3)
+SERVED = [False] * 3 + [True] * 3 + [False] * 3
+DEVICE = Device("incubator-1", 1, INCUBATOR, "bus-a", served=[SERVED, SERVED])
+REACTOR = Device(
+    "bioreactor-4", 4, BIOREACTOR, "opc-c", subscribed=True, served=[[False] * 4, [False], [False]]
+)
 ALARM = "incubator-1/co2/high"
-SCAN = 1_000
+SCAN = PERIOD
 
 
 @given(
@@ -41,6 +45,15 @@ def scan(serial: int | None, at: int) -> Scan:
 def event(number: int, kind: str, at: int, **body: Any) -> Event:  # noqa: ANN401 - any JSON
     seq = body.get("seq")
     return Event(number, seq, kind, at * 10**6, 0, "", json.dumps(body))
+
+
+def dropping(values: int, line: str = "line/opc-c") -> Event:
+    """A loss that was told long after."""
+    return event(9, "loss", 900 * SCAN, values=values)._replace(subject=line)
+
+
+def outage(line: str) -> Event:
+    return event(1, "outage", 2 * SCAN)._replace(subject=line)
 
 
 def step(seq: int, change: str, before: str, after: str) -> dict[str, Any]:
@@ -99,9 +112,8 @@ def test_what_is_whole_keeps_every_promise() -> None:
     assert broken(WHOLE) == []
 
 
-INVENTED, ORDER, HOLE, STANDS, RECORD, POINTS, TOLD, STEPS, EXCURSIONS, ELSE = (
-    verdict.promise for verdict in judge(WHOLE)
-)
+INVENTED, ORDER, HOLE, GRID, HELD, DEAF, STANDS, *OTHERS = (v.promise for v in judge(WHOLE))
+RECORD, POINTS, TOLD, STEPS, EXCURSIONS, ELSE = OTHERS
 AGAIN = RAISED | {"seq": 3, "event_id": "e-3", "version": 3, "before": "returned"}
 STRANGER = scan(3, 3 * SCAN)._replace(channels={"co2": Told(5.25, 0), "temperature": Told(37.0, 0)})
 
@@ -110,12 +122,14 @@ STRANGER = scan(3, 3 * SCAN)._replace(channels={"co2": Told(5.25, 0), "temperatu
     ("promise", "evidence"),
     [
         (INVENTED, with_scans(SCANS | {3: STRANGER})),
-        (INVENTED, replace(WHOLE, devices=[replace(DEVICE, served=DEVICE.served[:8])])),
-        (INVENTED, replace(WHOLE, devices=[replace(DEVICE, served=[True] * 9)])),
+        (INVENTED, replace(WHOLE, devices=[replace(DEVICE, served=[SERVED[:8]] * 2)])),
+        (INVENTED, replace(WHOLE, devices=[replace(DEVICE, served=[[True] * 9] * 2)])),
         (ORDER, with_scans(told({4: 3}))),
         (ORDER, with_scans(told({4: 5, 5: 4}))),
         (ORDER, with_scans({n: s for n, s in SCANS.items() if n != 5})),
         (HOLE, with_scans(without_sixth(), until=8)),
+        (GRID, with_scans({n: scan(n, n * 2 * SCAN) for n in SCANS})),
+        (DEAF, replace(WHOLE, deaf=[Deaf("bus-a", 4 * SCAN, 6 * SCAN)])),
         (STANDS, replace(WHOLE, witnessed=[Witness("s1", 10, 3, "head")])),
         (STANDS, replace(WHOLE, witnessed=[Witness("s1", 9, 4, "head")])),
         (STANDS, replace(WHOLE, witnessed=[Witness(s, 1, 1, "") for s in ("s1", "s2")])),
@@ -151,3 +165,70 @@ def test_what_is_broken_is_found(promise: str, evidence: Evidence) -> None:
 )
 def test_a_hole_that_is_told_of_is_none(evidence: Evidence) -> None:
     assert HOLE not in broken(evidence)
+
+
+def grid(number: int, ph: int | None) -> tuple[int, Scan]:
+    """What is held at a point of the grid: of pH that value, of the rest the first."""
+    serials = (ph, 1, 1)
+    told = {c.name: word(n, serials[n]) for n, c in enumerate(BIOREACTOR)}
+    return number, Scan("bioreactor-4", number * SCAN // 2, told)
+
+
+def change(number: int, ph: int) -> tuple[int, Scan]:
+    """What is told of pH when it changes."""
+    return number, Scan("bioreactor-4", number * SCAN // 2, {"ph": word(0, ph)})
+
+
+def word(channel: int, serial: int | None, late: int = 0) -> Told:
+    if serial is None:
+        return Told(None, int(Quality.BAD))
+    return Told(REACTOR.value(channel, serial), int(Quality.GOOD), serial * SCAN + late)
+
+
+def subscribed(*scans: tuple[int, Scan], **more: Any) -> Evidence:  # noqa: ANN401 - fields of it
+    times = {
+        REACTOR.value(channel, serial): [serial * SCAN]
+        for channel, served in enumerate(REACTOR.served)
+        for serial in range(1, len(served) + 1)
+    }
+    given = {"until": len(scans), "events": WHOLE.events[:1], "excursions": {}, **more}
+    told = {"alarm_points": [], "heard": [], "witnessed": [], "times": times}
+    return with_scans(dict(scans), devices=[REACTOR], **told, **given)
+
+
+STORY = (grid(1, 1), change(2, 2), grid(3, 2), change(4, 3), grid(5, 3), grid(6, 3))
+LATE = Scan("bioreactor-4", 2 * SCAN, {"ph": word(0, 3, late=1)})
+
+
+def test_a_subscription_that_tells_each_change_once_keeps_every_promise() -> None:
+    assert broken(subscribed(*STORY)) == []
+
+
+@pytest.mark.parametrize(
+    ("promise", "evidence"),
+    [
+        (INVENTED, subscribed(*STORY[:3], (4, LATE), *STORY[4:])),
+        (ORDER, subscribed(*STORY[:3], change(4, 1), *STORY[4:])),
+        (HOLE, subscribed(*STORY[:3], change(4, 4), grid(5, 4))),
+        (HOLE, subscribed(*STORY[:3], change(4, 4), grid(5, 4), missed={3: 1, 5: 1})),
+        (HELD, subscribed(*STORY[:3], change(4, 2), *STORY[4:])),
+        (HELD, subscribed(*STORY[:3], grid(4, 3), *STORY[4:])),
+        (HELD, subscribed(*STORY[:3], grid(4, 3), events=[outage("line/bus-a")])),
+        (DEAF, subscribed(*STORY, deaf=[Deaf("opc-c", SCAN, 2 * SCAN)])),
+    ],
+)
+def test_what_a_subscription_breaks_is_found(promise: str, evidence: Evidence) -> None:
+    assert promise in broken(evidence)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        subscribed(*STORY[:2], grid(3, None), change(4, 4), grid(5, 4)),
+        subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[outage("line/opc-c")]),
+        subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[dropping(1)]),
+        subscribed(*STORY[:3], grid(4, 4), grid(5, 4), events=[dropping(1), dropping(1)]),
+    ],
+)
+def test_what_a_subscription_tells_of_is_no_fault(evidence: Evidence) -> None:
+    assert not {HOLE, HELD} & {*broken(evidence)}

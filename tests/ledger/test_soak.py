@@ -11,7 +11,7 @@ from tests.ledger.chaos import FAULTS, chosen
 from tests.ledger.soak import main, parse
 from tests.whole.daemon import ROOT
 
-TROUBLES = "daemon-kill,database-kill,bus-a-garbage,io-b-cut,opc-c-refused"
+TROUBLES = "daemon-kill,database-kill,bus-a-garbage,io-b-cut,opc-c-refused,node-opcua-sessionless"
 
 
 @pytest.mark.real
@@ -38,9 +38,18 @@ def test_faults_are_chosen_by_name_and_by_kind() -> None:
         "daemon-kill",
         "broker-kill",
         "database-kill",
-        "opcua-kill",
+        "asyncua-kill",
+        "node-opcua-kill",
         "bus-a-cut",
     }
+
+
+def test_without_node_its_faults_are_left_out() -> None:
+    there = chosen("all", ["asyncua"])
+    assert {n for n in FAULTS if n.startswith(("node-opcua-", "opc-d-"))} == {*FAULTS} - {*there}
+    assert chosen("opc-d-cut,kill", ["asyncua"]) == chosen(
+        "daemon-kill,broker-kill,database-kill,asyncua-kill"
+    )
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Plant:
         await self._secure()
         for uri in served["namespaces"]:
             await server.register_namespace(uri)
-        for node in self._nodes.values():
+        for node in [*self._nodes.values()]:
             await self._add(node)
         self._limit()
         await server.start()
@@ -88,6 +88,8 @@ class Plant:
                 await service.delete_subscriptions(list(service.subscriptions))
             case "mute_subscriptions":
                 self._mute()
+            case "clock":
+                pass  # Its values bear the source times that they come with; more it cannot do.
             case "state":
                 await self._say_state(order["state"])
             case "counts":
@@ -140,6 +142,7 @@ class Plant:
         return ua.NodeId.from_string(f"ns={index};{identifier}")
 
     async def _add(self, node: Mapping[str, Any]) -> None:
+        self._nodes[node["node"]] = node
         id_ = self._id(node["node"])
         kind = ua.VariantType[node["type"]]
         objects = self._server.get_objects_node()

@@ -36,6 +36,10 @@ from tests.support.servers import HOST, START_TIMEOUT, STOP_TIMEOUT, Server
 Make = Literal["asyncua", "node-opcua"]
 MAKES: tuple[Make, ...] = ("asyncua", "node-opcua")
 
+MOST_SESSIONS = 10
+STEP = 60_000
+"""Milliseconds by which a clock that is put back goes back at least."""
+
 VENDOR = "http://vendor.example/"
 OTHER = "http://other.example/"
 APPLICATION = "urn:cytowatch:tests:server"
@@ -133,6 +137,8 @@ class Manner:
     """The same of one request."""
     reads: int = 0
     """The most nodes of one read (node-opcua); 0: its own limit."""
+    channel: int = 0
+    """Milliseconds after which the keys of a channel are too old (node-opcua); 0: ten minutes."""
 
 
 class OpcUaServer(Server):
@@ -150,6 +156,7 @@ class OpcUaServer(Server):
         """As they stand; what they stand at when the server starts anew."""
         self.manner = manner or Manner()
         self.served: dict[str, list[Told]] = defaultdict(list)
+        self._skew = 0
 
     @property
     def endpoint(self) -> str:
@@ -195,6 +202,24 @@ class OpcUaServer(Server):
         It is still there, the session too, and everything else is answered.
         """
         self._order("mute_subscriptions")
+
+    def retype(self, node: str, type_: str, value: Value) -> None:
+        """Have it be of another type, as after a download to the controller."""
+        self.remove(node)
+        self.nodes[node] = replace(self.nodes[node], type=type_, value=value)
+        self.restore(node)
+
+    def close_sessions(self, most: int = MOST_SESSIONS) -> None:
+        """Forget every session (node-opcua), and have no more than that from now on."""
+        self._order("close_sessions", most=most)
+
+    def set_clock(self, skew: int) -> None:
+        """Have its clock be that many milliseconds fast, from now on.
+
+        That is the time of the whole process of node-opcua, and of the values of either make.
+        """
+        self._skew = skew
+        self._order("clock", skew=skew)
 
     def say_state(self, state: int) -> None:
         """Say of itself that it is in this state (ServerState: 0 running, 1 failed, …)."""
@@ -282,14 +307,16 @@ class OpcUaServer(Server):
     def _remember(self, change: Change) -> int:
         """Add to what was served; returns the source time."""
         told = self.served[change.node]
-        at = max(time.time_ns() // 10**6, told[-1].at + 1 if told else 0)
+        at = time.time_ns() // 10**6 + self._skew
+        if told and 0 <= told[-1].at - at < STEP:
+            at = told[-1].at + 1
         told.append(Told(change.value, change.status, at))
         self.nodes[change.node] = replace(self.nodes[change.node], value=change.value)
         return at
 
 
-def identity(folder: Path) -> Identity:
-    """Make a certificate and its key, valid for an hour from now."""
+def identity(folder: Path, hours: int = 1) -> Identity:
+    """Make a certificate and its key, valid for some hours from now."""
     folder.mkdir(parents=True, exist_ok=True)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server of the tests")])
@@ -305,7 +332,7 @@ def identity(folder: Path) -> Identity:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=hours))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_USAGE, critical=True)

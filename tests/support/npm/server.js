@@ -7,6 +7,18 @@
 
 console.log = console.info = console.error; // What the library has to say is no answer.
 
+// The clock of the whole process, which an order puts forward and back.
+let skew = 0;
+const TrueDate = Date;
+globalThis.Date = class extends TrueDate {
+  constructor(...given) {
+    given.length ? super(...given) : super(TrueDate.now() + skew);
+  }
+  static now() {
+    return TrueDate.now() + skew;
+  }
+};
+
 const fs = require("node:fs");
 const readline = require("node:readline");
 const { OPCUAServer, Subscription, RegisterServerMethod } = require("node-opcua-server");
@@ -43,6 +55,7 @@ function set(node, value, status, at) {
 }
 
 function add(server, node) {
+  nodes.set(node.node, node);
   const [namespace, identifier] = namespaceOf(server, node.node);
   const variable = namespace.addVariable({
     nodeId: identifier,
@@ -75,6 +88,12 @@ function subscriptionsOf(server) {
     .flatMap((session) => session.publishEngine.subscriptions.map((one) => [session, one]));
 }
 
+function closeSessions(server) {
+  server.engine
+    .getSessions()
+    .forEach((session) => server.engine.closeSession(session.authenticationToken, true, "Terminated"));
+}
+
 function counts(server) {
   const { engine } = server;
   const subscriptions = subscriptionsOf(server);
@@ -100,6 +119,12 @@ function obey(server, order) {
       return null;
     case "mute_subscriptions":
       subscriptionsOf(server).forEach(([, one]) => one._stop_timer());
+      return null;
+    case "close_sessions":
+      server.engine.serverCapabilities.maxSessions = order.most;
+      return closeSessions(server) ?? null;
+    case "clock":
+      skew = order.skew;
       return null;
     case "state":
       server.engine.setServerState(order.state);
@@ -133,6 +158,7 @@ function options() {
     ],
     allowAnonymous: Object.keys(served.users).length === 0,
     userManager: { isValidUser: (name, password) => served.users[name] === password },
+    ...(served.channel ? { defaultSecureTokenLifetime: served.channel } : {}),
     serverInfo: { applicationUri: served.application },
     serverCapabilities: {
       minSupportedSampleRate: 0,
