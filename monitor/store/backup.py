@@ -8,7 +8,7 @@ from pathlib import Path
 
 from monitor.store import schema
 from monitor.store.errors import StoreError
-from monitor.store.sync import sync
+from monitor.store.sync import make_folder, sync
 
 SLICE = 256
 """Pages per step (1 MiB): each is on the disk before the next, so none holds up a commit."""
@@ -30,7 +30,7 @@ def copy(source: Path, target: Path) -> None:
         raise StoreError(f"{target}: exists already; a backup overwrites nothing")
     draft = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(target.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC  # One that was cut off goes.
         descriptor = os.open(draft, flags, 0o600)
     except OSError as error:

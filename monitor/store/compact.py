@@ -32,6 +32,7 @@ def compact(path: Path) -> tuple[int, int]:
         _hold_against(path, new)
         for suffix in ("-wal", "-shm"):  # Empty, and of the old file: nothing of the new one's.
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+        sync(path.parent)  # The old log beside the new file would spoil it.
         new.rename(path)
         sync(path.parent)
         return before, path.stat().st_size

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from monitor.store import room, salvage, schema
 from monitor.store.errors import StoreError
-from monitor.store.sync import sync
+from monitor.store.sync import make_folder, sync
 
 WHOLE_CHECK = 32 * 2**20
 """Bytes up to which the whole file is looked through at each start."""
@@ -36,7 +36,7 @@ def lock(path: Path) -> int:
     """
     file = path.with_name("cytowatch.lock")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         advice = (

@@ -89,10 +89,16 @@ def finish(path: Path) -> None:
 
 
 def _move(path: Path, aside: Path) -> None:
-    """Rename the log first: the file is what says that all of it is done."""
-    for suffix in ("-wal", "-shm", ""):
+    """Rename the log first: the file is what says that all of it is done.
+
+    The old log beside the new file would spoil it.
+    """
+    for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    sync(path.parent)
+    with suppress(FileNotFoundError):
+        path.rename(aside)
     sync(path.parent)
 
 

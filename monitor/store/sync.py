@@ -1,4 +1,8 @@
-"""What makes a file, or the names in a folder, outlive a loss of power."""
+"""What makes a file, or the names in a folder, outlive a loss of power.
+
+The names in a folder come to the disk in any order until it is synced: a step that must not be
+there without another is taken after a sync.
+"""
 
 import os
 from pathlib import Path
@@ -11,3 +15,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Return when there is a folder ``path`` on the disk, for our user alone where it is new.
+
+    Raises OSError when the disk refuses.
+    """
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in new:
+        sync(each.parent)

@@ -13,7 +13,8 @@ from tests.support.kernel import skip_where_forbidden
 
 pytestmark = pytest.mark.real
 
-STRIKES = 3
+STRIKES = 1
+"""Of any call, and as many of one that is rare."""
 SEED = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(10**6)))
 
 
@@ -43,5 +44,5 @@ def test_whatever_call_fails_nothing_acknowledged_is_missing(tmp_path: Path, fau
     print(f"KILL_SEED={SEED}")
     calls = [call for call in calls_of("new", tmp_path) if call.name in {"pwrite64", "fdatasync"}]
     chance = random.Random(SEED)  # noqa: S311 - no secret
-    struck = chance.sample(calls, STRIKES)
+    struck = chance.sample(calls, 2 * STRIKES)
     assert sum(strike("new", call, tmp_path, fault) for call in struck)

@@ -1,43 +1,52 @@
 """A process of fixed length that writes to a store, and prints what was acknowledged.
 
 ``python writing.py PHASE FILE`` with one of the phases of a store's life; the same calls to the
-system in each run, so that it can be killed at any of them. The rest of a phase is prepared, and
-what must be so after it is held against the file, by the functions beside it.
+system in each run, so that it can be killed at any of them, and the power lost after any. The rest
+of a phase is prepared, and what must be so after it is in ``promises``.
 """
 
 import os
+import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from monitor.store import database as module
+from monitor.store import room
+from monitor.store.backup import copy
 from monitor.store.compact import compact
 from monitor.store.database import Cursors, Database
-from monitor.store.reader import Reader
-from monitor.store.verify import verify
+from monitor.store.tick import Tick
+from tests.monitor.store import promises
+from tests.monitor.store.promises import ALARM, BEFORE, SPOILT, backup_of
 from tests.monitor.store.support import QUOTA, event, tick_of
 
 GROUPS = [("incubator-0",), ("incubator-1",)]
-ALARM = "incubator-0/co2/high"
-BEFORE = 6
-"""Ticks that a file has which was prepared."""
 TICKS = 8
 """Ticks that a phase commits."""
+ROUNDS = 3
+"""Of acts."""
 LITTLE = 1500
 """Bytes of readings, some four ticks: more must leave."""
+BALLAST = 2**16
+FULL = "inject=pwrite64:error=ENOSPC:when=70..71"
+"""In the middle of a phase."""
 
 
 def write(path: Path, quota: int, ticks: int) -> None:
     """Open it, commit ticks, each with an event, readings, a fact and a cursor, and close it."""
     module.CHECKPOINT_COMMITS = 3
+    room.BALLAST = BALLAST
     database = Database(path, quota)
     acknowledge(database.ends.event)
-    database.look_at_disk()
     groups = database.groups(GROUPS)
     for _ in range(ticks):
+        database.look_at_disk()
         number = database.ends.event + 1
         tick = tick_of(groups, database.ends.scan + 1)
         kind = "store" if database.salvaged else "alarm"
@@ -56,20 +65,26 @@ def acknowledge(number: int) -> None:
 
 
 def nothing(path: Path) -> None:
-    path.parent.mkdir(parents=True)
+    """Not even the folder."""
+    path.parent.parent.mkdir()
 
 
 def prepare(path: Path) -> None:
     """A store with readings that left and readings that stay."""
     path.parent.mkdir(parents=True)
-    database = Database(path, LITTLE)
+    begin(path, LITTLE, 1, BEFORE).close()
+
+
+def begin(path: Path, quota: int, first: int, last: int) -> Database:
+    """Commit those ticks, and leave it open."""
+    database = Database(path, quota)
     groups = database.groups(GROUPS)
-    for number in range(1, BEFORE + 1):
+    for number in range(first, last + 1):
         tick = tick_of(groups, 4 * number - 3)
         tick.events = [event(number, seq=number)]
         tick.facts = {ALARM: f'{{"version":{number}}}'}
-        database.commit(tick, {("mqtt", "events"): number - 1}, None)
-    database.close()
+        database.commit(tick, {("mqtt", "events"): number - 1} if number > 1 else {}, None)
+    return database
 
 
 def prepare_earlier(path: Path) -> None:
@@ -99,43 +114,60 @@ def execute(path: Path, *statements: str) -> None:
             db.execute(statement)
 
 
-def check(path: Path, acknowledged: int) -> None:
-    """Open what is left: nothing acknowledged is missing, nothing doubled, nothing half."""
-    database = Database(path, QUOTA)
-    ends, facts, cursors = database.ends, database.facts(), database.cursors()
-    numbers = [each.number for each in database.events(0, 10**6)]
-    blobs = database.telemetry(0, 2**30)
-    spoilt = database.spoilt
+def prepare_killed(path: Path) -> None:
+    """One with room that nobody uses amid it, whose daemon was killed: a tick is in its log."""
+    path.parent.mkdir(parents=True)
+    begin(path, QUOTA, 1, 0).close()
+    execute(path, "CREATE TABLE room AS SELECT zeroblob(50000) AS body")
+    begin(path, QUOTA, 1, BEFORE - 1).close()
+    execute(path, "DROP TABLE room")
+    database, other = begin(path, QUOTA, BEFORE, BEFORE), path.parent.with_name("other")
+    shutil.copytree(path.parent, other)
     database.close()
-    verdict = verify(path)
-    assert verdict.whole, verdict
-    assert spoilt == 0
-    assert acknowledged <= ends.event <= acknowledged + 1
-    assert numbers == list(range(1, ends.event + 1))
-    assert ends.scan == 4 * ends.event
-    assert [blob.id for blob in blobs] == list(range(ends.gone.id + 1, ends.blob + 1))
-    with Reader(path) as reader:
-        scans = [point.scan for point in reader.readings(0, 2**62)]
-    assert scans == sorted(set(scans))
-    missing = set(range(scans[0] if scans else 1, ends.scan + 1)) - set(scans)
-    assert not missing or max(missing) <= scans[0] + 3, "of one tick the other group left already"
-    assert facts == ({ALARM: f'{{"version":{ends.event}}}'} if ends.event else {})
-    assert cursors == ({("mqtt", "events"): ends.event - 1} if ends.event > 1 else {})
-    left = {each.name.removeprefix(path.name) for each in path.parent.iterdir()}
-    assert {name for name in left if "corrupt" not in name} <= TIDY, left
+    shutil.rmtree(path.parent)
+    other.rename(path.parent)
 
 
-TIDY = {"", "-wal", "-shm", "cytowatch.lock", "cytowatch.ballast"}
-"""Of what is left, what may be: drafts and notes of a step that was cut off are done with."""
+def prepare_foreign(path: Path) -> None:
+    """One that is no store any more, with a log that is whole."""
+    prepare_killed(path)
+    with path.open("r+b") as file:
+        file.write(b"noise" * 20)
 
 
-class Phase(NamedTuple):
-    """A part of a store's life."""
+def prepare_spoilt(path: Path) -> None:
+    """One of which the disk changed some readings and a fact."""
+    prepare(path)
+    execute(
+        path,
+        "UPDATE blob SET body = zeroblob(length(body)) WHERE id = (SELECT max(id) FROM blob)",
+        "UPDATE facts SET crc = 1",
+    )
 
-    prepare: Callable[[Path], None]
-    acknowledged: int
-    """Ticks that are on the disk before it begins."""
-    run: Callable[[Path], None]
+
+def act(path: Path) -> None:
+    """Each small transaction that a store knows, in rounds."""
+    database = Database(path, QUOTA)
+    acts = [each for number in range(1, ROUNDS + 1) for each in acts_of(database, number)]
+    for done, each in enumerate(acts, 1):
+        each()
+        acknowledge(done)
+    database.close()
+
+
+def acts_of(database: Database, number: int) -> Iterator[Callable[[], object]]:
+    """The acts of a round, in the order of ``promises.picture_after``."""
+    text = f"site: {number}"
+    tick = Tick(
+        events=[event(number, kind="act")],
+        replies={f"request-{number}": "{}"},
+        config=(sha256(text.encode()).hexdigest(), text),
+    )
+    yield partial(database.commit, tick, {}, None)
+    yield partial(database.add_dead_letter, "influxdb", b"co2 5.0 %d" % number, "no")
+    yield partial(database.confirm, {("influxdb", "events"): number})
+    yield partial(database.end_dead_letter, number - 1)
+    yield partial(database.groups, [(f"room-{number}",)])
 
 
 def run_compact(path: Path) -> None:
@@ -143,11 +175,46 @@ def run_compact(path: Path) -> None:
     acknowledge(BEFORE)
 
 
+def run_backup(path: Path) -> None:
+    """While the store is in use, which goes on."""
+    database = Database(path, QUOTA)
+    copy(path, backup_of(path))
+    acknowledge(BEFORE)
+    database.close()
+    write(path, QUOTA, 1)
+
+
+def read_spoilt(path: Path) -> None:
+    database = Database(path, QUOTA)
+    database.telemetry(0, QUOTA)
+    database.facts()
+    acknowledge(SPOILT)
+    database.close()
+
+
+class Phase(NamedTuple):
+    """A part of a store's life."""
+
+    prepare: Callable[[Path], None]
+    run: Callable[[Path], None]
+    check: Callable[[Path, Sequence[int]], None]
+    """What must be so, by what it said was done."""
+    fault: str = ""
+    """What strace is to do to it meanwhile."""
+
+
 PHASES: Mapping[str, Phase] = {
-    "new": Phase(nothing, 0, lambda path: write(path, LITTLE, TICKS)),
-    "migrated": Phase(prepare_earlier, BEFORE, lambda path: write(path, LITTLE, 2)),
-    "salvaged": Phase(prepare_damaged, BEFORE, lambda path: write(path, QUOTA, 2)),
-    "compacted": Phase(prepare, BEFORE, run_compact),
+    "new": Phase(nothing, partial(write, quota=LITTLE, ticks=TICKS), promises.new),
+    "migrated": Phase(prepare_earlier, partial(write, quota=LITTLE, ticks=2), promises.prepared),
+    "salvaged": Phase(prepare_damaged, partial(write, quota=QUOTA, ticks=2), promises.salvaged),
+    "foreign": Phase(
+        prepare_foreign, partial(write, quota=QUOTA, ticks=2), promises.new_though_foreign
+    ),
+    "compacted": Phase(prepare_killed, run_compact, promises.compacted),
+    "copied": Phase(prepare_killed, run_backup, promises.backed_up),
+    "acts": Phase(nothing, act, promises.acts),
+    "spoilt": Phase(prepare_spoilt, read_spoilt, promises.spoilt),
+    "full": Phase(prepare, partial(write, quota=QUOTA, ticks=TICKS), promises.prepared, FULL),
 }
 
 if __name__ == "__main__":
