@@ -5,8 +5,8 @@ that change at 1 Hz; a rule on every channel, a durable store, a real broker, a 
 counts), beside it, before and after, the script of an afternoon that does the same job, and prints
 every budget with what was measured.
 With ``--replay`` it measures in place of all that how fast ``cytowatch replay`` goes through
-exported readings.
-It reports; with ``--check`` a budget that is missed is exit 1, and a change that was served and did
+exported readings, with ``--backlog`` how it goes when the database was away for hours.
+It reports; with ``--check`` a budget that is missed is exit 1, and what was served or made and did
 not arrive is exit 1 always.
 """
 
@@ -22,6 +22,8 @@ from pathlib import Path
 
 from monitor.cli.exits import Failure
 from tests.bench import budget, gauges, spy
+from tests.bench.backlog import HOUR, USUAL_HOURS, Backlog, backlog_run
+from tests.bench.backlog_rows import backlog_rows, wrong
 from tests.bench.budget import Row
 from tests.bench.modbus import Modbus
 from tests.bench.opcua import OpcUa
@@ -65,6 +67,8 @@ class Options:
     folder: Path | None
     replay: int | None = None
     """Readings to be replayed; None: the daemon is measured."""
+    backlog: float | None = None
+    """Hours for which the database was away; None: it is there."""
 
 
 def main() -> int:
@@ -92,6 +96,8 @@ def run(options: Options, folder: Path) -> int:
     """Measure everything in ``folder``, and tell it."""
     if options.replay is not None:
         return run_replay(options, options.replay, folder)
+    if options.backlog is not None:
+        return run_backlog(options, options.backlog, folder)
     measured = measure(options, folder)
     profile = None if options.profile is None else profiled(options, options.profile, folder)
     rows = all_rows(measured)
@@ -107,15 +113,32 @@ def run(options: Options, folder: Path) -> int:
 
 def run_replay(options: Options, readings: int, folder: Path) -> int:
     """Measure a replay of so many readings, and tell it."""
-    size, machine = options.wire.size, gauges.machine(folder)
+    machine = gauges.machine(folder)
     say(f"writing and replaying {readings} readings, twice")
-    rows = replay_rows(size, readings, folder / "replay")
+    rows = replay_rows(options.wire.size, readings, folder / "replay")
+    print_rows(options, machine, rows)
+    return MISSED if options.check and budget.missed(rows) else 0
+
+
+def run_backlog(options: Options, hours: float, folder: Path) -> int:
+    """Measure how it goes after so many hours without a database, and tell it."""
+    machine, span = gauges.machine(folder), options.span
+    backlog = Backlog(options.wire.size, round(hours * HOUR), span.seconds, span.warm_up)
+    rows = backlog_rows(backlog_run(backlog, folder / "backlog", say))
+    print_rows(options, machine, rows)
+    if lost := wrong(rows):
+        say("that is a defect, whatever the rest: " + "; ".join(row.what.strip() for row in lost))
+        return MISSED
+    return MISSED if options.check and budget.missed(rows) else 0
+
+
+def print_rows(options: Options, machine: gauges.Machine, rows: Sequence[Row]) -> None:
+    """Print what is no whole table."""
     if options.as_json:
         told = {row.key: row.as_json() for row in rows}
         print(json.dumps({"schema": SCHEMA, "machine": asdict(machine), "rows": told}))
     else:
         print(budget.table(rows))
-    return MISSED if options.check and budget.missed(rows) else 0
 
 
 def measure(options: Options, folder: Path) -> Measured:
@@ -212,6 +235,10 @@ def parse() -> Options:
         "--replay", type=int, nargs="?", const=REPLAYED, metavar="READINGS",
         help=f"of exported readings, in place of the daemon (default: {REPLAYED})",
     )  # fmt: skip
+    parser.add_argument(
+        "--backlog", type=float, nargs="?", const=USUAL_HOURS, metavar="HOURS",
+        help=f"without a database, in place of all else (default: {USUAL_HOURS})",
+    )  # fmt: skip
     parser.add_argument("--equipments", type=int, help="default: 400, with --opcua 40")
     parser.add_argument("--channels", type=int, default=25, help="of each")
     parser.add_argument("--lines", type=int, default=4, help="servers, with --opcua")
@@ -234,6 +261,8 @@ def parse() -> Options:
         parser.error("seconds, equipments, channels and lines are more than nothing")
     if given.replay is not None and given.replay <= 0:
         parser.error("there is nothing to replay")
+    if given.backlog is not None and given.backlog * HOUR < 1:
+        parser.error("an outage takes a second at least")
     if given.opcua and (size.channels > len(CHANNELS) or given.lines > size.equipments):
         parser.error(f"a bioreactor has {len(CHANNELS)} channels at most, and a line one of them")
     return Options(
@@ -244,6 +273,7 @@ def parse() -> Options:
         given.profile and given.profile.resolve(),
         given.folder,
         given.replay,
+        given.backlog,
     )
 
 

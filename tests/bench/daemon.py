@@ -49,10 +49,13 @@ class Daemon:
         [status] = ask_for(self.socket, StatusRequest(), StatusMessage)
         return status
 
-    def start(self) -> Start:
-        """Wait until it watches, and return how long that took."""
+    def start(self, beyond: int = 0) -> Start:
+        """Wait until it watches, and return how long that took.
+
+        ``beyond`` is the last scan that was on the record before.
+        """
         first_poll = self._until(lambda status: status.grid.visits > 0)
-        return Start(first_poll, self._until(lambda status: status.last_scan > 0))
+        return Start(first_poll, self._until(lambda status: status.last_scan > beyond))
 
     def _until(self, condition: Callable[[StatusMessage], bool]) -> float:
         """Return how old it was when the condition held for its status."""

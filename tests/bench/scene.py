@@ -168,8 +168,8 @@ def scene(wire: Wire, folder: Path) -> Iterator[Scene]:
     with ExitStack() as running:
         sink = running.enter_context(process([sys.executable, str(HERE / "http_sink.py")]))
         devices = running.enter_context(process(wire.devices(folder)))
-        said = json.loads(_first_line(devices, "the simulated devices"))
-        port = int(_first_line(sink, "the counting database"))
+        said = json.loads(first_line(devices, "the simulated devices"))
+        port = int(first_line(sink, "the counting database"))
         broker = running.enter_context(Broker(folder / "mosquitto"))
         yield Scene(wire, folder, devices, said["ports"], port, broker)
 
@@ -214,7 +214,8 @@ def end(child: Process) -> None:
         child.stdout.close()
 
 
-def _first_line(child: Process, who: str) -> str:
+def first_line(child: Process, who: str) -> str:
+    """Return what a process says first; raises BenchError when it ends without a word."""
     assert child.stdout is not None
     line = child.stdout.readline()
     if not line:
