@@ -26,6 +26,7 @@ from monitor.alarms.facts import (
 from monitor.alarms.rehearsal import is_shadow
 from monitor.messages import Act as Right
 from monitor.messages import Actor, ActReply, ActRequest, AlarmAct, EquipmentRequest
+from monitor.operators.base import Copy
 from monitor.operators.roles import EMERGENCY, acting_as
 from monitor.recorder import Recorder
 
@@ -85,6 +86,12 @@ class Acts:
         self._recorder.note("act", self._recorder.plant.gateway, {**body, **allowed.told()})
         await self._recorder.committed()
         return None
+
+    async def copying(self, actor: Actor, copy: Copy) -> None:
+        """Put on the record that somebody is given a copy of it; return when it stands there."""
+        body = {"act": copy.act, "what": copy.what, **actor.told()}
+        self._recorder.note("act", self._recorder.plant.gateway, body)
+        await self._recorder.committed()
 
     async def used_nonce(self, user: str, nonce: str) -> str | None:
         """Return the id of the request that used a nonce before, by the record."""

@@ -19,7 +19,7 @@ from monitor.figures import grid_status, line_status, sink_status, store_status
 from monitor.letters import Letters
 from monitor.messages import Actor, ActReply, AlarmMessage, Resend, rfc3339
 from monitor.operators.alarm_test import AlarmTestRequest
-from monitor.operators.base import History, Rehearsed
+from monitor.operators.base import Copy, History, Rehearsed
 from monitor.operators.commands import Commands
 from monitor.operators.protocol import AskLetter, LetterReply, StatusMessage
 from monitor.recorder import Recorder
@@ -203,13 +203,20 @@ class Desk:
         """Offer a dead letter to its database anew, or drop it; say what became of it."""
         return await self._letters.settle(ask, actor)
 
-    async def backup(self, name: str) -> Path:
+    async def copying(self, actor: Actor, copy: Copy) -> None:
+        """Put on the record that somebody is given a copy of it; return when it stands there."""
+        await self._acts.copying(actor, copy)
+
+    async def backup(self, name: str, actor: Actor) -> Path:
         """Copy the store into its folder ``backups`` and return the copy's path.
+
+        That it was made, and for whom, is on the record then.
 
         Raises ``StoreError`` when there is such a file already or the disk refuses.
         """
         path = self.store.path.parent / "backups" / name
         await self.store.backup(path)
+        await self.copying(actor, Copy("backup", str(path)))
         return path
 
     def history(self) -> AbstractContextManager[History]:

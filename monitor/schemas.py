@@ -28,6 +28,7 @@ from monitor.operators.envelopes import (
     ShelveCommand,
     StateCommand,
 )
+from monitor.store.archive import Manifest
 
 TOLD: tuple[type[Message], ...] = (
     AlarmMessage,
@@ -44,6 +45,7 @@ TOLD: tuple[type[Message], ...] = (
     protocol.HealthMessage,
     protocol.StoreStatusMessage,
     protocol.BackupMessage,
+    Manifest,
     protocol.DeadLetterMessage,
     protocol.LetterReply,
     protocol.NameMessage,

@@ -1,13 +1,13 @@
-"""``store status|verify|backup|compact``: the durable record; dead letters are in ``letters``."""
+"""``store``: the durable record; dead letters are in ``letters``, archives in ``archives``."""
 
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from monitor.cli.exits import FOUND, IO_ERROR, Failure, leave
+from monitor.cli.archives import export_archive, verify
+from monitor.cli.exits import IO_ERROR, Failure
 from monitor.cli.letters import dead_letters
 from monitor.cli.options import json_option, socket_option
 
@@ -18,6 +18,8 @@ def store() -> None:
 
 
 store.add_command(dead_letters)
+store.add_command(export_archive)
+store.add_command(verify)
 
 
 @store.command("status")
@@ -37,38 +39,6 @@ def status(as_json: bool, socket_path: Path) -> None:
         rows = [(name.replace("_", " "), str(fact)) for name, fact in facts.items()]
         for line in table(rows + figures(found.figures)):
             click.echo(line)
-
-
-@store.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--head", default="", help="A chain head that was published before (digest).")
-@json_option
-@socket_option
-def verify(file: Path | None, head: str, as_json: bool, socket_path: Path) -> None:
-    """Go through the chain of FILE, or of the running daemon's store; exit 1 if anything is amiss.
-
-    Finds edits, deletions and reorderings; truncation with a head that was published before.
-    """
-    from config.problems import plain
-    from monitor.store.errors import StoreError
-    from monitor.store.verify import verify as gone_through
-
-    path = file or _path(socket_path)
-    try:
-        verdict = gone_through(path, head)
-    except StoreError as error:
-        raise Failure(str(error), IO_ERROR) from error
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--head") from error
-    if as_json:
-        click.echo(json.dumps({"schema": "cytowatch.verdict.v1", **asdict(verdict)}))
-    else:
-        for problem in verdict.problems:
-            click.echo(plain(problem))
-        said = "whole" if verdict.whole else "NOT as it was written"
-        click.echo(f"{path}: {said}: {verdict.events} events, {verdict.blobs} blobs")
-        click.echo(f"head {verdict.head}")
-    leave(0 if verdict.whole else FOUND)
 
 
 @store.command("backup")
@@ -114,11 +84,3 @@ def compact(file: Path, as_json: bool) -> None:
         click.echo(json.dumps({"schema": "cytowatch.compacted.v1", **told}))
     else:
         click.echo(plain(f"{file}  {before} bytes, now {after}"))
-
-
-def _path(socket_path: Path) -> Path:
-    from monitor.cli.client import ask_for
-    from monitor.operators.protocol import StoreStatusMessage, StoreStatusRequest
-
-    [found] = ask_for(socket_path, StoreStatusRequest(), StoreStatusMessage)
-    return Path(found.path)

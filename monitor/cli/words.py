@@ -309,6 +309,8 @@ def _used(event: EventMessage) -> str:
 def _asked(event: EventMessage) -> str:
     """Return what an operator did or was refused; empty for what is about something else."""
     match event.kind, event.body:
+        case "act", {"act": str(act), "user": _, "what": str(what)}:
+            return f"{act} of {what}{done_by(event.body)}"
         case "act", {"act": str(act), "user": _}:
             return f"{act.replace('_', ' ')}{done_by(event.body)}"
         case "refusal", {"act": str(act), "word": word, "text": text}:

@@ -38,10 +38,12 @@ from monitor.messages import (
 )
 from monitor.operators import excursions, used
 from monitor.operators.alarm_test import AlarmTestRequest
-from monitor.operators.base import Desk, History
+from monitor.operators.archives import Maker, archived, said
+from monitor.operators.base import Copy, Desk, History
 from monitor.operators.patterns import fitting
 from monitor.operators.protocol import (
     AlarmsRequest,
+    ArchiveRequest,
     Ask,
     AskLetter,
     AskTest,
@@ -74,6 +76,8 @@ Row = TypeVar("Row")
 
 SLICE = 200
 """Rows that are read at once: a few milliseconds of work."""
+PIECES = 8
+"""Pieces of an archive that are read at once: each may be some hundred KiB."""
 LOOK_BACK = 20_000
 """Events that are gone through, at most, for the last few that pass a filter."""
 EVER = 2**63 - 1
@@ -120,7 +124,9 @@ def answer(  # noqa: C901, PLR0911, PLR0912 - one for each kind of request
         case AskTest():
             return _rehearsed(request, desk, actor)
         case BackupRequest():
-            return _one(_backup(request, desk))
+            return _one(_backup(request, desk, actor))
+        case ArchiveRequest():
+            return _archive(request, desk, actor)
         case DeadLettersRequest():
             return _dead_letters(request, desk)
         case AskLetter():
@@ -301,9 +307,20 @@ def _known(name: str, names: Collection[str], what: str) -> None:
     raise Declined(f"unknown_{what}", f"there is no {what} {name}{hint}")
 
 
-async def _backup(request: BackupRequest, desk: Desk) -> BackupMessage:
-    path = await desk.backup(request.name)
+async def _backup(request: BackupRequest, desk: Desk, actor: Actor) -> BackupMessage:
+    path = await desk.backup(request.name, actor)
     return BackupMessage(path=str(path), bytes=path.stat().st_size)
+
+
+async def _archive(request: ArchiveRequest, desk: Desk, actor: Actor) -> AsyncGenerator[str, None]:
+    """It is on the record before a byte of it has left."""
+    await desk.copying(actor, Copy("archive", said(request)))
+    plant, made = desk.plant, desk.now().at
+    maker = Maker(made, actor.user, plant.site, plant.gateway)
+    rows = _sliced(desk, lambda history: archived(request, history, maker), PIECES)
+    async with aclosing(rows) as texts:
+        async for text in texts:
+            yield text
 
 
 async def _values(request: ValuesRequest, desk: Desk, pause: float) -> AsyncGenerator[str, None]:
@@ -491,7 +508,7 @@ def as_letter(letter: DeadLetter) -> DeadLetterMessage:
 
 
 async def _sliced(
-    desk: Desk, rows: Callable[[History], Iterator[Row]]
+    desk: Desk, rows: Callable[[History], Iterator[Row]], at_once: int = SLICE
 ) -> AsyncGenerator[Row, None]:
     """Draw rows out of the record in a thread of its own, a slice whenever the last is taken."""
     loop = asyncio.get_running_loop()
@@ -500,7 +517,7 @@ async def _sliced(
         history = await loop.run_in_executor(thread, opened.__enter__)
         try:
             source = rows(history)
-            while part := await loop.run_in_executor(thread, lambda: list(islice(source, SLICE))):
+            while part := await loop.run_in_executor(thread, lambda: list(islice(source, at_once))):
                 for row in part:
                     yield row
         finally:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from config.plant import Plant
 from drivers.reading import Moment, Scan
@@ -13,12 +13,21 @@ from monitor.excursions.record import ExcursionRecord
 from monitor.messages import Actor, ActReply, ActRequest, AlarmMessage, EquipmentRequest
 from monitor.operators.alarm_test import AlarmTestMessage, AlarmTestRequest, AlarmTestStep
 from monitor.operators.protocol import AskLetter, LetterReply, StatusMessage
+from monitor.store.archive import Piece, Plan, Taken, Wanted
 from monitor.store.events import Event
 from monitor.store.points import Point
 from monitor.store.reader import DeadLetter
 
 Rehearsed = AlarmTestStep | AlarmTestMessage | Refusal
 """What is told of a rehearsal."""
+
+
+class Copy(NamedTuple):
+    """A copy of the record, or of a part of it, that leaves it."""
+
+    act: Literal["archive", "backup"]
+    what: str
+    """Which part, or where it lies."""
 
 
 class Last(Protocol):
@@ -61,6 +70,9 @@ class History(Protocol):
 
     def of_kind(self, kind: str, start: int) -> Iterator[Event]:
         """Events of one kind from ``start`` (ns, UTC) on, in the order of their numbers."""
+
+    def archive(self, wanted: Wanted) -> Iterator[Plan | Piece | Taken]:
+        """What an archive is made of: the plan, the pieces, and what it was in the end."""
 
 
 class Desk(Protocol):
@@ -124,7 +136,10 @@ class Desk(Protocol):
     async def status(self) -> StatusMessage:
         """Return how the gateway is."""
 
-    async def backup(self, name: str) -> Path:
+    async def copying(self, actor: Actor, copy: Copy) -> None:
+        """Put on the record that somebody is given a copy of it; return when it stands there."""
+
+    async def backup(self, name: str, actor: Actor) -> Path:
         """Copy the store into its folder ``backups`` and return the copy's path.
 
         Raises ``StoreError`` when there is such a file already or the disk refuses.

@@ -164,6 +164,18 @@ class BackupRequest(Message):
     """A file name and not a path: who may ask is not who owns the disk."""
 
 
+class ArchiveRequest(Message):
+    """All that was recorded in a span, to be kept for good: times, or else numbers of events."""
+
+    request: Literal["archive"] = "archive"
+    start: int | None = None
+    end: int | None = None
+    """Nanoseconds, UTC; the end is not included."""
+    first: Annotated[int, Field(ge=1)] | None = None
+    last: Annotated[int, Field(ge=1)] | None = None
+    """Included."""
+
+
 class ExcursionsRequest(Message):
     """Excursions on the record, oldest first, then those that go on."""
 
@@ -206,6 +218,7 @@ Request = Annotated[
     | AskLetter
     | StoreStatusRequest
     | BackupRequest
+    | ArchiveRequest
     | ExcursionsRequest
     | ExportRequest,
     Field(discriminator="request"),
@@ -462,6 +475,29 @@ class BackupMessage(Message):
     schema_: Literal["cytowatch.backup.v1"] = Field("cytowatch.backup.v1", alias="schema")
     path: str
     bytes: int
+
+
+class ArchivePlanMessage(Message):
+    """What an archive will need, before its pieces."""
+
+    schema_: Literal["cytowatch.archive_plan.v1"] = Field(
+        "cytowatch.archive_plan.v1", alias="schema"
+    )
+    store: str
+    """Path of what it is taken from."""
+    bytes: int
+    """About so many, rather more than too few."""
+
+
+class ArchivePieceMessage(Message):
+    """The next bytes of one of its members; in the end comes its manifest."""
+
+    schema_: Literal["cytowatch.archive_piece.v1"] = Field(
+        "cytowatch.archive_piece.v1", alias="schema"
+    )
+    member: str
+    data: str
+    """Base64 (RFC 4648, section 4)."""
 
 
 class ReportFigure(Message):

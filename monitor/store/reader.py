@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from monitor.store import schema
+from monitor.store.archive import Piece, Plan, Taken, Wanted
+from monitor.store.archiving import take
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import MILLISECOND, Point, read_line
@@ -120,6 +122,11 @@ class Reader:
         ):
             after = slice_[-1][0]
             yield from (DeadLetter(*row) for row in slice_)
+
+    def archive(self, wanted: Wanted) -> Iterator[Plan | Piece | Taken]:
+        """Give what an archive is made of; see ``archiving.take``."""
+        with self._telling():
+            yield from take(self._db, self._path, wanted)
 
     def _blobs(self, start: int, end: int, equipment: str | None) -> Iterator[tuple[int, bytes]]:
         """The first scan of its tick and the body of each blob that may hold such readings."""

@@ -22,6 +22,14 @@ from typing import Any
 from monitor.store import chain, schema
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
+from monitor.store.strands import (
+    START,
+    Place,
+    ToldBlob,
+    ToldLink,
+    blob_problems,
+    link_problems,
+)
 
 MOST_PROBLEMS = 100
 """Problems that are listed at most."""
@@ -37,6 +45,8 @@ class Verdict:
     """Blobs of readings that are still here."""
     gone: int
     """Blobs that left for the quota, before those."""
+    before: str
+    """The chain's head before the first entry that is here."""
     head: str
     """Of the chain as it is now."""
     problems: tuple[str, ...]
@@ -46,14 +56,6 @@ class Verdict:
     def whole(self) -> bool:
         """Whether nothing is amiss."""
         return not self.problems
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """Where the readings that are still here begin."""
-
-    id: int
-    head: bytes
 
 
 def verify(path: Path, head: str = "") -> Verdict:
@@ -74,83 +76,64 @@ def verify(path: Path, head: str = "") -> Verdict:
 
 
 def _verdict(db: sqlite3.Connection, known: str) -> Verdict:
-    gone = _read_gone(db)
+    gone = read_gone(db)
     problems = _all_problems(db, gone, known)
-    blob, telemetry = _one(db, "SELECT id, head FROM blob ORDER BY id DESC", (gone.id, gone.head))
-    link, record = _one(db, "SELECT id, head FROM link ORDER BY id DESC", (0, chain.START))
+    blob, telemetry = _one(db, "SELECT id, head FROM blob ORDER BY id DESC", gone)
+    link, record = _one(db, "SELECT id, head FROM link ORDER BY id DESC", START)
     (events,) = _one(db, "SELECT count(*) FROM event", (0,))
     (blobs,) = _one(db, "SELECT count(*) FROM blob", (0,))
     return Verdict(
         store_id=schema.read_meta(db, "store_id") or "",
         events=events,
         blobs=blobs,
-        gone=gone.id,
+        gone=gone.number,
+        before=chain.whole(*START, *gone),
         head=chain.whole(link, record, blob, telemetry),
         problems=tuple(islice(problems, MOST_PROBLEMS)),
     )
 
 
-def _all_problems(db: sqlite3.Connection, gone: _Gone, known: str) -> Iterator[str]:
-    yield from _blob_problems(db, gone)
-    yield from _link_problems(db, gone)
+def _all_problems(db: sqlite3.Connection, gone: Place, known: str) -> Iterator[str]:
+    yield from blob_problems(gone, _blobs(db))
+    yield from link_problems(
+        START, 0, _links(db), lambda blob: _head_of(db, gone, blob), gone.number
+    )
+    (last,) = _one(db, "SELECT last_event FROM link ORDER BY id DESC", (0,))
+    if beyond := _one(db, "SELECT number FROM event WHERE number > ?", (), last):
+        yield f"events from {beyond[0]}: not part of the chain"
     yield from _config_problems(db)
     if known:
         yield from _known_problems(db, gone, known)
 
 
-def _blob_problems(db: sqlite3.Connection, gone: _Gone) -> Iterator[str]:
-    """Each entry is held against the one before as it stands, so one edit shows where it is."""
+def _blobs(db: sqlite3.Connection) -> Iterator[ToldBlob]:
     names = dict(db.execute("SELECT id, names FROM grouping"))
-    before, head = gone.id, gone.head
     rows = db.execute(
         "SELECT id, grouping, first_scan, last_scan, first_at, last_at, lines, sha256, head, body"
         " FROM blob ORDER BY id"
     )
     for number, group, first, last, start, end, lines, sha256, told, body in rows:
-        where = f"readings: blob {number} (scans {first} to {last})"
-        if number != before + 1:
-            yield f"readings: blobs {before + 1} to {number - 1} are missing"
-        if hashlib.sha256(body).digest() != sha256:
-            yield f"{where}: the lines were changed"
         equipment = names.get(group, "")
         entry = chain.BlobEntry(number, equipment, first, last, start, end, lines, sha256)
-        if number == before + 1 and chain.blob_head(head, entry) != told:
-            yield f"{where}: it, or the one before, was changed or moved"
-        before, head = number, told
+        yield ToldBlob(entry, hashlib.sha256(body).digest(), told)
 
 
-def _link_problems(db: sqlite3.Connection, gone: _Gone) -> Iterator[str]:
-    before, head, last = 0, chain.START, 0
+def _links(db: sqlite3.Connection) -> Iterator[ToldLink]:
+    last = 0
     rows = db.execute(
         "SELECT id, at, last_blob, telemetry, config, last_event, head FROM link ORDER BY id"
     )
     for *content, last_event, told in rows:
-        entry = chain.LinkEntry(*content)
-        if entry.number != before + 1:
-            yield f"record: links {before + 1} to {entry.number - 1} are missing"
         events = _events(db, last, last_event)
-        if [event.number for event in events] != list(range(last + 1, last_event + 1)):
-            yield f"events {last + 1} to {last_event}: some are missing"
-        elif entry.number == before + 1 and chain.link_head(head, entry, events) != told:
-            yield f"events {last + 1} to {last_event} (link {entry.number}): changed or moved"
-        yield from _blob_of_link_problems(db, gone, entry)
-        before, head, last = entry.number, told, last_event
-    if beyond := _one(db, "SELECT number FROM event WHERE number > ?", (), last):
-        yield f"events from {beyond[0]}: not part of the chain"
+        yield ToldLink(chain.LinkEntry(*content), events, last_event, told)
+        last = last_event
 
 
-def _blob_of_link_problems(
-    db: sqlite3.Connection, gone: _Gone, link: chain.LinkEntry
-) -> Iterator[str]:
-    if link.last_blob < gone.id:
-        return
-    found = _one(db, "SELECT head FROM blob WHERE id = ?", (), link.last_blob)
-    if link.last_blob == gone.id:
-        found = (gone.head,)
-    if not found:
-        yield f"readings: blob {link.last_blob}, which link {link.number} speaks of, is missing"
-    elif found[0] != link.telemetry:
-        yield f"readings: up to blob {link.last_blob} not those that link {link.number} speaks of"
+def _head_of(db: sqlite3.Connection, gone: Place, blob: int) -> bytes | None:
+    if blob == gone.number:
+        return gone.head
+    head: bytes | None = _one(db, "SELECT head FROM blob WHERE id = ?", (None,), blob)[0]
+    return head
 
 
 def _config_problems(db: sqlite3.Connection) -> Iterator[str]:
@@ -165,28 +148,27 @@ def _config_problems(db: sqlite3.Connection) -> Iterator[str]:
             yield f"configuration {digest[:8]}: its text was changed"
 
 
-def _known_problems(db: sqlite3.Connection, gone: _Gone, known: str) -> Iterator[str]:
+def _known_problems(db: sqlite3.Connection, gone: Place, known: str) -> Iterator[str]:
     link, record, blob, telemetry = chain.read_whole(known)
     found = _one(db, "SELECT head FROM link WHERE id = ?", (), link)
     if link and not found:
         yield f"record: cut off before link {link}, which was published"
     elif link and found[0] != record:
         yield f"record: up to link {link} not what was published"
-    found = _one(db, "SELECT head FROM blob WHERE id = ?", (), blob)
-    if blob == gone.id:
-        found = (gone.head,)
-    if blob > gone.id and not found:
+    head = _head_of(db, gone, blob)
+    if blob > gone.number and head is None:
         yield f"readings: cut off before blob {blob}, which was published"
-    elif found and found[0] != telemetry:
+    elif head is not None and head != telemetry:
         yield f"readings: up to blob {blob} not what was published"
 
 
-def _read_gone(db: sqlite3.Connection) -> _Gone:
+def read_gone(db: sqlite3.Connection) -> Place:
+    """Return where the readings that are still here begin: the newest that left, and its head."""
     text = schema.read_meta(db, "gone")
     if text is None:
-        return _Gone(0, chain.START)
+        return START
     number, head, *_ = json.loads(text)
-    return _Gone(number, bytes.fromhex(head))
+    return Place(number, bytes.fromhex(head))
 
 
 def _events(db: sqlite3.Connection, after: int, last: int) -> list[Event]:

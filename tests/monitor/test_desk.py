@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -275,12 +276,16 @@ async def test_the_status_tells_what_is_committed(tmp_path: Path, hand: HandTime
 
 async def test_a_backup_is_a_whole_record_of_its_own(tmp_path: Path, hand: HandTime) -> None:
     async with standing(tmp_path, hand) as desk:
-        path = await desk.backup("copy.db")
+        path = await desk.backup("copy.db", ANNA)
         assert path == tmp_path / "backups" / "copy.db"
         with pytest.raises(StoreError, match=r"copy\.db"):
-            await desk.backup("copy.db")
+            await desk.backup("copy.db", ANNA)
         with desk.history() as history:
-            assert [e.kind for e in history.events(0, 2**63 - 1)] == ["start", "config", "alarm"]
+            *earlier, copied = history.events(0, 2**63 - 1)
+            assert [event.kind for event in earlier] == ["start", "config", "alarm"]
+        told = json.loads(copied.body)
+        assert (copied.kind, told["act"], told["what"]) == ("act", "backup", str(path))
+        assert told["user"] == "anna"
     assert verify(path).whole
 
 
@@ -289,7 +294,7 @@ async def test_what_stands_in_a_backup_that_was_put_back_can_be_acknowledged(
 ) -> None:
     async with standing(tmp_path, hand) as desk:
         [seen] = desk.active()
-        copy = await desk.backup("monday.db")
+        copy = await desk.backup("monday.db", ANNA)
         before = desk.store.store_id
     back = tmp_path / "back"
     back.mkdir()

@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "unseen-tampering",
         "readings that were changed by hand are found",
-        "monitor/store/verify.py",
-        "if hashlib.sha256(body).digest() != sha256:",
+        "monitor/store/strands.py",
+        "if sha256 != entry.sha256:",
         "if False:",
         (f"{_STORE}/test_verify.py",),
     ),

@@ -35,7 +35,7 @@ from monitor.messages import (
     rfc3339,
 )
 from monitor.operators.alarm_test import AlarmTestRequest
-from monitor.operators.base import Rehearsed
+from monitor.operators.base import Copy, Rehearsed
 from monitor.operators.protocol import (
     AskLetter,
     GridStatus,
@@ -45,10 +45,11 @@ from monitor.operators.protocol import (
     StatusMessage,
     StoreStatusMessage,
 )
+from monitor.store.archive import Piece, Plan, Taken, Wanted
 from monitor.store.errors import StoreError
 from monitor.store.events import Event
 from monitor.store.points import Point
-from monitor.store.reader import DeadLetter
+from monitor.store.reader import DeadLetter, Reader
 
 NOON = 1_769_860_800 * 10**9
 """2026-01-31T12:00:00Z"""
@@ -201,6 +202,8 @@ class FakeHistory:
     store: FakeStore
     rows: Sequence[Point]
     letters: Sequence[DeadLetter] = ()
+    file: Path = Path()
+    """A store that archives are taken from."""
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         yield from self.letters
@@ -212,6 +215,10 @@ class FakeHistory:
 
     def events(self, start: int, end: int) -> Iterator[Event]:
         yield from (event for event in self.store.recorded if start <= event.at < end)
+
+    def archive(self, wanted: Wanted) -> Iterator[Plan | Piece | Taken]:
+        with Reader(self.file) as reader:
+            yield from reader.archive(wanted)
 
     def of_kind(self, kind: str, start: int) -> Iterator[Event]:
         events = self.store.recorded
@@ -245,6 +252,7 @@ class FakeDesk:
     letters: list[DeadLetter] = field(default_factory=list)
     settled: list[tuple[AskLetter, Actor]] = field(default_factory=list)
     refused: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+    copies: list[tuple[str, Copy]] = field(default_factory=list)
     refusal: tuple[str, str] | None = None
     """Word and text with which acts are refused."""
     time: Moment = START
@@ -346,7 +354,11 @@ class FakeDesk:
         self.letters.remove(found)
         return LetterReply(id=ask.id, result="dropped" if ask.act == "drop" else "taken", text="")
 
-    async def backup(self, name: str) -> Path:
+    async def copying(self, actor: Actor, copy: Copy) -> None:
+        self.copies.append((actor.user, copy))
+
+    async def backup(self, name: str, actor: Actor) -> Path:
+        await self.copying(actor, Copy("backup", name))
         path = self.folder / name
         if path.exists():
             raise StoreError(f"{path} is there already")
@@ -355,4 +367,4 @@ class FakeDesk:
 
     @contextmanager
     def history(self) -> Iterator[FakeHistory]:
-        yield FakeHistory(self.store, self.rows, list(self.letters))
+        yield FakeHistory(self.store, self.rows, list(self.letters), self.folder / "store.db")
