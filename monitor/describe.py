@@ -95,7 +95,7 @@ class Describer:
         self, watched: Watched, name: str, alarm: Alarm, seq: int, now: Moment
     ) -> dict[str, object]:
         rule = watched.rule
-        state = alarm.state
+        state, priority = alarm.state, rule.priority_after(alarm.escalations)
         suppressed = bool(alarm.suppressed_by or alarm.superseded_by)
         return {
             "site": self.plant.site,
@@ -126,8 +126,10 @@ class Describer:
             "shelved_until": _until(alarm.shelved_until, now),
             "out_of_service_until": _until(alarm.out_of_service_until, now),
             "re_alarms": alarm.re_alarms,
-            "priority": rule.priority.value,
-            "severity": rule.priority.severity,
+            "escalations": alarm.escalations,
+            "priority": priority.value,
+            "severity": priority.severity,
+            "configured_priority": rule.priority.value,
             "alarm_class": rule.alarm_class or "",
             "value": watched.told(alarm.value),
             "unit": watched.unit,

@@ -83,8 +83,13 @@ class AlarmMessage(Message):
     out_of_service_reason: str = ""
     re_alarms: int = 0
     """How often this occurrence has asked anew for an acknowledgement."""
+    escalations: int = 0
+    """How many steps it has escalated, since nobody has acknowledged it."""
     priority: str
+    """What it has escalated to."""
     severity: int
+    configured_priority: str = ""
+    """What the file says; empty where an earlier release told it."""
     alarm_class: str = ""
     value: float | int | bool | str | None
     unit: str

@@ -23,6 +23,7 @@ _KINDS = {
     Change.RETURNED: "returned",
     Change.CLEARED: "returned",
     Change.ACKNOWLEDGED: "acknowledged",
+    Change.ESCALATED: "escalated",
 }
 
 
@@ -47,7 +48,8 @@ class Summary(NamedTuple):
     first_out: str
     """The alarm that came first: often the cause."""
     counts: tuple[tuple[str, int], ...]
-    """How many were raised, returned, acknowledged or anything else; and what else was counted."""
+    """How many were raised, returned, acknowledged, escalated or anything else; and what else was
+    counted."""
     worst: Priority | None
     """Of those raised."""
     worst_alarm: str
@@ -75,7 +77,8 @@ class _Counts:
         self.worst: tuple[Priority, str] | None = None
 
     def add(self, told: Transition) -> None:
-        self.kinds["raised" if told.rings else _KINDS.get(told.change, "other")] += 1
+        kind = _KINDS.get(told.change)
+        self.kinds[kind or ("raised" if told.rings else "other")] += 1
         if told.rings:
             self.areas[told.area] += 1
             self.equipment[told.alarm.split("/")[0]] += 1

@@ -30,7 +30,7 @@ STALE = DAY
 WHOLE = ""
 """Stands for the whole gateway where areas are named."""
 
-_ASKS = frozenset({Change.RAISED, Change.RAISED_AGAIN, Change.RE_ALARMED})
+_ASKS = frozenset({Change.RAISED, Change.RAISED_AGAIN, Change.RE_ALARMED, Change.ESCALATED})
 _BACK = frozenset({Change.UNSHELVED, Change.UNSUPPRESSED, Change.RETURNED_TO_SERVICE})
 _STANDING = frozenset({State.UNACKNOWLEDGED, State.ACKNOWLEDGED})
 _RETURNS = frozenset({Change.RETURNED, Change.CLEARED})
@@ -238,10 +238,12 @@ class Performance:
         return whole, self.tallies.setdefault(area, Tally())
 
     def _ring(self, told: Transition) -> None:
-        life = self._lives[told.alarm]
-        life.area = told.area
         for tally in self._of(told.area):
             tally.annunciate(told, self.end)
+        if told.change is Change.ESCALATED:
+            return  # Still the same asking: it did not come anew.
+        life = self._lives[told.alarm]
+        life.area = told.area
         life.recent.append(told.at)
         if len(life.recent) == CHATTERS and told.at - life.recent[0] < MINUTE:
             for tally in self._of(told.area):

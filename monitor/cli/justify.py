@@ -45,6 +45,10 @@ def definition(watched: Watched) -> dict[str, JsonValue]:
         "latching": rule.latching,
         "confirm": rule.confirm,
         "re_alarm": _seconds(rule.re_alarm),
+        "escalate": [
+            {"after": each.after / SECOND, "to": rule.priority_after(number)}
+            for number, each in enumerate(rule.steps, start=1)
+        ],
         "reason_required": rule.reason_required,
         "shelvable": rule.shelvable,
         "longest_shelf": rule.longest_shelf / SECOND,
@@ -95,6 +99,8 @@ def _handling(rule: Rule) -> Iterator[str]:
         yield "to be confirmed"
     if rule.re_alarm:
         yield f"again {spell(rule.re_alarm)} after its acknowledgement"
+    for number, each in enumerate(rule.steps, start=1):
+        yield f"{rule.priority_after(number)} after {spell(each.after)} without an acknowledgement"
     yield f"shelved for {spell(rule.longest_shelf)} at most" if rule.shelvable else "never shelved"
     if rule.roles:
         yield f"by {' or '.join(rule.roles)}"

@@ -62,8 +62,8 @@ def replay(
 
     FILE is what ``cytowatch export`` wrote (CSV or JSON lines; - is standard input), or a backup of
     a store; without one the daemon is asked for its record, from --since on. The same code judges
-    as in the daemon; nobody acknowledges anything. Limits and delays are tried with --set, or in a
-    copy of the file that is given to --compare.
+    as in the daemon; nobody acknowledges anything, and so nothing escalates. Limits and delays are
+    tried with --set, or in a copy of the file that is given to --compare.
     """
     from monitor.replay import Trial, recorded
 

@@ -89,6 +89,7 @@ def alarm_line(alarm: AlarmMessage, used: UsageMessage | None = None) -> str:
         _named(alarm),
         _against(alarm),
         f"since {alarm.alarm_time}" if alarm.alarm_time else "",
+        _escalated(alarm),
         *_aside(alarm, used),
         alarm.response if alarm.active_state else "",
     ]
@@ -200,9 +201,10 @@ def _transition(told: AlarmEventMessage) -> str:
         _named(told),
         _against(told),
         f"[{told.after}]",
+        _escalated(told),
         _because(told),
         _who(told),
-        told.response if told.change.startswith("raised") else "",
+        told.response if told.change.startswith(("raised", "escalated")) else "",
     ]
     return "  ".join(part for part in parts if part)
 
@@ -210,6 +212,15 @@ def _transition(told: AlarmEventMessage) -> str:
 def _named(alarm: AlarmMessage) -> str:
     """Return the name of an alarm; of one that is not real, that before it."""
     return f"TEST {alarm.alarm}" if alarm.test else alarm.alarm
+
+
+def _escalated(alarm: AlarmMessage) -> str:
+    """Return what an alarm that nobody has acknowledged has come to, and from where."""
+    if not alarm.escalations:
+        return ""
+    if alarm.priority == alarm.configured_priority:
+        return f"(escalated, {alarm.priority} as before)"
+    return f"(escalated from {alarm.configured_priority} to {alarm.priority})"
 
 
 def _against(alarm: AlarmMessage) -> str:

@@ -1,15 +1,16 @@
 """One site's file tried on recorded readings: what would have been told, and how often. Pure.
 
 The board, the states of equipment and the words are those of the daemon. Nobody acts: nothing is
-acknowledged, shelved or reset. A state that an operator had set is taken from the record, where the
-file has no channel that tells it.
+acknowledged, shelved or reset, and so nothing escalates, which else everything would. A state that
+an operator had set is taken from the record, where the file has no channel that tells it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from config.plant import Place, Plant
-from config.rules import EquipmentState, Silent, Stale, Unreadable
+from config.plant import Channel, Place, Plant, Source
+from config.rules import CalibrationDue, ChannelRule, EquipmentState, Silent, Stale, Unreadable
 from drivers.reading import Moment, Scan, over
 from monitor.alarms.board import Board
 from monitor.alarms.facts import NORMAL, Alarm, AlarmEvent, Change
@@ -24,6 +25,7 @@ from monitor.messages import AlarmEventMessage
 from monitor.replay.rows import Recorded
 from monitor.replay.scans import Scans, Step
 
+AnyRule = TypeVar("AnyRule", ChannelRule, Silent, CalibrationDue)
 ReplayTold = AlarmEventMessage | ExcursionRecord
 """A transition of an alarm, or an excursion that is over."""
 
@@ -74,7 +76,7 @@ class Trial:
     """Takes what was recorded, in its order, and tells what the file would have made of it."""
 
     def __init__(self, plant: Plant, steps: Sequence[Step] = ()) -> None:
-        self.plant = plant
+        self.plant = plant = _unattended(plant)
         self.judged = Judged()
         self.tallies: dict[str, Tally] = {}
         """By alarm, of those of which anything was seen."""
@@ -229,3 +231,26 @@ class Trial:
         tally.standing += stood
         tally.shortest = stood if tally.shortest is None else min(tally.shortest, stood)
         tally.longest = stood if tally.longest is None else max(tally.longest, stood)
+
+
+def _unattended(plant: Plant) -> Plant:
+    """Return ``plant`` without escalations: nobody is there who could acknowledge."""
+    silent = {line: _patient(rule) for line, rule in plant.line_silent.items()}
+    return replace(plant, line_silent=silent, sources=tuple(map(_of_source, plant.sources)))
+
+
+def _of_source(source: Source) -> Source:
+    return replace(
+        source,
+        silent=_patient(source.silent),
+        calibration=tuple(map(_patient, source.calibration)),
+        channels=tuple(map(_of_channel, source.channels)),
+    )
+
+
+def _of_channel(channel: Channel) -> Channel:
+    return replace(channel, rules=tuple(map(_patient, channel.rules)))
+
+
+def _patient(rule: AnyRule) -> AnyRule:
+    return rule.model_copy(update={"escalate": ()}) if rule.steps else rule

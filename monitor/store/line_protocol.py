@@ -255,6 +255,7 @@ _ALARM_TEXTS = {
     "rule": "rule",
     "kind": "kind",
     "priority": "priority",
+    "configured_priority": "configured_priority",
     "unit": "unit",
     "time": "decided",
     "condition_start": "condition_start",
@@ -274,7 +275,7 @@ _ALARM_TEXTS = {
     "phase": "phase",
     "config": "config",
 }
-_ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "re_alarms", "scan")
+_ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "re_alarms", "escalations", "scan")
 _ALARM_FLAGS = (
     "active_state",
     "acked_state",

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from config.rules import High, OffNormal, Priority, Silent, Unreadable
+from config.rules import Escalation, High, OffNormal, Priority, Silent, Unreadable
 from drivers.reading import Moment
 from monitor.alarms.facts import Alarm, AlarmEvent, Change, State
 from monitor.alarms.watch import watch
@@ -106,10 +106,29 @@ def test_an_event_tells_all_that_is_known() -> None:
         "time_to_respond": 90.0,
         "confirmed_state": True,
         "re_alarms": 0,
+        "escalations": 0,
+        "configured_priority": "critical",
         "out_of_service_state": False,
         "out_of_service_until": None,
     }
     assert {name: message[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("escalations", "priority", "severity"),
+    [(0, "medium", 500), (1, "high", 800), (2, "critical", 950)],
+)
+def test_the_priority_is_what_it_has_escalated_to_and_that_of_the_file_stands_beside(
+    escalations: int, priority: str, severity: int
+) -> None:
+    steps = Escalation(after=SECOND), Escalation(after=2 * SECOND)
+    rule = RULE.model_copy(update={"priority": Priority.MEDIUM, "escalate": steps})
+    alarm = RAISED._replace(escalations=escalations)
+    event = AlarmEvent(NAME, Change.ESCALATED, State.NORMAL, alarm.state, moment(0), alarm)
+    message = Describer(PLANT, "s1").event(WATCHED[NAME]._replace(rule=rule), event, Told(12))
+    assert (message.priority, message.severity) == (priority, severity)
+    assert (message.configured_priority, message.escalations) == ("medium", escalations)
+    assert standing_part(message).priority == priority
 
 
 def test_an_act_tells_who_and_why() -> None:

@@ -1,4 +1,7 @@
-"""Confirm, re-alarm, one-shot shelves and out of service on the record, over kills and reboots."""
+"""Confirm, re-alarm, escalation, one-shot shelves and out of service on the record.
+
+All of it over kills and reboots.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.plant import Plant
-from config.rules import High
+from config.rules import Escalation, High, Priority
 from monitor.alarms.facts import (
     Acknowledge,
     Act,
@@ -38,9 +41,9 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> HandTime:
     return HandTime(monkeypatch)
 
 
-def critical_plant() -> Plant:
-    """One incubator with a CO2 alarm of which everything is asked."""
-    one = plant(source(0, "incubator-7", "probe", "bus", [channel("co2", CRITICAL)]))
+def critical_plant(rule: High = CRITICAL) -> Plant:
+    """One incubator with a CO2 alarm of which everything is asked, or another one."""
+    one = plant(source(0, "incubator-7", "probe", "bus", [channel("co2", rule)]))
     return replace(one, digest=small_plant().digest, store=small_plant().store)
 
 
@@ -50,10 +53,12 @@ def act(recorder: Recorder, what: Act, hand: HandTime) -> None:
     recorder.tell(events, actor=ANNA)
 
 
-async def after_a_minute(folder: Path, hand: HandTime, value: float, *acts: Act) -> None:
+async def after_a_minute(
+    folder: Path, hand: HandTime, value: float, *acts: Act, rule: High = CRITICAL
+) -> None:
     """Start, hear one reading, do what is asked, and be killed."""
     hand.pass_(60)
-    async with recording(folder, critical_plant()) as recorder:
+    async with recording(folder, critical_plant(rule)) as recorder:
         recorder.accept(scan(hand.now, value))
         for what in acts:
             act(recorder, what, hand)
@@ -89,6 +94,38 @@ async def test_each_step_is_on_the_record_though_it_is_killed_after_each(
         True,
         False,
     )
+
+
+URGENT = High(
+    limit=6.0,
+    escalate=(
+        Escalation(after=120 * SECOND),
+        Escalation(after=240 * SECOND, to=Priority.CRITICAL),
+    ),
+)
+
+
+@pytest.mark.parametrize("rebooted", [False, True], ids=["killed", "rebooted"])
+async def test_each_step_of_an_escalation_is_told_once_wherever_a_kill_falls(
+    tmp_path: Path, hand: HandTime, rebooted: bool
+) -> None:
+    for minute in range(7):
+        await after_a_minute(tmp_path, hand, 7.0, rule=URGENT)
+        if rebooted and minute == 3:
+            hand.reboot(0)
+    await after_a_minute(tmp_path, hand, 7.0, Acknowledge(), rule=URGENT)
+    assert changes(tmp_path) == [
+        "raised -> unacknowledged",
+        "escalated -> unacknowledged",
+        "escalated -> unacknowledged",
+        "acknowledged -> acknowledged",
+    ]
+    told = bodies(tmp_path, "alarm")
+    assert [each["priority"] for each in told] == ["medium", "high", "critical", "medium"]
+    assert {each["configured_priority"] for each in told} == {"medium"}
+    assert [each["escalations"] for each in told] == [0, 1, 2, 0]
+    minutes = [(int(each["time"][14:16]) - int(told[0]["time"][14:16])) % 60 for each in told]
+    assert minutes == [0, 2, 4, 7]
 
 
 @pytest.mark.parametrize("rebooted", [False, True], ids=["killed", "rebooted"])

@@ -78,6 +78,8 @@ def counted(*transitions: Transition, end: int = END) -> Tally:
         (Change.RAISED, SHELVED, SHELVED, False),
         (Change.RAISED_AGAIN, RETURNED, UNACK, True),
         (Change.RE_ALARMED, ACK, UNACK, True),
+        (Change.ESCALATED, UNACK, UNACK, True),
+        (Change.ESCALATED, State.LATCHED_UNACKNOWLEDGED, State.LATCHED_UNACKNOWLEDGED, True),
         (Change.ACKNOWLEDGED, UNACK, ACK, False),
         (Change.RETURNED, UNACK, RETURNED, False),
         (Change.SHELVED, UNACK, SHELVED, False),
@@ -104,6 +106,32 @@ def test_a_message_is_read_and_a_rehearsal_is_not() -> None:
     assert (read.alarm, read.change, read.rings) == (message.alarm, Change.RAISED, True)
     assert read.since == nanoseconds(message.time) - 1_500 * 10**6
     assert transition(message.model_copy(update={"test": True}).model_dump(mode="json")) is None
+
+
+def escalated(at: int, priority: Priority) -> Transition:
+    return told(at, Change.ESCALATED, UNACK, UNACK, priority=priority)
+
+
+def test_an_escalation_is_one_more_alarm_and_the_same_asking() -> None:
+    tally = counted(
+        raised(0),
+        escalated(10 * SECOND, Priority.HIGH),
+        escalated(20 * SECOND, Priority.CRITICAL),
+        acknowledged(30 * SECOND),
+        returned(90 * SECOND, after=NORMAL),
+    )
+    assert tally.alarms == 3
+    assert tally.by_priority == {Priority.LOW: 1, Priority.HIGH: 1, Priority.CRITICAL: 1}
+    assert (tally.to_acknowledge.seconds, tally.to_acknowledge.count) == (30.0, 1)
+    assert (tally.to_return.seconds, tally.to_return.count) == (90.0, 1)
+    assert not tally.chattering
+
+
+def test_what_was_gone_at_once_is_fleeting_though_it_escalated_afterwards() -> None:
+    latched = State.LATCHED_UNACKNOWLEDGED
+    gone = told(10 * SECOND, Change.RETURNED, UNACK, latched)
+    later = told(30 * SECOND, Change.ESCALATED, latched, latched)
+    assert counted(raised(0), gone, later).fleeting == {HIGH: 1}
 
 
 def test_how_long_people_took_and_how_long_it_stood() -> None:

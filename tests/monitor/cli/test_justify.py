@@ -36,7 +36,8 @@ def test_what_is_different_in_some_states_and_phases() -> None:
 SITE = """\
 site: lab
 gateway: gw-1
-classes: {gmp: {priority: critical, confirm: true, re_alarm: 30m, roles: [chief], shelvable: false}}
+classes: {gmp: {priority: critical, confirm: true, re_alarm: 30m, roles: [chief], shelvable: false,
+  escalate: {after: 20m}}}
 operators: {roles: {chief: all}}
 limits:
   warm:
@@ -79,7 +80,8 @@ def test_alarms_of_one_definition_are_told_together(
         "    below 4.5 %, for 10m",
         (
             "    priority critical, class gmp, to be confirmed, again 30m after its "
-            "acknowledgement, never shelved, by chief"
+            "acknowledgement, critical after 20m without an acknowledgement, never shelved, "
+            "by chief"
         ),
         "    consequence: The medium turns \\x1b[31m",
         "    response: Change the bottle",
@@ -102,6 +104,7 @@ def test_each_alarm_is_an_object(site: Path, capsys: pytest.CaptureFixture[str])
     low = alarms["incubator-5/co2/low"]
     assert (low["condition"], low["priority"], low["severity"]) == ("below 4.5 %", "critical", 950)
     assert (low["on_delay"], low["re_alarm"], low["time_to_respond"]) == (600, 1800, 3600)
+    assert low["escalate"] == [{"after": 1200, "to": "critical"}]
     assert (low["class"], low["roles"], low["shelvable"]) == ("gmp", ["chief"], False)
     assert low["delay_justification"] == "A door takes five minutes"
 

@@ -1,5 +1,5 @@
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -438,6 +438,29 @@ def test_an_alarm_that_stands() -> None:
         "! H high      unacknowledged          incubator-07/co2/low  4.1 % (limit 4.5)"
         "  since 2026-01-31T12:00:01.000Z  Check the gas supply"
     )
+
+
+URGENT: dict[str, Any] = {"escalations": 1, "priority": "high", "configured_priority": "medium"}
+
+
+def test_an_alarm_that_nobody_acknowledges_says_what_it_has_come_to() -> None:
+    told = alarm_event(1, change="escalated", before="unacknowledged", **URGENT)
+    assert click.unstyle(transition_line(told)) == (
+        "2026-01-31T12:00:01.000Z  H high      ESCALATED     incubator-07/co2/low"
+        "  4.1 % (limit 4.5)  [unacknowledged]  (escalated from medium to high)"
+        "  Check the gas supply"
+    )
+    assert "(escalated from medium to high)  Check" in click.unstyle(alarm_line(standing(told)))
+
+
+def test_an_escalation_of_what_is_critical_already_says_that_too() -> None:
+    critical: dict[str, Any] = {
+        "escalations": 2,
+        "priority": "critical",
+        "configured_priority": "critical",
+    }
+    line = click.unstyle(alarm_line(standing(alarm_event(1, **critical))))
+    assert "(escalated, critical as before)" in line
 
 
 def test_an_alarm_without_a_reading_says_its_limit_alone() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from config.plant import Plant, StateFrom
 from config.rules import (
     EquipmentState,
+    Escalation,
     High,
     Low,
     OffNormal,
@@ -148,6 +149,17 @@ def test_a_longer_delay_tells_less() -> None:
     assert told == []
     tally = tried.close()[ALARM]
     assert (tally.raised, tally.brief, tally.longest_brief) == (0, 1, 10 * SECOND)
+
+
+def test_nothing_escalates_where_nobody_can_acknowledge() -> None:
+    urgent = {"escalate": Escalation(after=SECOND)}
+    channels = (channel("co2", HIGH.model_copy(update=urgent)), door())
+    eager = replace(PLANT.sources[0], channels=channels, silent=SILENT.model_copy(update=urgent))
+    silence = [lost(at, Cause.SOURCE, 2) for at in range(40, 60)]
+    scans = [*beyond((10, 30), until=40), *silence]
+    _, told = trial(scans, replace(PLANT, sources=(eager, PLANT.sources[1])))
+    assert [each.change for each in told] == ["raised", "returned", "raised", "suppressed"]
+    assert {each.escalations for each in told} == {0}
 
 
 def test_excursions_are_those_of_the_daemon() -> None:

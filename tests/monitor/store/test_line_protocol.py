@@ -309,6 +309,9 @@ def test_how_an_alarm_stands_is_told_by_the_names_of_part_9() -> None:
         "shelving_state": "OneShotShelved",
         "suppressed_state": True,
         "re_alarms": 2,
+        "escalations": 1,
+        "priority": "critical",
+        "configured_priority": "medium",
     }
     assert said.items() <= parse(line_protocol.alarm_event(alarm(**said))).fields.items()
 
@@ -316,7 +319,7 @@ def test_how_an_alarm_stands_is_told_by_the_names_of_part_9() -> None:
 def test_a_transition_of_an_older_release_is_a_point_without_what_it_did_not_say() -> None:
     event = alarm()
     body = json.loads(event.body)
-    for name in ("confirmed_state", "out_of_service_state", "re_alarms", "test"):
+    for name in ("confirmed_state", "out_of_service_state", "re_alarms", "escalations", "test"):
         del body[name]
     fields = parse(line_protocol.alarm_event(event._replace(body=json.dumps(body)))).fields
     assert fields["to"] == "unacknowledged"
