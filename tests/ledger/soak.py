@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenError as error:
         say(f"BROKEN: {error}")
         return BROKEN
-    tell(outcome, options)
+    tell(outcome, options.seed)
     return BROKEN if outcome.broken else 0
 
 
@@ -202,7 +202,7 @@ async def report(running: Plant, chaos: Chaos) -> None:
         )
 
 
-def tell(outcome: Outcome, options: Options) -> None:
+def tell(outcome: Outcome, seed: int) -> None:
     """Print the table."""
     width = max(len(verdict.promise) for verdict in outcome.verdicts)
     for promise, looked_at, against in outcome.verdicts:
@@ -212,7 +212,7 @@ def tell(outcome: Outcome, options: Options) -> None:
             print(f"    {words}")
     print(f"{outcome.struck} troubles struck; {outcome.resent} alarm events were asked for again.")
     if outcome.broken:
-        print(f"BROKEN with seed {options.seed}: {outcome.broken[0].promise}")
+        print(f"BROKEN with seed {seed}: {outcome.broken[0].promise}")
 
 
 def can_mount() -> bool:

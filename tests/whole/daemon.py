@@ -38,6 +38,8 @@ class Daemon:
         self.socket = folder / "s"  # A path of pytest is long, and that of a socket may not be.
         self.program: Sequence[str] = ("monitor.cli",)
         """The module to run; a test may have one that behaves worse."""
+        self.under: Sequence[str] = ()
+        """What runs it, and lets it be its own process: nothing, or a tracer."""
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text(site, encoding="utf-8")
@@ -75,10 +77,14 @@ class Daemon:
     def start(self) -> None:
         """Start it; ``ready`` waits until it answers."""
         assert self._process is None
-        command = [sys.executable, "-m", *self.program, "run", "--config", str(self.file)]
+        run = [sys.executable, "-m", *self.program, "run", "--config", str(self.file)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.under, *run],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     async def ready(self) -> StatusMessage:

@@ -26,7 +26,7 @@ from tests.whole.rig import EQUIPMENT, MILLISECOND, Rig, Row, Timing, rig
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
-KILLS = 10
+KILLS = 6
 EARLY = 0.3
 """How often it is killed once more, while it starts."""
 CALM = 3
