@@ -16,6 +16,7 @@ from config.site import Secret
 MILLISECOND = 10**6
 SECOND = 10**9
 MINUTE = 60 * SECOND
+YEAR = 365 * 24 * 60 * MINUTE
 
 
 class Modbus(Model):
@@ -153,6 +154,8 @@ class OpcUa(Model):
     """From a request to its answer (ns)."""
     connect_timeout: Annotated[Duration, between(SECOND, MINUTE)] = 15 * SECOND
     """From the first packet to a session (ns)."""
+    clock_tolerance: Annotated[Duration, between(SECOND, 10 * YEAR)] = 30 * SECOND
+    """By how much (ns) the times of its values may be off ours before that is an alarm."""
 
 
 class OpcUaLine(Model):

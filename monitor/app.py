@@ -36,6 +36,7 @@ from monitor.signs import signs
 from monitor.sinks.base import Gateway, SinkLost
 from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
+from monitor.skew import line_skews
 from monitor.store import Store, StoreError
 from monitor.supervise import Hold, Outage, keep_running
 from monitor.systemd import NOBODY, Notifier
@@ -90,11 +91,12 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         grid.every(SECOND, recorder.follow_clock)
         grid.every(SECOND, recorder.follow_use)
         certificates = Certificates(used(plant, directory))
-        told = signs(clock, grid, sinks, certificates)
-        health = Health(recorder, desk, lines, outages["sink"], told, certificates)
+        skews = line_skews(plant, recorder)
+        told = signs(clock, grid, sinks, certificates, skews)
+        health = Health(recorder, desk, lines, outages["sink"], told, certificates, skews)
         grid.every(SECOND, health.look)
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
-        metrics = Metrics(recorder, grid, lines, outages, sinks, certificates)
+        metrics = Metrics(recorder, grid, lines, outages, sinks, certificates, skews)
         socket = address.to_open(directory)
         try:
             async with local.serve(socket, desk), asyncio.TaskGroup() as group:  # noqa: TID251 - when it fails all ends

@@ -17,6 +17,7 @@ from monitor.desk import Desk
 from monitor.operators.protocol import SinkStatus, StatusMessage, StoreStatusMessage
 from monitor.rates import Follower, by_area
 from monitor.recorder import Recorder
+from monitor.skew import LineSkew, worst
 from monitor.store.line_protocol import Figure
 from monitor.store.room import Disk, Trend
 from monitor.supervise import Held, Outage
@@ -58,6 +59,7 @@ class Health:
         sinks: Sequence[Outage],
         signs: Mapping[str, Callable[[], bool | None]] = NONE,
         certificates: Certificates | None = None,
+        skews: Sequence[LineSkew] = (),
     ) -> None:
         self._recorder = recorder
         self._desk = desk
@@ -65,6 +67,7 @@ class Health:
         self._sinks = sinks
         self._signs = signs
         self._certificates = certificates or Certificates(())
+        self._skews = skews
         self._delivers_readings = bool(recorder.plant.databases)
         self._filling = self._refused = False
         self._disk, self._trend, self._fills = Disk(), Trend(), False
@@ -120,8 +123,10 @@ class Health:
         dead = _dead_letters_ever(status.store)
         self._refused, self._dead = dead > self._dead, dead
         days = self._certificates.days_left(self._recorder.clock().at)
+        skew = worst(self._skews)
         more = {
             **({} if days is None else {"certificate_days": days}),
+            **({} if skew is None else {"skew_ms": skew / MILLISECOND}),
             "values_dropped": sum(self._dropped().values()),
             "disk_free_bytes": self._disk.free,
             "disk_bytes": self._disk.size,

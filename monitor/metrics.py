@@ -19,6 +19,7 @@ from monitor.clock import synchronised
 from monitor.exposition import Family, Sample
 from monitor.recorder import Recorder
 from monitor.sinks.base import Delivery
+from monitor.skew import LineSkew
 from monitor.store import StoreStatus
 from monitor.store.tick import LaneStatus
 from monitor.supervise import Outage
@@ -38,6 +39,7 @@ class Metrics:
     """Of lines (``line``) and sinks (``sink``)."""
     sinks: Sequence[Delivery]
     certificates: Certificates
+    skews: Sequence[LineSkew] = ()
 
     def __post_init__(self) -> None:
         self._started = self.recorder.clock().boot
@@ -235,6 +237,16 @@ class Metrics:
             "clock_ahead_seconds",
             "By how much record time is ahead of the machine's clock, which is met slowly.",
             Sample(self.recorder.clock.ahead() / SECOND),
+        )
+        yield _gauge(
+            "source_clock_skew_seconds",
+            "By how much the clock behind a source is ahead of ours, as far as it can be seen.",
+            *(
+                Sample(source.skew / SECOND, {"source": source.key})
+                for line in self.skews
+                for source in line.sources
+                if source.skew is not None
+            ),
         )
         yield _gauge(
             "certificate_expiry_timestamp_seconds",

@@ -9,6 +9,7 @@ from monitor.certificates import Certificates
 from monitor.clock import synchronised
 from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
+from monitor.skew import LineSkew
 from monitor.troubles import (
     ALARMS_UNHEARD,
     CLOCK_UNSYNCHRONISED,
@@ -16,6 +17,7 @@ from monitor.troubles import (
     POINTS_SKIPPED,
     certificate_trouble,
     receipts_trouble,
+    skew_trouble,
 )
 
 Sign = Callable[[], bool | None]
@@ -42,7 +44,11 @@ class Growing:
 
 
 def signs(
-    clock: Clock, grid: Grid, sinks: Sequence[InfluxSink | MqttSink], certificates: Certificates
+    clock: Clock,
+    grid: Grid,
+    sinks: Sequence[InfluxSink | MqttSink],
+    certificates: Certificates,
+    skews: Sequence[LineSkew] = (),
 ) -> Mapping[str, Sign]:
     """Return the signs of what can trouble this gateway, by the name of the trouble."""
     brokers = [sink for sink in sinks if isinstance(sink, MqttSink)]
@@ -64,6 +70,7 @@ def signs(
             certificate_trouble(name): _ends_soon(certificates, name, clock)
             for name in certificates.names
         },
+        **{skew_trouble(skew.line): skew for skew in skews},
     }
 
 

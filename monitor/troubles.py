@@ -3,6 +3,7 @@
 Each is ``gateway/_/{name}``. A lost line is one too; its rule stands with the line in the file.
 """
 
+from config.lines import OpcUaLine
 from config.plant import Plant
 from config.rules import Priority, Rule, Silent
 from config.site import consumers
@@ -38,10 +39,16 @@ def receipts_trouble(consumer: str) -> str:
     return f"receipts-{consumer}"
 
 
+def skew_trouble(line: str) -> str:
+    """Return the name of the trouble that a clock behind a line is off."""
+    return f"skew-{line}"
+
+
 def gateway_rules(plant: Plant) -> dict[str, Rule]:
     """Return the rules for the gateway's own troubles, by name."""
     rules = [_DISK_FILLING, _DISK_FULL, _DAMAGED, _SPOILT, _DROPPED, _SKIPPED, _UNSYNCHRONISED]
     rules += [_expiring(name) for name in dict.fromkeys(each.name for each in used(plant))]
+    rules += [_off(line) for line, each in plant.lines.items() if isinstance(each, OpcUaLine)]
     if plant.databases:
         rules += [_away(settings.name) for settings in plant.databases]
         rules += [_FILLING, _LOSING, _REFUSED, _AGEING]
@@ -74,6 +81,17 @@ def _owing(consumer: str) -> Silent:
         priority=Priority.HIGH,
         response=f"{consumer} does not say that it has the alarms: look whether it runs, and "
         "watch cytowatch tail meanwhile",
+    )
+
+
+def _off(line: str) -> Silent:
+    return Silent(
+        name=skew_trouble(line),
+        on_delay=5 * MINUTE,
+        off_delay=MINUTE,
+        priority=Priority.LOW,
+        response="Set the clock of the device that the log names: the times of its values are "
+        "wrong, alarms are not. What cannot be set may have a clock_tolerance",
     )
 
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from config.lines import OpcUa, OpcUaLine
 from config.rules import Priority, Silent
 from config.site import InfluxDb, Mqtt, Tls
 from monitor.troubles import MINUTE, gateway_rules
@@ -51,6 +52,13 @@ def test_who_owes_receipts_is_an_alarm_of_his_own() -> None:
     rules = gateway_rules(replace(small_plant(), mqtt=mqtt))
     assert {"receipts-scada", "receipts-pager"} <= rules.keys()
     assert "pager does not say that it has the alarms" in rules["receipts-pager"].response
+
+
+def test_the_clocks_behind_a_line_are_a_trouble_where_devices_give_times() -> None:
+    opcua = OpcUa(endpoint="opc.tcp://127.0.0.1:4840")
+    plant = small_plant()
+    lines = {**plant.lines, "hall": OpcUaLine(name="hall", opcua=opcua)}
+    assert gateway_rules(replace(plant, lines=lines)).keys() - set(ALWAYS) == {"skew-hall"}
 
 
 def test_every_trouble_is_explained() -> None:
