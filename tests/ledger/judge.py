@@ -115,6 +115,7 @@ class Verdict(NamedTuple):
 def judge(evidence: Evidence) -> list[Verdict]:
     """Every promise, in the order in which a value goes through the daemon."""
     record, alarms = evidence.scans, alarm_bodies(evidence.events)
+    unheard = list(of_the_deaf(evidence))
     rows = {int(row["seq"]): str(row["event_id"]) for row in evidence.alarm_points}
     return [
         Verdict("no value that nobody served", len(record), list(invented(evidence))),
@@ -122,7 +123,9 @@ def judge(evidence: Evidence) -> list[Verdict]:
         Verdict("no hole that is not told of", len(record), list(untold_holes(evidence))),
         Verdict("every grid point has its scan", len(record), list(off_grid(evidence))),
         Verdict("each change told once, then held", len(record), list(mistold(evidence))),
-        Verdict("nothing good of who is not heard", len(record), list(believed(evidence))),
+        Verdict(
+            "nothing good of who is not heard", len(unheard), list(believed(evidence, unheard))
+        ),
         Verdict("what was said to stand stands", len(evidence.witnessed), list(unsaid(evidence))),
         Verdict(
             "the database has the record",
@@ -312,14 +315,21 @@ def _both(device: Device, channel: int, one: Word, two: Word) -> str:
     return f"{device.equipment} {name}: {one.serial} in scan {one.scan}, {two.serial} in {two.scan}"
 
 
-def believed(evidence: Evidence) -> Iterator[str]:
-    """Values of a line on which nothing was heard any more."""
+def of_the_deaf(evidence: Evidence) -> Iterator[tuple[Deaf, int]]:
+    """The scans of a line on which nothing was heard any more, by number."""
     lines = {device.equipment: device.line for device in evidence.devices}
     for deaf in evidence.deaf:
         for number, scan in evidence.scans.items():
-            heard = any(told.value is not None for told in scan.channels.values())
-            if heard and lines[scan.equipment] == deaf.line and deaf.since < scan.at < deaf.until:
-                yield f"scan {number}: {scan}, {scan.at - deaf.since} ms after {deaf}"
+            if lines[scan.equipment] == deaf.line and deaf.since < scan.at < deaf.until:
+                yield deaf, number
+
+
+def believed(evidence: Evidence, unheard: Iterable[tuple[Deaf, int]]) -> Iterator[str]:
+    """Those of them that have a value all the same."""
+    for deaf, number in unheard:
+        scan = evidence.scans[number]
+        if any(told.value is not None for told in scan.channels.values()):
+            yield f"scan {number}: {scan}, {scan.at - deaf.since} ms after {deaf}"
 
 
 def unsaid(evidence: Evidence) -> Iterator[str]:
