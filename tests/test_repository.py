@@ -22,7 +22,6 @@ ACROSS = {"bench", "ledger", "mutants", "support", "whole"}
 # Tests of what the modules of a folder do together.
 OF_FOLDERS = {
     "monitor/alarms/test_independent_model.py",
-    "monitor/store/test_cuts.py",
     "monitor/store/test_disk.py",
     "monitor/store/test_spoilt.py",
     "monitor/store/test_sweep.py",

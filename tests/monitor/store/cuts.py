@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.monitor.store.disk import Disk, Image, Operation, Sync, SyncFolder, Told
-from tests.monitor.store.sweep import run
+from tests.monitor.store.sweep import Call, calls_in, run
 from tests.monitor.store.trace import CALLS, operations
 from tests.monitor.store.writing import PHASES
 
@@ -38,8 +38,12 @@ class Recording:
     """A phase that was run through, as the disk saw it."""
 
     phase: str
+    folder: Path
+    """Where it was prepared, and was run."""
     before: Disk
     operations: Sequence[Operation]
+    calls: Sequence[Call]
+    """The same as calls at which it can be killed."""
 
 
 class Cut(NamedTuple):
@@ -68,7 +72,7 @@ def record(phase: str, folder: Path) -> Recording:
         disk.do(operation)
     assert disk.seen() == Disk.of(folder / "whole").seen(), "something was done, and overlooked"
     PHASES[phase].check(folder / "whole" / "store" / "cytowatch.db", disk.told)
-    return Recording(phase, before, done)
+    return Recording(phase, folder, before, done, calls_in(trace))
 
 
 def cuts(

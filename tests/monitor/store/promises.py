@@ -10,6 +10,7 @@ from pathlib import Path
 from monitor.store import schema
 from monitor.store.database import Database
 from monitor.store.reader import Reader
+from monitor.store.unpacking import verify_archive
 from monitor.store.verify import verify
 from tests.monitor.store.support import QUOTA
 
@@ -20,8 +21,9 @@ ACTS = 5
 """Small transactions in a round of them."""
 SPOILT = 2
 """Entries that are made so."""
-TIDY = {"", "-wal", "-shm", "cytowatch.lock", "cytowatch.ballast"}
+TIDY = {"", "-wal", "-shm", "cytowatch.lock"}
 """Of what is left, what may be: drafts and notes of a step that was cut off are done with."""
+BALLAST = "cytowatch.ballast"
 
 
 def new(path: Path, told: Sequence[int]) -> None:
@@ -71,6 +73,21 @@ def backup_of(path: Path) -> Path:
     return path.parent.parent / "backup" / "copy.db"
 
 
+def archived(path: Path, told: Sequence[int]) -> None:
+    """The same of an archive."""
+    prepared(path, told)
+    archive = archive_of(path)
+    assert archive.exists() or not told
+    if archive.exists():
+        manifest, verdict = verify_archive(archive)
+        assert verdict.whole, verdict
+        assert manifest.events.last == BEFORE
+
+
+def archive_of(path: Path) -> Path:
+    return path.parent.parent / "archive.zip"
+
+
 def ticks(path: Path, acknowledged: int) -> None:
     """Open what is left of so many ticks: there may be one more."""
     database = Database(path, QUOTA)
@@ -103,7 +120,8 @@ def readings(path: Path, last: int) -> None:
 def tidy(path: Path, *, but: str = " ") -> None:
     """Nothing is left beside it but what bears that word; and nothing was moved aside."""
     left = {each.name.removeprefix(path.name) for each in path.parent.iterdir()}
-    assert {name for name in left if but not in name} <= TIDY, left
+    left = {name for name in left if but not in name and not name.startswith(BALLAST)}
+    assert left <= TIDY, left
 
 
 def acts(path: Path, told: Sequence[int]) -> None:

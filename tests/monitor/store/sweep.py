@@ -47,12 +47,17 @@ def calls_of(phase: str, folder: Path) -> list[Call]:
     ran, trace = run(phase, folder, "whole", options)
     assert ran.returncode == 0, ran.stderr
     PHASES[phase].check(folder / "whole" / "store" / "cytowatch.db", told(ran))
-    names = [line.partition("(")[0] for line in trace.splitlines()]
+    return calls_in(trace)
+
+
+def calls_in(trace: str) -> list[Call]:
+    """Those that change something, of what strace saw."""
     seen: Counter[str] = Counter()
     found = []
-    for name in names:
-        seen[name] += 1
-        found.append(Call(name, seen[name]))
+    for name in (line.partition("(")[0] for line in trace.splitlines()):
+        if name in CALLS:
+            seen[name] += 1
+            found.append(Call(name, seen[name]))
     return found
 
 

@@ -45,6 +45,10 @@ CASES: list[tuple[list[str], list[Operation]]] = [
         [FILE, f"write(3, {told('abc')}, 3)      = 3", f"write(3, {told('d')}, 1) = 1"],
         [Write(7, 0, b"abc"), Write(7, 3, b"d")],
     ),
+    (
+        [FILE, "lseek(3, 4, SEEK_CUR) = 8", f"write(3, {told('abc')}, 3) = 3"],
+        [Write(7, 8, b"abc")],
+    ),
     ([FILE, f"pwrite64(3, {told('abc')}, 3, 0) = -1 ENOSPC (No space) (INJECTED)"], []),
     ([FILE, "ftruncate(3, 12) = 0", "fdatasync(3) = 0"], [Resize(7, 12), Sync(7)]),
     ([FILE, "fallocate(3, 0, 0, 65536) = 0"], [Reserve(7, 65536)]),

@@ -25,7 +25,7 @@ from tests.monitor.store.disk import (
 )
 
 CALLS = (
-    *("open", "openat", "creat", "close", "dup", "dup2", "dup3"),
+    *("open", "openat", "creat", "close", "dup", "dup2", "dup3", "lseek"),
     *("write", "writev", "pwrite64", "pwritev", "ftruncate", "truncate", "fallocate"),
     *("fsync", "fdatasync", "sync_file_range", "sync", "syncfs", "msync"),
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
@@ -49,7 +49,7 @@ class Opened:
     inode: int | None
     """None of a folder."""
     at: int = 0
-    """Where the next write goes that does not say where: nobody reads or seeks before it."""
+    """Where the next write goes that does not say where: nobody reads before it without a seek."""
 
 
 @dataclass
@@ -127,7 +127,11 @@ class Process:
     ) -> Iterator[Operation]:
         if call == "write" and number == STANDARD_OUTPUT:
             yield from (Told(int(line)) for line in _bytes(given[1]).split())
-        elif opened := self.opened.get(number):  # Else it is on another file, or a pipe.
+        elif (opened := self.opened.get(number)) is None:
+            return  # It is on another file, or a pipe.
+        elif call == "lseek":
+            opened.at = answer
+        else:
             yield self._operation(call, opened, given, answer)
 
     def _operation(self, call: str, opened: Opened, given: list[str], answer: int) -> Operation:

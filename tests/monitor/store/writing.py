@@ -23,7 +23,8 @@ from monitor.store.compact import compact
 from monitor.store.database import Cursors, Database
 from monitor.store.tick import Tick
 from tests.monitor.store import promises
-from tests.monitor.store.promises import ALARM, BEFORE, SPOILT, backup_of
+from tests.monitor.store.archives import archived
+from tests.monitor.store.promises import ALARM, BEFORE, SPOILT, archive_of, backup_of
 from tests.monitor.store.support import QUOTA, event, tick_of
 
 GROUPS = [("incubator-0",), ("incubator-1",)]
@@ -184,6 +185,14 @@ def run_backup(path: Path) -> None:
     write(path, QUOTA, 1)
 
 
+def run_archive(path: Path) -> None:
+    """While the store is in use."""
+    database = Database(path, QUOTA)
+    archived(path, archive_of(path))
+    acknowledge(BEFORE)
+    database.close()
+
+
 def read_spoilt(path: Path) -> None:
     database = Database(path, QUOTA)
     database.telemetry(0, QUOTA)
@@ -212,6 +221,7 @@ PHASES: Mapping[str, Phase] = {
     ),
     "compacted": Phase(prepare_killed, run_compact, promises.compacted),
     "copied": Phase(prepare_killed, run_backup, promises.backed_up),
+    "archived": Phase(prepare_killed, run_archive, promises.archived),
     "acts": Phase(nothing, act, promises.acts),
     "spoilt": Phase(prepare_spoilt, read_spoilt, promises.spoilt),
     "full": Phase(prepare, partial(write, quota=QUOTA, ticks=TICKS), promises.prepared, FULL),
