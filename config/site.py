@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from config.model import Duration, Flag, Id, Model, Whole, between
 
 SECOND = 10**9
+HOUR = 3600 * SECOND
+CENTURY = 100 * 365 * 24 * HOUR
 
 Patience = Annotated[Duration, between(10**6, 600 * SECOND)]
 """How long an answer is waited for (ns)."""
@@ -51,6 +53,8 @@ class InfluxDb(Model):
     """v1 and v3: the database. Bucket and database stand for each other where one is given."""
     retention_policy: str = ""
     """v1; the database's own where none is given."""
+    keeps: Annotated[Duration, between(HOUR, CENTURY)] | None = None
+    """For how long it keeps points (ns); None: as it says when it is asked."""
     token: Secret | None = None
     user: str = ""
     password: Secret | None = None

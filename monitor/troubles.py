@@ -157,8 +157,8 @@ _AGEING = Silent(
     name=POINTS_AGEING,
     off_delay=MINUTE,
     priority=Priority.HIGH,
-    response="What waits will soon be older than the database keeps, and be refused: bring it "
-    "back, or lengthen its retention",
+    response="What waits will soon be older than the database keeps, and be refused or hidden: "
+    "bring it back, or lengthen its retention",
 )
 _LOSING = Silent(
     name=STORE_LOSING,

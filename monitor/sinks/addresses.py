@@ -42,19 +42,26 @@ def ping(settings: InfluxDb) -> str:
     return f"{settings.url.rstrip('/')}/ping"
 
 
-def retention(settings: InfluxDb, server: Server) -> tuple[str, Mapping[str, str]] | None:
-    """Return the url that says how long points are kept, and its query; None where none does."""
+def retention(settings: InfluxDb, server: Server) -> tuple[str, Mapping[str, str]]:
+    """Return the url that says how long points are kept, and its query.
+
+    v3's list of databases has but their names; its InfluxQL tells the period of one.
+    """
     base = settings.url.rstrip("/")
     bucket, database = settings.bucket or settings.database, settings.database or settings.bucket
     match server.flavour:
         case "v1":
-            return f"{base}/query", {"db": database, "q": "SHOW RETENTION POLICIES"}
+            return f"{base}/query", {"db": database, "q": _POLICIES}
         case "v2" | "cloud":
             return f"{base}/api/v2/buckets", {"org": settings.org, "name": bucket}
         case "v3":
-            return None
+            query = {"db": database, "q": _POLICIES, "format": "json"}
+            return f"{base}/api/v3/query_influxql", query
         case _:
             assert_never(server.flavour)
+
+
+_POLICIES = "SHOW RETENTION POLICIES"
 
 
 def where(url: str) -> str:

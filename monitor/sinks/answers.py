@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
 Flavour = Literal["v1", "v2", "cloud", "v3"]
 """InfluxDB 1.x, 2.x on a host of one's own, Cloud with the API of 2.x, and 3.x."""
@@ -130,23 +130,39 @@ class _Told(BaseModel):
     results: list[_Result] = []
 
 
-def kept(body: bytes, policy: str) -> int | None:
-    """Return for how long (ns) points are kept, by the bucket (v2) or the policies (v1).
+class _Policy(BaseModel):
+    """A row of v3, which has one for each database: the one that was asked about."""
 
-    ``policy`` is the one that is written to; empty for the default one. None: for ever, or the
-    answer does not say.
+    duration: str | None
+
+
+_ANSWER: TypeAdapter[_Told | list[_Policy]] = TypeAdapter(_Told | list[_Policy])
+
+
+def kept(body: bytes, policy: str) -> int | None:
+    """Return for how long (ns) points are kept: by the bucket (v2), policies (v1) or database (v3).
+
+    ``policy`` is the one that is written to on v1; empty for the default one. 0: for ever. None:
+    the answer does not say; earlier releases of v3 leave the duration out.
     """
     try:
-        told = _Told.model_validate_json(body)
+        told = _ANSWER.validate_json(body)
     except ValidationError:
         return None
-    seconds = [rule.every_seconds for bucket in told.buckets[:1] for rule in bucket.rules]
-    seconds += [
-        _seconds(str(row.get("duration", "")))
-        for row in _policies(told)
-        if row.get("name") == policy or (not policy and row.get("default") is True)
-    ]
-    return min((each for each in seconds if each > 0), default=0) * _SECOND or None
+    seconds = [*_durations(told, policy)]
+    return min(filter(None, seconds), default=0) * _SECOND if seconds else None
+
+
+def _durations(told: _Told | list[_Policy], policy: str) -> Iterator[int]:
+    """Give each period (s) that points are kept for; 0: for ever."""
+    if isinstance(told, list):
+        yield from (_seconds(row.duration) for row in told if row.duration)
+        return
+    for bucket in told.buckets[:1]:
+        yield from [rule.every_seconds for rule in bucket.rules] or [0]
+    for row in _policies(told):
+        if row.get("name") == policy or (not policy and row.get("default") is True):
+            yield _seconds(str(row.get("duration", "")))
 
 
 def _policies(told: _Told) -> Iterator[Mapping[str, JsonValue]]:
@@ -156,7 +172,7 @@ def _policies(told: _Told) -> Iterator[Mapping[str, JsonValue]]:
 
 
 def _seconds(duration: str) -> int:
-    """Return the seconds of a duration as InfluxDB 1.x writes it: ``168h0m0s``."""
+    """Return the seconds of a duration as InfluxDB 1.x and 3.x write it: ``168h0m0s``."""
     found = _DURATION.fullmatch(duration)
     hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     return (hours * 60 + minutes) * 60 + seconds

@@ -126,13 +126,10 @@ class Database:
             raise self.lost(_plain(error)) from error
 
     async def keeps(self) -> int | None:
-        """Return for how long (ns) it keeps points; None for ever, or where it does not say."""
-        if (
-            self.server is None
-            or (asked := addresses.retention(self._settings, self.server)) is None
-        ):
+        """Return for how long (ns) it keeps points, 0 for ever; None where it does not say."""
+        if self.server is None:
             return None
-        url, query = asked
+        url, query = addresses.retention(self._settings, self.server)
         try:
             async with self._session.get(
                 url,
@@ -199,8 +196,8 @@ class InfluxSink:
         self._outbox = outbox
         self._sent: dict[Stream, Batch] = {}
         self._backlog: Backlog | None = None
-        self._kept: int | None = None
-        """For how long (ns) the database keeps points; None: for ever, or nobody knows."""
+        self._kept = settings.keeps or 0
+        """For how long (ns) the database keeps points; 0: for ever, as far as is known."""
         self._most = MOST_BYTES
         self._grievance = ""
         self._asked_to_wait = 0.0
@@ -216,10 +213,11 @@ class InfluxSink:
     def ageing(self, now: int) -> bool:
         """Whether what waits will soon be older than the database keeps; ``now`` is ns, UTC.
 
-        How long it keeps it is known once it was asked.
+        How long it keeps it stands in the file, or is known once it was asked; while it is away it
+        is what it said last.
         """
         oldest = min((batch.at for batch in self._sent.values()), default=now)
-        return self._kept is not None and now - oldest > AGEING * self._kept
+        return self._kept > 0 and now - oldest > AGEING * self._kept
 
     async def hold(self, held: Callable[[], None]) -> None:
         """Deliver until the database fails; calls ``held`` whenever it has taken something.
@@ -230,7 +228,8 @@ class InfluxSink:
         self._asked_to_wait = 0.0
         async with _connected(self._settings) as database:
             self._meet(database.server)
-            self._kept = await database.keeps()
+            if self._settings.keeps is None and (said := await database.keeps()) is not None:
+                self._kept = said
             await self._tell_newest(database)
             while True:
                 await self._deliver(database, *await self._next())

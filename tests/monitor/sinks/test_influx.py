@@ -273,25 +273,55 @@ async def test_what_is_refused_of_the_newest_alarms_is_seen_to_in_its_turn(
     assert len(fake.accepted) == 5
 
 
+HOUR = 3600 * 10**9
+BUCKETS = {"buckets": [{"name": "equipment", "retentionRules": [{"everySeconds": 7200}]}]}
+DATABASES = [{"iox::database": "plant", "name": "autogen", "duration": "2h0m0s"}]
+POLICIES = {"q": "SHOW RETENTION POLICIES", "db": "plant"}
+
+
+@pytest.mark.parametrize(
+    ("version", "answer", "asked"),
+    [
+        ("v2.7.1", BUCKETS, ("/api/v2/buckets", {"org": "cells", "name": "equipment"})),
+        ("3.9.0", DATABASES, ("/api/v3/query_influxql", {**POLICIES, "format": "json"})),
+    ],
+)
 async def test_what_waits_nearly_as_long_as_it_is_kept_is_ageing(
-    fake: Database, scene: Scene
+    fake: Database, scene: Scene, version: str, answer: object, asked: tuple[str, dict[str, str]]
 ) -> None:
-    hour = 3600 * 10**9
-    fake.version = "v2.7.1"
-    fake.kept = {"buckets": [{"name": "equipment", "retentionRules": [{"everySeconds": 7200}]}]}
+    fake.version, fake.kept = version, answer
     sink = sink_to(fake.url, scene)
     fake.otherwise = saying(500)
     await read(scene, readings(1, 10))
-    assert not sink.ageing(NOON + 99 * hour), "nobody knows"
+    assert not sink.ageing(NOON + 99 * HOUR), "nobody knows"
     await loss(sink)
-    assert [(r.path, r.query.get("name")) for r in fake.asked[1:]] == [
-        ("/api/v2/buckets", "equipment")
-    ]
-    assert not sink.ageing(NOON + hour)
-    assert sink.ageing(NOON + 2 * hour)
+    assert [(r.path, dict(r.query)) for r in fake.asked[1:]] == [asked]
+    assert not sink.ageing(NOON + HOUR)
+    assert sink.ageing(NOON + 2 * HOUR)
     fake.otherwise = written
     await until_delivered(sink, scene)
-    assert not sink.ageing(NOON + 2 * hour), "nothing waits"
+    assert not sink.ageing(NOON + 2 * HOUR), "nothing waits"
+
+
+async def test_while_it_is_away_it_keeps_points_for_as_long_as_it_said_last(scene: Scene) -> None:
+    async with database() as fake:
+        fake.version, fake.kept, fake.otherwise = "v2.7.1", BUCKETS, saying(500)
+        sink = sink_to(fake.url, scene)
+        await read(scene, readings(1, 10))
+        await loss(sink)
+    await loss(sink)
+    assert sink.ageing(NOON + 2 * HOUR)
+
+
+async def test_how_long_it_keeps_points_may_stand_in_the_file(fake: Database, scene: Scene) -> None:
+    fake.version, fake.kept = "v2.7.1", BUCKETS
+    sink = sink_to(fake.url, scene, keeps="30d")
+    fake.otherwise = saying(500)
+    await read(scene, readings(1, 10))
+    await loss(sink)
+    assert [request.path for request in fake.asked] == ["/ping"]
+    assert not sink.ageing(NOON + 22 * 24 * HOUR)
+    assert sink.ageing(NOON + 23 * 24 * HOUR)
 
 
 async def test_it_says_that_it_holds_when_something_was_taken(fake: Database, scene: Scene) -> None:
@@ -793,7 +823,7 @@ async def test_influxdb_takes_a_dead_letter_once_it_is_mended(
 
 
 def knows(sink: InfluxSink) -> bool:
-    return sink._kept is not None
+    return sink._kept > 0
 
 
 @pytest.mark.real
