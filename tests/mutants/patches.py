@@ -6,6 +6,7 @@
 from typing import NamedTuple
 
 _STORE, _SINKS, _ALARMS = (f"tests/monitor/{name}" for name in ("store", "sinks", "alarms"))
+_POWER = f"{_STORE}/test_sweep.py::test_whenever_the_power_is_lost_nothing_acknowledged_is_missing"
 
 
 class Mutant(NamedTuple):
@@ -28,6 +29,62 @@ MUTANTS = (
         '"synchronous = FULL"',
         '"synchronous = NORMAL"',
         (f"{_STORE}/test_database.py::test_a_commit_is_on_the_disk_before_it_is_acknowledged",),
+    ),
+    Mutant(
+        "folder-not-flushed",
+        "a new store's folder survives a power cut",
+        "monitor/store/sync.py",
+        "    for each in new:\n        sync(each.parent)\n",
+        "",
+        (f"{_POWER}[new]",),
+    ),
+    Mutant(
+        "old-log-beside-the-compacted",
+        "compacting that a power cut ends leaves one of the two, whole",
+        "monitor/store/compact.py",
+        "        sync(path.parent)  # The old log beside the new file would spoil it.\n",
+        "",
+        (f"{_POWER}[compacted]",),
+    ),
+    Mutant(
+        "compacted-name-not-flushed",
+        "what is said to be compacted is",
+        "monitor/store/compact.py",
+        "        new.rename(path)\n        sync(path.parent)\n",
+        "        new.rename(path)\n",
+        (f"{_POWER}[compacted]",),
+    ),
+    Mutant(
+        "old-log-beside-the-salvaged",
+        "a salvaged store gets nothing of the damaged one's log",
+        "monitor/store/salvage.py",
+        "    sync(path.parent)\n    with suppress(",
+        "    with suppress(",
+        (f"{_POWER}[foreign]",),
+    ),
+    Mutant(
+        "salvaged-name-not-flushed",
+        "salvaging that a power cut ends is done again",
+        "monitor/store/salvage.py",
+        "    new.rename(path)\n    sync(path.parent)\n",
+        "    new.rename(path)\n",
+        (f"{_POWER}[salvaged]",),
+    ),
+    Mutant(
+        "backup-not-flushed",
+        "what bears the name of a backup is whole",
+        "monitor/store/backup.py",
+        "        os.fsync(descriptor)\n",
+        "",
+        (f"{_POWER}[copied]",),
+    ),
+    Mutant(
+        "archive-not-flushed",
+        "what bears the name of an archive is whole",
+        "monitor/store/packing.py",
+        "            os.fsync(file.fileno())\n",
+        "",
+        (f"{_POWER}[archived]",),
     ),
     Mutant(
         "half-a-transaction",
