@@ -31,8 +31,12 @@ class Resolver:
         if self._literal:
             return self._known
         if self._asking is None:
-            self._asking = asyncio.get_running_loop().create_future()
-            Thread(target=self._ask, args=(self._asking,), daemon=True).start()
+            asking: asyncio.Future[list[str] | OSError] = asyncio.get_running_loop().create_future()
+            try:
+                Thread(target=self._ask, args=(asking,), daemon=True).start()
+            except RuntimeError:
+                return self._remembered("this process can start no more threads")
+            self._asking = asking
         done, _ = await asyncio.wait({self._asking}, timeout=seconds)
         if not done:
             return self._remembered(f"no answer within {seconds:g} s")

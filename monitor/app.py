@@ -23,10 +23,11 @@ from config.plant import Plant
 from drivers import open_lines
 from drivers.base import LineLost
 from drivers.grid import Grid
-from monitor import systemd
+from monitor import systemd, threads
 from monitor.certificates import Certificates, used
 from monitor.clock import RecordClock
 from monitor.desk import Desk
+from monitor.ending import memory, see_to_memory
 from monitor.health import Health
 from monitor.metrics import Metrics
 from monitor.operators import address, local
@@ -99,7 +100,7 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         metrics = Metrics(recorder, grid, lines, outages, sinks, certificates, skews)
         socket = address.to_open(directory)
         try:
-            async with local.serve(socket, desk), asyncio.TaskGroup() as group:  # noqa: TID251 - when it fails all ends
+            async with memory(), local.serve(socket, desk), asyncio.TaskGroup() as group:  # noqa: TID251 - when it fails all ends
                 tasks = [group.create_task(recorder.commit_ticks(), name="commit")]
 
                 def keep(hold: Hold, outage: Outage, expected: type[Exception]) -> None:
@@ -128,8 +129,14 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
 
 
 def main(plant: Plant, new_loop: NewLoop = asyncio.new_event_loop) -> int:
-    """Run until SIGTERM or SIGINT on an event loop that ``new_loop`` makes; return 0."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    """Run until SIGTERM or SIGINT on an event loop that ``new_loop`` makes; return 0.
+
+    Raises ``NoThreadError``, and what ``running`` raises.
+    """
+    # The pool ends first: asyncio needs a thread of its own to end it.
+    with asyncio.Runner(loop_factory=new_loop) as runner, threads.ready() as pool:
+        runner.get_loop().set_default_executor(pool)
+        see_to_memory(runner.get_loop())
         runner.run(_until_stopped(plant, systemd.from_environment()))
     return 0
 

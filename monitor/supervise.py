@@ -12,6 +12,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from monitor.ending import out_of_memory
+
 log = logging.getLogger(__name__)
 
 MOST_TOLD = 8
@@ -121,6 +123,8 @@ async def keep_running(
             outage.lost("ended for no reason")
         except expected as error:
             outage.lost(str(error))
+        except MemoryError:
+            out_of_memory()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, MutableMapping
+from weakref import finalize
 
 LONGEST = 500
 """Characters of a status: ``systemctl status`` shows one line."""
@@ -22,10 +23,15 @@ class Notifier:
     """The socket of the service manager; an empty address is nobody's."""
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
+        """Raises OSError where the process has no descriptor left."""
         self.watchdog = watchdog
         """Seconds within which ``alive`` has to be said anew; 0: nobody waits for it."""
         # As in sd_notify(3): a leading @ stands for the zero byte of an abstract address.
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._sender = _sender() if address else None
+        """Kept open: a service that has no descriptor left must not fall silent, too."""
+        if self._sender is not None:
+            finalize(self, self._sender.close)
         self._failure = ""
         self._status = ""
 
@@ -50,12 +56,10 @@ class Notifier:
 
     def _say(self, text: str) -> bool:
         """Send at once or not at all; whether nobody listens or it was sent."""
-        if not self._address:
+        if self._sender is None:
             return True
         try:
-            kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-            with socket.socket(socket.AF_UNIX, kind) as sender:
-                sender.sendto(text.encode(), self._address)
+            self._sender.sendto(text.encode(), self._address)
         except OSError as error:
             self._tell(error)
             return False
@@ -70,6 +74,11 @@ class Notifier:
         self._failure = words
         where = self._address.replace("\0", "@")
         log.warning("the service manager at %s cannot be told how we are: %s", where, words)
+
+
+def _sender() -> socket.socket:
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    return socket.socket(socket.AF_UNIX, kind)
 
 
 NOBODY = Notifier()

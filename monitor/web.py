@@ -16,6 +16,8 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from config.site import Http
+from monitor.ending import out_of_memory
+from monitor.listening import Door
 from monitor.supervise import Held
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -67,16 +69,13 @@ class Web:
         """Listen and answer until cancelled; raises WebLost when the port cannot be opened."""
         with ExitStack() as opened:
             listeners = [opened.enter_context(each) for each in self._listen()]
-            servers = [
-                await asyncio.start_server(self._welcome, sock=each, limit=LONGEST_HEAD)
-                for each in listeners
-            ]
+            doors = [Door(each, self._welcome, LONGEST_HEAD, "http") for each in listeners]
             held()
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
-                for server in servers:
-                    server.close()
+                for door in doors:
+                    door.close()
                 for task in list(self._served):
                     task.cancel()
                 await asyncio.gather(*self._served, return_exceptions=True)
@@ -141,6 +140,8 @@ class Web:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED)
         try:
             return await page()
+        except MemoryError:
+            out_of_memory()
         except Exception:
             # One page that cannot be made is a fault of ours, and not the end of the others.
             log.exception("%s could not be made", path)
@@ -158,7 +159,6 @@ def _listener(address: str, port: int) -> socket.socket:
     except OSError as error:
         why = f"cannot listen at {address} port {port}: {error.strerror}"
         raise WebLost(f"{why}; end who is there, or change http in the file") from error
-    listener.setblocking(False)  # noqa: FBT003 - the socket's own signature
     return listener
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.ending import OS_ERROR
+from monitor.threads import MANY
 from monitor.watchdog import FEEDINGS, PERIOD, READY_WITHIN
 from tests.support.debian import tool
 
@@ -84,6 +86,15 @@ def test_a_wrong_file_is_not_tried_again_and_again_and_everything_else_is() -> N
     assert said["StartLimitIntervalSec"] == ["0"]
     assert said["RestartPreventExitStatus"] == ["78"]
     assert "run --config " in said["ExecStart"][0]
+
+
+def test_what_is_ended_for_want_of_memory_or_threads_is_started_anew() -> None:
+    said = settings()
+    assert said["MemoryMax"] == ["1G"]
+    assert said["OOMPolicy"] == ["stop"]
+    assert int(said["OOMScoreAdjust"][0]) < 0, "others of the machine go first"
+    assert int(said["TasksMax"][0]) > 100 * MANY
+    assert str(OS_ERROR) not in said["RestartPreventExitStatus"][0].split()
 
 
 def test_the_daemon_says_itself_when_it_is_ready_and_that_it_gets_on() -> None:

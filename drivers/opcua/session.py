@@ -224,7 +224,7 @@ class Session:
         """Say in our words what asyncua raises, which on a hostile answer may be anything."""
         try:
             yield
-        except LineLost:
+        except (LineLost, MemoryError):
             raise
         except Exception as error:
             raise LineLost(f"{self._settings.endpoint}: {self._words(error)}") from error

@@ -47,7 +47,7 @@ on it."""
 
 EPILOG = """\b
 Exit codes: 0 done, 1 what was looked for is so or refused, 2 usage, 69 no daemon answers,
-74 input or output failed, 77 not allowed, 78 configuration, 130 Ctrl-C.
+71 no thread or memory, 74 input or output failed, 77 not allowed, 78 configuration, 130 Ctrl-C.
 
 \b
 Completion, for bash (zsh and fish alike):

@@ -1,8 +1,8 @@
 """How a command ends: the codes of sysexits.h, and the one error that carries them.
 
 0 done; 1 what was looked for is so, or what was asked for is refused; 2 the command line is wrong;
-69 no daemon answers; 74 input or output failed; 77 not allowed; 78 the configuration is wrong;
-130 ended by Ctrl-C; 141 nobody reads any more.
+69 no daemon answers; 71 no thread or memory to run with; 74 input or output failed; 77 not allowed;
+78 the configuration is wrong; 130 ended by Ctrl-C; 141 nobody reads any more.
 """
 
 from typing import IO

@@ -60,8 +60,10 @@ class Log(logging.Handler):
         except queue.Full:
             self._dropped += 1
         if self._writer is None:
-            self._writer = Thread(target=self._write_on, name="log", daemon=True)
-            self._writer.start()
+            writer = Thread(target=self._write_on, name="log", daemon=True)
+            with suppress(RuntimeError):  # There is no thread to be had: it waits for the next one.
+                writer.start()
+                self._writer = writer
 
     def _write_on(self) -> None:
         while True:

@@ -97,11 +97,17 @@ def _new_loop(name: Literal["asyncio", "uvloop"]) -> "NewLoop":
 def _run(plant: "Plant", new_loop: "NewLoop") -> int:
     from config.problems import ConfigError
     from monitor import app
+    from monitor.ending import OS_ERROR, out_of_memory
     from monitor.operators.address import SocketError
     from monitor.store.errors import StoreError
+    from monitor.threads import NoThreadError
 
     try:
         return app.main(plant, new_loop)
+    except MemoryError:
+        out_of_memory()
+    except NoThreadError as error:
+        raise Failure(str(error), OS_ERROR) from error
     except ConfigError as error:
         raise Failure(str(error), CONFIG) from error
     except SocketError as error:

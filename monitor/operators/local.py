@@ -19,6 +19,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from monitor.ending import out_of_memory
+from monitor.listening import Door
 from monitor.messages import Actor
 from monitor.operators.address import SocketError
 from monitor.operators.answers import Declined, answer, line, streams
@@ -29,6 +31,8 @@ from monitor.store.errors import StoreError
 LONGEST_REQUEST = 64 * 1024
 CONNECTIONS = 64
 """At once, of all users."""
+BACKLOG = 100
+"""Who may wait to be let in."""
 HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader."""
 ASKING = 10.0
@@ -84,6 +88,8 @@ class Office:
             raise
         except (ConnectionError, TooSlow):
             pass
+        except MemoryError:
+            out_of_memory()
         except Exception:
             # One request that we cannot answer is a fault of ours, and not the end of the daemon.
             log.exception("local socket: a request could not be answered")
@@ -227,11 +233,12 @@ async def open_office(path: Path, office: Office) -> AsyncGenerator[Office, None
     """As ``serve``, with limits of one's own."""
     listener = _listen(path)
     inode = _inode(path)
-    server = await asyncio.start_unix_server(office.welcome, sock=listener, limit=LONGEST_REQUEST)
+    listener.listen(BACKLOG)
+    door = Door(listener, office.welcome, LONGEST_REQUEST, "the local socket")
     try:
         yield office
     finally:
-        server.close()
+        door.close()
         await office.close()
         if _inode(path) == inode:
             _remove(path)

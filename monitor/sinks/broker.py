@@ -33,6 +33,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from config.load import read_secret
 from config.problems import ConfigError
 from config.site import Mqtt, Tls
+from monitor.ending import out_of_memory
 from monitor.sinks.base import SinkLost
 from monitor.sinks.topics import Publication
 
@@ -333,6 +334,8 @@ class Broker(aiomqtt.Client):
     def _go_on(self, step: Callable[[], object]) -> None:
         try:
             step()
+        except MemoryError:
+            out_of_memory()
         except Exception as error:  # noqa: BLE001 - whatever paho stumbles over ends this connection
             if not self._disconnected.done():
                 self._disconnected.set_exception(error)

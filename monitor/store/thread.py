@@ -10,6 +10,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TypeVar
 
+from monitor.store.errors import StoreError
+
 T = TypeVar("T")
 
 
@@ -17,12 +19,19 @@ class Worker:
     """A thread that does one call after the other; made inside a running event loop."""
 
     def __init__(self, name: str) -> None:
+        """Raises StoreError where the process may have no more threads."""
         self._loop = asyncio.get_running_loop()
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._closed = False
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise StoreError(
+                f"this machine lets cytowatch have no thread for the {name}: "
+                "raise TasksMax of the service, or the limit of its user (ulimit -u)"
+            ) from error
 
     def start(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Queue a call; the future may be dropped or cancelled, the call is done all the same."""

@@ -59,3 +59,20 @@ async def test_what_was_known_is_used_while_nobody_answers(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     assert await resolver.find(5) == known
     await asyncio.sleep(0)
+
+
+async def test_without_a_thread_what_was_known_is_used_and_it_is_asked_again_when_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolver, stranger = Resolver("localhost"), Resolver("localhost")
+    known = await resolver.find(5)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        assert await resolver.find(5) == known
+        with pytest.raises(LineLost, match="no more threads"):
+            await stranger.find(5)
+    assert await stranger.find(5) == known

@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -95,6 +96,23 @@ async def test_who_logs_does_not_wait_and_what_was_dropped_is_counted(
         log.flush()
     finally:
         logging.getLogger().removeHandler(log)
+
+
+def test_without_a_thread_lines_wait_for_the_next_one(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    log = Log(pipe.into)
+    pipe.fill()
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", refuse)
+        log.handle(record(1))
+    pipe.read()
+    log.handle(record(2))
+    log.flush()
+    assert pipe.read() == b"line 1\nline 2\n"
 
 
 def test_a_line_longer_than_a_pipe_takes_at_once_comes_whole(pipe: Pipe) -> None:

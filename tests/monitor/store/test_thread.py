@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from monitor.store.errors import StoreError
 from monitor.store.thread import Worker
 
 
@@ -24,6 +25,15 @@ async def test_an_error_comes_to_the_caller_and_stops_nothing() -> None:
         await worker.call(lambda: 1 // 0)
     assert await worker.call(lambda: 5) == 5
     await worker.close()
+
+
+async def test_a_thread_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(StoreError, match=r"no thread for the store: raise TasksMax"):
+        Worker("store")
 
 
 async def test_whoever_is_cancelled_does_not_stop_the_call() -> None:
