@@ -11,7 +11,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -35,8 +35,6 @@ MOST_GONE = 256
 """Blobs that may leave in one commit, so that it stays short after the quota was lowered."""
 MOST_LETTERS = 10_000
 """Dead letters kept, of all databases; the points themselves are among the readings, too."""
-ROOM_TO_OPEN = 2**20
-"""Bytes that it takes to open a file and look through it."""
 KEPT_WHEN_FULL = 0.98
 """The part of the readings that stays on a full disk: what leaves makes room for new ones."""
 REPLIES = 100_000
@@ -124,7 +122,7 @@ class Database:
         self._lock = opening.lock(path)
         try:
             self._ballast = Ballast(path)
-            self._ballast.give_up_if_needed(ROOM_TO_OPEN)
+            self._ballast.give_up_if_tight()
             self.quota = opening.usual_quota(path) if quota is None else quota
             self._db = opening.open_file(path)
         except BaseException:
@@ -296,9 +294,22 @@ class Database:
     def close(self) -> None:
         """Close the file and give the directory back."""
         try:
-            self._db.close()
+            if self._room is not None or look(self.path).tight:
+                self._close_keeping_log()
+            else:
+                self._db.close()
         finally:
             os.close(self._lock)
+
+    def _close_keeping_log(self) -> None:
+        """Close the file but leave its log and index: there might be no room to make them anew.
+
+        SQLite removes them with the last connection, unless that one can only read.
+        """
+        with suppress(sqlite3.Error), closing(schema.connect_readonly(self.path)) as last:
+            last.execute("SELECT count(*) FROM meta").fetchone()
+            self._db.close()
+        self._db.close()
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -553,9 +564,9 @@ class Database:
         if self._room is None:
             log.error("%s: the disk is full; older readings leave for those that come", self.path)
         self._room = int(kept * KEPT_WHEN_FULL)
-        if self._ballast.give_up():
-            with suppress(DiskFullError):
-                self._carry_over()
+        self._ballast.give_up()
+        with suppress(DiskFullError):  # A log that was carried over is written from its beginning.
+            self._carry_over()
 
     def _carry_over(self) -> None:
         with self._telling():

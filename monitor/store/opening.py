@@ -76,7 +76,8 @@ def open_file(path: Path) -> sqlite3.Connection:
             salvage.replace(path)
             return _open(path)
     except (sqlite3.Error, OSError) as error:
-        advice = "look at the disk" if room.look(path).free else "the disk is full: make room on it"
+        full = room.look(path).tight
+        advice = "the disk is full: make room on it" if full else "look at the disk"
         raise StoreError(f"{path}: cannot be opened: {error}; {advice}") from error
 
 

@@ -1,20 +1,28 @@
 """Room on the disk: how much there is, how long it lasts, and a ballast for when there is none.
 
-The ballast is a file that holds nothing. When the disk is full it is given up, so that alarms and
-acts can still be written and what waits can be delivered; when there is room it is made anew.
+The ballast is a file that holds nothing, and some more names. When the disk is full it is given up,
+so that alarms and acts can still be written and what waits can be delivered; when there is room it
+is made anew. A disk can be full of bytes, or of names: it has so many inodes and no more.
 """
 
 import os
-import shutil
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
+
+from monitor.store.own import new_own
 
 MIB = 2**20
 BALLAST = 16 * MIB
 """Bytes; an eighth of a disk where that is less."""
 LITTLE = 4 * 2**30
 """Bytes that are little room on a disk of any size; on a small one it is a tenth of it."""
+SPARE_NAMES = 3
+"""Empty files beside the ballast: what opening or salvaging a store makes is one more than them."""
+FEW_NAMES = 10_000
+"""Inodes that are few on a disk of any size; on a small one it is a tenth of them."""
+TIGHT_BYTES, TIGHT_NAMES = 2**20, SPARE_NAMES + 1
+"""What it takes to open a store and look through it."""
 SOON = 3.0
 """Days."""
 DAY = 86_400 * 10**9
@@ -30,13 +38,26 @@ class Disk(NamedTuple):
     free: int = 0
     """Bytes that the daemon's user may still write."""
     size: int = 0
+    names: int | None = None
+    """Files that may still be made; None where there is no such limit."""
+    all_names: int = 0
     full: bool = False
     """There is no room for the ballast: it is given up, and readings leave for those that come."""
 
     def fills(self, days_left: float | None) -> bool:
         """Whether that is to be seen to, long before it is full."""
         little = self.free < min(self.size // 10, LITTLE)
-        return little or (days_left is not None and days_left < SOON)
+        few = self.names is not None and self.names < min(self.all_names // 10, FEW_NAMES)
+        return little or few or (days_left is not None and days_left < SOON)
+
+    @property
+    def tight(self) -> bool:
+        """Whether there is not even what it takes to open a store."""
+        return self.has_less_than(TIGHT_BYTES, TIGHT_NAMES)
+
+    def has_less_than(self, free: int, names: int) -> bool:
+        """Whether fewer bytes are free, or fewer files can be made."""
+        return self.free < free or (self.names is not None and self.names < names)
 
 
 class Trend:
@@ -63,46 +84,56 @@ class Trend:
 
 
 class Ballast:
-    """The file ``cytowatch.ballast`` beside the store."""
+    """The file ``cytowatch.ballast`` beside the store, and ``cytowatch.ballast-1`` and so on."""
 
     def __init__(self, store: Path) -> None:
         self._path = store.with_name("cytowatch.ballast")
+        self._spares = [
+            store.with_name(f"cytowatch.ballast-{number}") for number in range(1, SPARE_NAMES + 1)
+        ]
 
     def make(self) -> None:
         """Make it, if it is missing and there is room for as much again beside it."""
         disk = look(self._path)
         size = min(BALLAST, disk.size // 8)
-        if not self.held and disk.free >= 2 * size:
+        if self.held or disk.has_less_than(2 * size, 2 * TIGHT_NAMES):
+            return
+        try:
+            for spare in self._spares:
+                os.close(new_own(spare))
             _reserve(self._path, size)
+        except OSError:  # Somebody else was quicker: it is tried again.
+            self.give_up()
 
     def give_up(self) -> bool:
         """Give its room to who needs it; False when that was done before."""
         held = self.held
-        self._path.unlink(missing_ok=True)
+        for file in (self._path, *self._spares):
+            file.unlink(missing_ok=True)
         return held
 
-    def give_up_if_needed(self, room: int) -> None:
-        """Give it up when less than ``room`` bytes are free."""
-        if look(self._path).free < room:
+    def give_up_if_tight(self) -> None:
+        """Give it up when a store cannot even be opened otherwise."""
+        if look(self._path).tight:
             self.give_up()
 
     @property
     def held(self) -> bool:
         """Whether it is there."""
-        return self._path.exists()
+        return os.path.lexists(self._path)
 
 
 def look(path: Path) -> Disk:
     """Return how the disk is that ``path`` would be on."""
-    usage = shutil.disk_usage(path.parent)
-    return Disk(usage.free, usage.total)
+    found = os.statvfs(path.parent)
+    names = found.f_favail if found.f_files else None
+    size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+    return Disk(free, size, names, found.f_files)
 
 
 def _reserve(path: Path, size: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = new_own(path)
     try:
         os.posix_fallocate(descriptor, 0, size)
-    except OSError:  # Somebody else was quicker: it is tried again.
-        path.unlink()
     finally:
         os.close(descriptor)

@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 
 from monitor.store import Store
-from monitor.store.room import BALLAST, DAY, EVERY, LEAST, LITTLE, Ballast, Disk, Trend
+from monitor.store.room import (
+    BALLAST,
+    DAY,
+    EVERY,
+    FEW_NAMES,
+    LEAST,
+    LITTLE,
+    SPARE_NAMES,
+    Ballast,
+    Disk,
+    Trend,
+)
 from tests.monitor.store.support import QUOTA
 from tests.support.kernel import skip_where_forbidden
 
 ROOT = Path(__file__).parents[3]
-CHILD = Path(__file__).with_name("filling.py")
+FOLDER = Path(__file__).parent
 GIB = 2**30
 
 
@@ -35,6 +46,23 @@ def test_a_disk_fills_when_little_is_left_or_it_will_be_soon(
     assert Disk(free, size).fills(days) == fills
 
 
+@pytest.mark.parametrize(
+    ("names", "all_names", "fills", "tight"),
+    [
+        (None, 0, False, False),
+        (90_000, 6_000_000, False, False),
+        (FEW_NAMES - 1, 6_000_000, True, False),
+        (4, 40, False, False),
+        (3, 40, True, True),
+    ],
+)
+def test_a_disk_fills_with_names_too(
+    names: int | None, all_names: int, *, fills: bool, tight: bool
+) -> None:
+    disk = Disk(40 * GIB, 100 * GIB, names, all_names)
+    assert (disk.fills(None), disk.tight) == (fills, tight)
+
+
 def test_how_long_the_room_lasts_is_told_by_the_last_day() -> None:
     trend = Trend()
     assert trend.days_left(0, 100 * GIB) is None
@@ -52,8 +80,9 @@ def test_a_ballast_takes_room_and_gives_it_back(tmp_path: Path) -> None:
     ballast = Ballast(tmp_path / "cytowatch.db")
     assert not ballast.held
     ballast.make()
-    [file] = tmp_path.iterdir()
+    file, *names = sorted(tmp_path.iterdir())
     assert file.stat().st_blocks * 512 >= file.stat().st_size == BALLAST
+    assert [name.stat().st_size for name in names] == [0] * SPARE_NAMES
     ballast.make()
     assert ballast.give_up()
     assert not ballast.give_up()
@@ -68,12 +97,11 @@ async def test_a_store_has_a_ballast_as_soon_as_the_disk_was_looked_at(tmp_path:
     assert Ballast(store.path).held
 
 
-@pytest.mark.real
-def test_a_disk_that_is_full_takes_every_alarm_and_the_newest_readings(tmp_path: Path) -> None:
-    """On a disk of 48 MiB, in a mount namespace of its own: it takes root, or user namespaces."""
-    mount = 'mount -t tmpfs -o size=48m none "$2"'
+def on_a_small_disk(folder: Path, options: str, program: Path) -> str:
+    """Run a program with a disk of its own, in a mount namespace, which takes root or a user's."""
+    mount = f'mount -t tmpfs -o {options} none "$2"'
     apart = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec")
-    given = ("sh", sys.executable, str(tmp_path), str(CHILD))
+    given = ("sh", sys.executable, str(folder), str(program))
     skip_where_forbidden("a mount of one's own", [*apart, mount, *given])
     ran = subprocess.run(
         [*apart, f'{mount} && exec "$1" "$3" "$2"', *given],
@@ -84,7 +112,25 @@ def test_a_disk_that_is_full_takes_every_alarm_and_the_newest_readings(tmp_path:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    full, others, again = (line.split() for line in ran.stdout.splitlines())
+    return ran.stdout
+
+
+@pytest.mark.real
+def test_a_disk_that_is_full_takes_every_alarm_and_the_newest_readings(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path, "size=48m", FOLDER / "filling.py")
+    full, others, again = (line.split() for line in said.splitlines())
     assert (full[0], others[0], again[0]) == ("400", "450", "460")
     assert int(full[2]) > 200, "most of the disk has readings"
     assert int(others[5]) > int(full[5]) > 0
+
+
+@pytest.mark.real
+def test_it_starts_on_a_disk_that_filled_while_it_was_down(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path, "size=24m", FOLDER / "refilling.py")
+    assert said.splitlines() == ["stopped: 25 events", "killed: 30 events", "refused", "made anew"]
+
+
+@pytest.mark.real
+def test_a_disk_without_names_is_one_that_is_full(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path, "size=48m,nr_inodes=60", FOLDER / "nameless.py")
+    assert said.splitlines() == ["running", "started", "started again", "salvaged", "room again"]
