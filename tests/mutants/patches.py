@@ -225,6 +225,22 @@ MUTANTS = (
         (f"{_ALARMS}/test_engine.py",),
     ),
     Mutant(
+        "chatter-that-never-escalates",
+        "an alarm that comes and goes escalates as one that stays",
+        "monitor/alarms/engine.py",
+        "        re_alarms=0,\n",
+        "        re_alarms=0,\n        unacknowledged_since=None,\n",
+        (f"{_ALARMS}/test_engine_transitions.py",),
+    ),
+    Mutant(
+        "escalation-that-nobody-is-told",
+        "the priority of a message is what the alarm has escalated to",
+        "monitor/describe.py",
+        "rule.priority_after(alarm.escalations)",
+        "rule.priority",
+        ("tests/monitor/test_describe.py",),
+    ),
+    Mutant(
         "area-without-crossing",
         "an excursion's area begins where the line crosses the limit",
         "monitor/excursions/segment.py",
