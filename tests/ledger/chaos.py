@@ -121,6 +121,8 @@ def _mend_wire(name: str, plant: Plant, chance: random.Random) -> None:
 
 NO_ROOM = "make room on the disk"
 """How the last words end of a daemon that ended because nothing at all could be written."""
+PROTECTED = (LINES["node-opcua"], "broker")
+"""Wires on which a flipped bit cannot pass for something else."""
 WIRES = ("bus-a", "io-b", *LINES.values(), "broker", "database")
 
 
@@ -146,7 +148,7 @@ def _wire_faults(name: str) -> Iterator[tuple[str, Fault]]:
     mend, deafens = partial(_mend_wire, name), partial(_is_cut, name)
     yield f"{name}-swallow", Fault(f"wire {name}", partial(_swallow, name), mend, 15.0, deafens)
     for manner in Manner:
-        if manner is not Manner.WHOLE:
+        if manner is not Manner.WHOLE and (manner is not Manner.FLIPPED or name in PROTECTED):
             strike = partial(_spoil, manner, name)
             yield f"{name}-{manner.value}", Fault(f"wire {name}", strike, mend, 10.0, deafens)
 

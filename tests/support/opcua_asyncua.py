@@ -163,6 +163,8 @@ class Plant:
 
     async def _set(self, node: str, value: object, status: str, at: int) -> None:
         kind = ua.VariantType[self._nodes[node]["type"]]
+        if isinstance(value, str) and kind is not ua.VariantType.String:
+            value = float(value)  # What is no number comes as text: JSON has no word for it.
         told = ua.DataValue(
             ua.Variant() if value is None else ua.Variant(value, kind),
             ua.StatusCode(getattr(StatusCodes, status)),

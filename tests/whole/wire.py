@@ -34,6 +34,8 @@ class Manner(Enum):
     """everything that the server says twice"""
     CUT = "cut"
     """hangs up in the middle of what the server says"""
+    FLIPPED = "flipped"
+    """one bit of each piece that the server says; who has no checksum of his own cannot know"""
 
 
 LATE = 0.5
@@ -144,6 +146,9 @@ class Wire:
                 heard = NOISE + heard
             case Manner.DOUBLED if spoils:
                 heard += heard
+            case Manner.FLIPPED if spoils:
+                middle = len(heard) // 2
+                heard = heard[:middle] + bytes([heard[middle] ^ 1]) + heard[middle + 1 :]
             case Manner.CUT if spoils:
                 writer.write(heard[: len(heard) // 2])
                 await writer.drain()

@@ -264,26 +264,6 @@ async def test_values_that_a_server_had_to_drop_are_counted(tmp_path: Path) -> N
             assert not line.losses
 
 
-@pytest.mark.parametrize(
-    ("status", "quality", "reason"),
-    [
-        ("UncertainSensorNotAccurate", Quality.UNCERTAIN, Reason.DEVICE_STATUS),
-        ("UncertainLastUsableValue", Quality.BAD, Reason.LAST_USABLE),
-        ("BadNotConnected", Quality.BAD, Reason.DEVICE_STATUS),
-    ],
-)
-async def test_what_the_device_says_of_a_value_is_its_quality(
-    tmp_path: Path, status: str, quality: Quality, reason: Reason
-) -> None:
-    with OpcUaServer(tmp_path, "asyncua", [PH]) as server:
-        async with held(server, tmp_path, source([channel(PH)], period=100)) as line:
-            await line.until_good()
-            server.set(Change(PH.id, 6.9, status))
-            await line.until_reads(reason)
-            assert line.scans[-1].reading(0).quality is quality
-            assert line.scans[-1].cause is Cause.NONE
-
-
 async def test_a_unit_that_the_file_contradicts_spoils_that_channel_alone(
     server: OpcUaServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -50,7 +50,9 @@ function unitOf({ unece, unit }) {
 
 function set(node, value, status, at) {
   const { type } = nodes.get(node);
-  const told = new Variant({ dataType: DataType[type], value });
+  // What is no number comes as text: JSON has no word for it.
+  const meant = typeof value === "string" && type !== "String" ? Number(value) : value;
+  const told = new Variant({ dataType: DataType[type], value: meant });
   variables.get(node).setValueFromSource(told, StatusCodes[status], new Date(at));
 }
 
