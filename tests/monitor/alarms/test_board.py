@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import High, Low, OffNormal, Silent, Stale, Unreadable
+from config.rules import Escalation, High, Low, OffNormal, Silent, Stale, Unreadable
 from drivers.reading import Cause, Origin, Scan
 from drivers.settle import unsettled
 from monitor.alarms.board import NOTHING, Board
@@ -776,6 +776,18 @@ def test_a_standing_alarm_goes_on_under_a_changed_rule() -> None:
     assert short(board.reconcile(moment(9))) == [f"{H} changed -> unacknowledged"]
     assert board.reconcile(moment(9)) == ()
     assert short(board.observe(temp(10, 38.0))) == [f"{H} returned -> returned"]
+
+
+def test_what_stands_escalates_by_the_steps_that_a_reload_gives_it() -> None:
+    urgent = HIGH.model_copy(update={"escalate": Escalation(after=60 * SECOND)})
+    board = Board(changed_plant(urgent, WORSE, UNREADABLE), facts_after([(temp(0, 38.0), [])]))
+    assert short(board.reconcile(moment(9))) == [f"{H} changed -> unacknowledged"]
+    assert short(board.observe(temp(59, 38.0))) == []
+    assert short(board.observe(temp(60, 38.0))) == [f"{H} escalated -> unacknowledged"]
+    back = Board(changed_plant(HIGH, WORSE, UNREADABLE), board.take_changed())
+    assert short(back.reconcile(moment(61))) == [f"{H} changed -> unacknowledged"]
+    assert HIGH.priority_after(back.alarm(H).escalations) is HIGH.priority
+    assert short(back.observe(temp(9999, 38.0))) == []
 
 
 def test_a_normal_alarm_takes_a_changed_rule_in_silence() -> None:

@@ -18,6 +18,7 @@ from config.rules import (
     Deviation,
     Discrepancy,
     EquipmentState,
+    Escalation,
     Flatline,
     Priority,
     Rate,
@@ -627,6 +628,20 @@ def test_a_calibration_that_comes_due_is_two_alarms_of_which_one_speaks() -> Non
         again = saved.board(scan(days))
         assert told(again.look(moment(days))) == list(expected)
         saved.keep(again, scan(days))
+
+
+def test_a_calibration_that_nobody_acknowledges_escalates() -> None:
+    daily = Escalation(after=DAY * SECOND)
+    probe = DUE.sources[0]
+    rules = tuple(one.model_copy(update={"escalate": daily}) for one in probe.calibration)
+    board = Board(replace(DUE, sources=(replace(probe, calibration=rules),)), {})
+    raised = (board.look(moment(days)) for days in (DAY, 2 * DAY - 1, 2 * DAY + 61, 9 * DAY))
+    assert [told(events) for events in raised] == [
+        [f"{AHEAD} raised -> unacknowledged"],
+        [],
+        [f"{AHEAD} escalated -> unacknowledged"],
+        [],
+    ]
 
 
 def test_the_calendar_is_looked_at_once_a_minute() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.rules import High, Low, OffNormal, Rule, Silent, Stale, Unreadable
+from config.rules import Escalation, High, Low, OffNormal, Rule, Silent, Stale, Unreadable
 from drivers.reading import Quality, Reason
 from monitor.alarms import engine
 from monitor.alarms.facts import (
@@ -714,6 +714,7 @@ RULES = st.builds(
     latching=st.booleans(),
     confirm=st.booleans(),
     re_alarm=st.sampled_from([None, 3 * MINUTE]),
+    escalate=st.sampled_from([(), Escalation(after=4 * MINUTE)]),
 )
 
 

@@ -62,6 +62,17 @@ def test_it_begins_with_the_tenth_which_is_told_itself() -> None:
     assert began.equipment == (("incubator-0", 4), ("incubator-1", 3), ("incubator-2", 3))
 
 
+def test_what_escalates_is_counted_apart_and_told_where_it_becomes_critical() -> None:
+    flood = FloodSummary()
+    hear(flood, burst(10))
+    milder = told(11 * SECOND, Change.ESCALATED, UNACK, UNACK, priority=Priority.HIGH)
+    worst = told(12 * SECOND, Change.ESCALATED, UNACK, UNACK, priority=Priority.CRITICAL)
+    shown, _ = hear(flood, [milder, worst])
+    assert shown == [worst]
+    [on] = flood.advance(START + 12 * SECOND + EVERY)
+    assert (on.counts, on.worst) == ((("escalated", 2),), Priority.CRITICAL)
+
+
 def test_then_it_is_told_every_few_seconds_and_in_the_end() -> None:
     flood = FloodSummary()
     shown, [_, on, *rest] = hear(flood, burst(16))
