@@ -8,6 +8,7 @@ from pathlib import Path
 
 from monitor.store import schema
 from monitor.store.errors import StoreError
+from monitor.store.own import new_own
 from monitor.store.sync import make_folder, sync
 
 SLICE = 256
@@ -26,13 +27,12 @@ def copy(source: Path, target: Path) -> None:
     original may have gone on, and its numbers would be given twice.
     Raises StoreError when ``target`` exists, or either cannot be read or written.
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise StoreError(f"{target}: exists already; a backup overwrites nothing")
     draft = target.with_name(target.name + ".part")
     try:
         make_folder(target.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC  # One that was cut off goes.
-        descriptor = os.open(draft, flags, 0o600)
+        descriptor = new_own(draft)  # One that was cut off goes.
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monitor.store import opening, schema
 from monitor.store.errors import StoreError
+from monitor.store.own import new_own, refuse_links
 from monitor.store.sync import sync
 from monitor.store.verify import verify
 
@@ -22,6 +23,7 @@ def compact(path: Path) -> tuple[int, int]:
     anywhere, one of the two is there, whole. It takes as much room as the store will need.
     Raises StoreError when a daemon has it, it is no store, not whole, or there is no room.
     """
+    refuse_links(path)
     if not path.is_file():
         raise StoreError(f"{path}: there is no store")
     lock = opening.lock(path)
@@ -45,7 +47,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 def _rewrite(path: Path, new: Path) -> None:
     opening.forget_draft(path)
-    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.close(new_own(new))
     with closing(schema.connect(path)) as db:  # Closing it carries its log over, and ends it.
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         db.execute("VACUUM INTO ?", (str(new),))

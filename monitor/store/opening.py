@@ -14,6 +14,7 @@ from pathlib import Path
 
 from monitor.store import room, salvage, schema
 from monitor.store.errors import StoreError
+from monitor.store.own import new_own, open_own, refuse_links
 from monitor.store.sync import make_folder, sync
 
 WHOLE_CHECK = 32 * 2**20
@@ -37,7 +38,7 @@ def lock(path: Path) -> int:
     file = path.with_name("cytowatch.lock")
     try:
         make_folder(path.parent)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_own(file)
     except OSError as error:
         advice = (
             "give the directory to the user that the daemon runs as"
@@ -57,8 +58,9 @@ def lock(path: Path) -> int:
             " stop it, or give this one a directory of its own"
         ) from error
     with suppress(OSError):  # Only for people; on a full disk there is no room even for that.
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+        if os.fstat(descriptor).st_nlink == 1:  # A second name may be that of somebody's file.
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
     return descriptor
 
 
@@ -101,7 +103,7 @@ def usual_quota(path: Path) -> int:
 def mark_suspect(path: Path) -> None:
     """Leave word that damage was met while running, so that the next start looks everywhere."""
     with suppress(OSError):
-        _suspect(path).touch(mode=0o600)
+        os.close(new_own(_suspect(path)))
 
 
 def is_full(error: sqlite3.Error) -> bool:
@@ -115,7 +117,8 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    refuse_links(*(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")))
+    os.close(open_own(path))
     connection = None
     try:
         _look_before_touching(path)
@@ -130,8 +133,16 @@ def _open(path: Path) -> sqlite3.Connection:
         _close(connection)
         raise
     _suspect(path).unlink(missing_ok=True)
-    sync(path.parent)
+    _sync_found(path)
     return connection
+
+
+def _sync_found(path: Path) -> None:
+    """Whoever was killed may have written without a sync: what is read now must not go any more."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists():
+        sync(log)
+    sync(path.parent)
 
 
 def _look_before_touching(path: Path) -> None:

@@ -119,8 +119,8 @@ class Ballast:
 
     @property
     def held(self) -> bool:
-        """Whether it is there."""
-        return os.path.lexists(self._path)
+        """Whether it is there, and not something in its place."""
+        return self._path.is_file() and not self._path.is_symlink()
 
 
 def look(path: Path) -> Disk:

@@ -27,6 +27,7 @@ from typing import NamedTuple
 from monitor.store import chain, schema
 from monitor.store.damaged import Damaged
 from monitor.store.events import Event, checksum, checksum_of_fact
+from monitor.store.own import new_own
 from monitor.store.points import newest_times
 from monitor.store.sync import sync
 
@@ -381,7 +382,7 @@ def _note(path: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = new_own(path)
     try:
         os.write(descriptor, text.encode())
         os.fsync(descriptor)

@@ -537,6 +537,17 @@ async def test_a_file_is_never_removed(desk: FakeDesk, path: Path) -> None:
     assert path.read_text() == "precious"
 
 
+async def test_a_link_is_neither_followed_nor_removed(
+    desk: FakeDesk, path: Path, tmp_path: Path
+) -> None:
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SocketError, match="no socket"):
+        async with serve(path, desk):
+            pass
+    assert path.is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
+
+
 async def test_a_folder_that_is_not_there_is_told(desk: FakeDesk, tmp_path: Path) -> None:
     with pytest.raises(SocketError, match="cannot be opened"):
         async with serve(tmp_path / "no" / "such.sock", desk):

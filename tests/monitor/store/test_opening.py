@@ -151,7 +151,7 @@ async def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_name_that_is_a_directory_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="is no file; move it away"):
         async with Store.open(tmp_path, quota=QUOTA):
             pass
 
