@@ -34,6 +34,14 @@ class Broker(Protocol):
     """Where alarms are told."""
 
     @property
+    def name(self) -> str:
+        """The name of its place in the record."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is not as it should be though it takes what is delivered."""
+
+    @property
     def unheard(self) -> bool:
         """Whether nobody listened to the last of them, as it says."""
 
@@ -178,6 +186,7 @@ class Desk:
         """Return how the gateway is."""
         now, last, store = self.now(), self.store.last, await self.store.status()
         active = [alarm for alarm in self.active() if not alarm.test]
+        warnings = {broker.name: broker.warnings for broker in self._brokers}
         return StatusMessage(
             site=self.plant.site,
             gateway=self.plant.gateway,
@@ -194,7 +203,10 @@ class Desk:
             alarms_standing=len(active),
             alarms_unacknowledged=sum(not alarm.acked_state for alarm in active),
             lines=tuple(line_status(outage) for outage in self._lines),
-            sinks=tuple(sink_status(outage, store, store.last.event) for outage in self._sinks),
+            sinks=tuple(
+                sink_status(outage, store, store.last.event, warnings.get(outage.name, ()))
+                for outage in self._sinks
+            ),
             grid=grid_status(self._grid),
             store=store_status(store),
         )

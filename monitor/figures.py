@@ -1,5 +1,6 @@
 """How the gateway is, in figures: each part of its status message. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from drivers.grid import Grid
@@ -24,8 +25,10 @@ def line_status(outage: Outage) -> LineStatus:
     return LineStatus(**_how(outage))
 
 
-def sink_status(outage: Outage, store: StoreStatus, last_event: int) -> SinkStatus:
-    """Return how a sink is, with what waits for it."""
+def sink_status(
+    outage: Outage, store: StoreStatus, last_event: int, warnings: Sequence[str] = ()
+) -> SinkStatus:
+    """Return how a sink is, with what waits for it and what else there is to say of it."""
     lanes = {lane.lane: lane for lane in store.lanes if lane.sink == outage.name}
     telemetry, events = lanes.get("telemetry"), lanes.get("events")
     return SinkStatus(
@@ -35,6 +38,7 @@ def sink_status(outage: Outage, store: StoreStatus, last_event: int) -> SinkStat
         # One that never reached its broker has not asked for its cursor yet.
         events_behind=events.behind if events else last_event,
         receipts=_receipts(store) if outage.name == MQTT else (),
+        warnings=tuple(warnings),
     )
 
 

@@ -193,6 +193,11 @@ class Metrics:
             "Write requests (InfluxDB) or messages (MQTT) sent.",
             *(Sample(sink.tally.requests, {"sink": sink.name}) for sink in self.sinks),
         )
+        yield _counter(
+            "sink_too_large_total",
+            "Messages (MQTT) that were larger than the broker takes, and are not told.",
+            *(Sample(sink.tally.too_large, {"sink": sink.name}) for sink in self.sinks),
+        )
         yield _gauge(
             "sink_dead_letters",
             "Points kept on the gateway that the other side refuses for good.",

@@ -13,8 +13,10 @@ from monitor.skew import LineSkew
 from monitor.troubles import (
     ALARMS_UNHEARD,
     CLOCK_UNSYNCHRONISED,
+    MESSAGES_TOO_LARGE,
     POINTS_AGEING,
     POINTS_SKIPPED,
+    REQUESTS_UNHEARD,
     certificate_trouble,
     receipts_trouble,
     skew_trouble,
@@ -52,19 +54,12 @@ def signs(
 ) -> Mapping[str, Sign]:
     """Return the signs of what can trouble this gateway, by the name of the trouble."""
     brokers = [sink for sink in sinks if isinstance(sink, MqttSink)]
-    unheard: dict[str, Sign] = {ALARMS_UNHEARD: _unheard(brokers)} if brokers else {}
-    owing: dict[str, Sign] = {
-        receipts_trouble(name): partial(broker.receipts.late, name)
-        for broker in brokers
-        for name in broker.receipts.consumers
-    }
     databases = [sink for sink in sinks if isinstance(sink, InfluxSink)]
     ageing: dict[str, Sign] = {POINTS_AGEING: _ageing(databases, clock)} if databases else {}
     return {
         POINTS_SKIPPED: Growing(lambda: grid.skipped, clock),
         CLOCK_UNSYNCHRONISED: lambda: synchronised() is False,
-        **unheard,
-        **owing,
+        **{name: sign for broker in brokers for name, sign in _of_broker(broker, clock).items()},
         **ageing,
         **{
             certificate_trouble(name): _ends_soon(certificates, name, clock)
@@ -74,8 +69,16 @@ def signs(
     }
 
 
-def _unheard(brokers: Sequence[MqttSink]) -> Sign:
-    return lambda: any(broker.unheard for broker in brokers)
+def _of_broker(broker: MqttSink, clock: Clock) -> dict[str, Sign]:
+    told: dict[str, Sign] = {
+        ALARMS_UNHEARD: lambda: broker.unheard,
+        MESSAGES_TOO_LARGE: Growing(lambda: broker.tally.too_large, clock),
+    }
+    for name in broker.receipts.consumers:
+        told[receipts_trouble(name)] = partial(broker.receipts.late, name)
+    if broker.listens:
+        told[REQUESTS_UNHEARD] = lambda: broker.hearing.unheard
+    return told
 
 
 def _ends_soon(certificates: Certificates, name: str, clock: Clock) -> Sign:

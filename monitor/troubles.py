@@ -11,6 +11,8 @@ from monitor.certificates import used
 
 MINUTE = 60 * 10**9
 ALARMS_UNHEARD = "alarms-unheard"
+REQUESTS_UNHEARD = "requests-unheard"
+MESSAGES_TOO_LARGE = "messages-too-large"
 CLOCK_UNSYNCHRONISED = "clock-unsynchronised"
 POINTS_SKIPPED = "points-skipped"
 DISK_FILLING = "disk-filling"
@@ -53,8 +55,9 @@ def gateway_rules(plant: Plant) -> dict[str, Rule]:
         rules += [_away(settings.name) for settings in plant.databases]
         rules += [_FILLING, _LOSING, _REFUSED, _AGEING]
     if plant.mqtt is not None:
-        rules += [_away("mqtt"), _UNHEARD]
+        rules += [_away("mqtt"), _UNHEARD, _TOO_LARGE]
         rules += [_owing(name) for name in consumers(plant.mqtt)]
+        rules += [_DEAF] if plant.mqtt.commands or plant.mqtt.receipts else []
     return {rule.name: rule for rule in rules}
 
 
@@ -123,6 +126,20 @@ _UNHEARD = Silent(
     on_delay=2 * MINUTE,
     priority=Priority.HIGH,
     response="Nobody at the broker hears the alarms: watch cytowatch tail, start the alarm server",
+)
+_DEAF = Silent(
+    name=REQUESTS_UNHEARD,
+    on_delay=MINUTE,
+    priority=Priority.MEDIUM,
+    response="Nothing that is sent to the gateway over MQTT arrives: acknowledge at the gateway, "
+    "and see cytowatch status for what the broker must let it do",
+)
+_TOO_LARGE = Silent(
+    name=MESSAGES_TOO_LARGE,
+    off_delay=MINUTE,
+    priority=Priority.HIGH,
+    response="The broker takes no message as large as some alarms are, and they are not told: "
+    "raise its max_packet_size; watch cytowatch tail meanwhile",
 )
 _DAMAGED = Silent(
     name=STORE_DAMAGED,

@@ -75,15 +75,17 @@ def _more(link: "LineStatus | SinkStatus") -> str:
     behind = ""
     if isinstance(link, SinkStatus) and (link.telemetry_behind or link.events_behind):
         behind = f"behind by {link.telemetry_behind} blobs, {link.events_behind} events"
-    return "; ".join(part for part in (link.text, behind, *_owed(link)) if part)
+    return "; ".join(part for part in (link.text, behind, *_more_of(link)) if part)
 
 
-def _owed(link: "LineStatus | SinkStatus") -> list[str]:
+def _more_of(link: "LineStatus | SinkStatus") -> list[str]:
     from monitor.operators.protocol import SinkStatus
 
-    receipts = link.receipts if isinstance(link, SinkStatus) else ()
-    return [
+    if not isinstance(link, SinkStatus):
+        return []
+    owed = [
         f"{each.consumer} owes receipts of {each.behind} events since {each.oldest}"
-        for each in receipts
+        for each in link.receipts
         if each.behind
     ]
+    return [*link.warnings, *owed]

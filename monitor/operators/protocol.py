@@ -372,6 +372,8 @@ class SinkStatus(Message):
     events_behind: int = 0
     receipts: tuple[ReceiptStatus, ...] = ()
     """Of the consumers that the site asks for them."""
+    warnings: tuple[str, ...] = ()
+    """What is not as it should be though it is up."""
 
 
 class GridStatus(Message):

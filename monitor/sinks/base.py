@@ -120,6 +120,8 @@ class Tally:
     """Lines (InfluxDB), or alarm events (MQTT), confirmed by the other side."""
     requests: int = 0
     """Write requests (InfluxDB), or messages (MQTT), sent."""
+    too_large: int = 0
+    """Messages (MQTT) that were larger than the broker takes, and are not told."""
     dead: int = 0
     """Lines that the other side refused for good."""
 

@@ -42,11 +42,19 @@ NO_SUBSCRIBERS = 16
 IN_FLIGHT = 20
 MOST_WAITING = 1000
 """Requests that may wait to be worked on; more are dropped."""
+TOO_LARGE = 149
+"""In place of a broker's answer to a message that it would hang up for: that one was not sent."""
 _FAILURE = 128
 """Reason codes from here on are failures, in MQTT 5 and (of a SUBACK) in 3.1.1."""
 _NOT_LET_IN = (134, 135)
 """Bad user name or password, not authorized; paho says them of MQTT 3.1.1's refusals too."""
 _TAKEN_OVER = 142
+_NOT_RETAINED = 154
+_QOS_REFUSED = 155
+_QOS_0 = (
+    "offers QoS 0 alone, at which a message may be lost unseen: everything is kept here until it "
+    "offers QoS 1"
+)
 _OVERHEAD = 16
 """Bytes of a PUBLISH beside topic and payload, at most."""
 _SECOND = 10**9
@@ -59,6 +67,10 @@ _quiet.setLevel(logging.CRITICAL)  # It logs each loss as an error; ours is told
 
 class Refused(SinkLost):
     """The broker refuses a message; the connection stands."""
+
+
+class RetainRefused(SinkLost):
+    """The broker lets nobody in who wants something retained."""
 
 
 class Heard(NamedTuple):
@@ -74,6 +86,8 @@ class Allowance(NamedTuple):
 
     in_flight: int = IN_FLIGHT
     bytes: int = 2**28 - 1
+    retained: bool = True
+    wildcards: bool = True
 
 
 class Broker(aiomqtt.Client):
@@ -89,11 +103,15 @@ class Broker(aiomqtt.Client):
         self._acks: dict[int, tuple[str, Answer]] = {}
         self._echoes: dict[bytes, Answer] | None = None
         self._allowance = Allowance()
+        self._sending = asyncio.Lock()
+        """Whoever sends has all that may be in flight to himself."""
+        self._silent: SinkLost | None = None
+        """Something was not accepted in time: it is in flight for good, so nothing may follow."""
         is_5 = settings.protocol == "5"
         # Else what is retained shows as such only to those who come later.
         as_published = SubscribeOptions(qos=1, retainAsPublished=True)
-        self._hearing = (0, as_published) if is_5 else (1, None)
-        """QoS and options of what is heard; where there are options, they bear the QoS."""
+        self._hearing = as_published if is_5 else 1
+        """How we hear: QoS 1, with options where there are any."""
         delay = settings.will_delay // _SECOND
         super().__init__(
             settings.host,
@@ -125,8 +143,16 @@ class Broker(aiomqtt.Client):
         """How many messages may be under way before the broker has accepted the first."""
         return self._allowance.in_flight
 
+    @property
+    def retains(self) -> bool:
+        """Whether it keeps what is retained; else that goes out as everything does."""
+        return self._allowance.retained
+
     async def __aenter__(self) -> Self:
-        """Connect; raises SinkLost with the reason when that fails."""
+        """Connect; raises SinkLost with the reason when that fails.
+
+        Raises RetainRefused where that is the will's being retained.
+        """
         try:
             async with asyncio.timeout(self.timeout):
                 await self._connect()
@@ -135,6 +161,8 @@ class Broker(aiomqtt.Client):
             raise self.lost(f"does not answer within {self.timeout:g} s") from error
         except (OSError, ValueError, aiomqtt.MqttError) as error:
             self._let_go()
+            if _code(error) == _NOT_RETAINED:
+                raise RetainRefused(f"{self._where}: {_plain(error)}") from error
             raise self.lost(_plain(error)) from error
         except BaseException:
             self._let_go()
@@ -150,18 +178,24 @@ class Broker(aiomqtt.Client):
         """Publish with QoS 1; return the broker's reason codes when it has accepted all.
 
         With ``echoed``, an event counts as accepted when it came back (``expect_echoes``).
+        What is larger than the broker takes is left out, and its code is ``TOO_LARGE``.
         Raises Refused when the broker refuses one, SinkLost when the connection is lost meanwhile
         or an answer does not come in time.
         """
+        fitting = [each for each in publications if self._fits(each)]
         codes: list[int] = []
-        for start in range(0, len(publications), self.in_flight):
-            part = publications[start : start + self.in_flight]
-            codes += await self._send_together(part, self._echoes if echoed else None)
-        return codes
+        for start in range(0, len(fitting), self.in_flight):
+            part = fitting[start : start + self.in_flight]
+            async with self._sending:
+                codes += await self._send_together(part, self._echoes if echoed else None)
+        answered = iter(codes)
+        return [next(answered) if self._fits(each) else TOO_LARGE for each in publications]
 
     async def _send_together(
         self, publications: Sequence[Publication], echoes: dict[bytes, Answer] | None
     ) -> list[int]:
+        if self._silent is not None:
+            raise self._silent
         answers: list[Answer] = []
         try:
             answers += [self._put(each) for each in publications]
@@ -172,27 +206,31 @@ class Broker(aiomqtt.Client):
             return codes[: len(publications)]
         except TimeoutError as error:
             words = "" if echoes is None else ", or does not let us hear,"
-            raise self.lost(
-                f"does not accept{words} a message within {self.timeout:g} s"
-            ) from error
+            self._silent = self.lost(f"does not accept{words} a message within {self.timeout:g} s")
+            raise self._silent from error
         finally:
             for answer in answers:
                 answer.cancel()
 
     async def listen(self, filters: Collection[str]) -> None:
         """Subscribe; raises Refused when the broker does not let us."""
-        for each in filters:
-            try:
-                # Its own time-out loses a cancellation that comes with the answer (Python 3.11's
-                # asyncio.wait_for does), and the daemon would never end.
-                async with asyncio.timeout(self.timeout):
-                    codes = await self.subscribe(each, *self._hearing, timeout=math.inf)
-            except TimeoutError as error:
-                raise self.lost(f"does not let us hear within {self.timeout:g} s") from error
-            except aiomqtt.MqttError as error:
-                raise self.lost(_plain(error)) from error
-            if any(_value(code) >= _FAILURE for code in codes):
-                raise Refused(f"{self._where} refuses to let us hear {each}: {codes[0]}")
+        if not self._allowance.wildcards and any("+" in each for each in filters):
+            raise Refused(f"{self._where} offers no wildcards, and what we hear needs them")
+        try:
+            # Its own time-out loses a cancellation that comes with the answer (Python 3.11's
+            # asyncio.wait_for does), and the daemon would never end.
+            async with asyncio.timeout(self.timeout):
+                codes: Sequence[ReasonCode | int] = await self.subscribe(
+                    [(each, self._hearing) for each in filters],  # type: ignore[arg-type]  # each is of our protocol's kind
+                    timeout=math.inf,
+                )
+        except TimeoutError as error:
+            raise self.lost(f"does not let us hear within {self.timeout:g} s") from error
+        except aiomqtt.MqttError as error:
+            raise self.lost(_plain(error)) from error
+        for each, code in zip(filters, codes, strict=True):
+            if _value(code) >= _FAILURE:
+                raise Refused(f"{self._where} refuses to let us hear {each}: {code}")
 
     async def expect_echoes(self, filters: Collection[str]) -> None:
         """Hear our own events from now on: MQTT 3.1.1 has no other way to see one refused."""
@@ -275,16 +313,17 @@ class Broker(aiomqtt.Client):
 
     def _put(self, each: Publication) -> Answer:
         """Hand a message to paho, which sends it at once; return what will be answered."""
-        if len(each.topic) + len(each.payload) + _OVERHEAD > self._allowance.bytes:
-            most = self._allowance.bytes
-            raise Refused(f"{self._where} takes at most {most} bytes a message: {each.topic}")
-        info = self._client.publish(each.topic, each.payload, qos=1, retain=each.retain)
+        retain = each.retain and self.retains
+        info = self._client.publish(each.topic, each.payload, qos=1, retain=retain)
         if info.rc != MQTT_ERR_SUCCESS:
             raise self.lost("the connection is gone")
         answer: Answer = self._loop.create_future()
         self._acks[info.mid] = each.topic, answer
         answer.add_done_callback(lambda _: self._acks.pop(info.mid, None))
         return answer
+
+    def _fits(self, each: Publication) -> bool:
+        return len(each.topic) + len(each.payload) + _OVERHEAD <= self._allowance.bytes
 
     def _echo_of(self, each: Publication, echoes: dict[bytes, Answer]) -> Answer:
         echo: Answer = self._loop.create_future()
@@ -351,14 +390,11 @@ class Broker(aiomqtt.Client):
         self._allowance = Allowance(
             min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT)),
             getattr(properties, "MaximumPacketSize", Allowance().bytes),
+            getattr(properties, "RetainAvailable", 1) == 1,
+            getattr(properties, "WildcardSubscriptionAvailable", 1) == 1,
         )
-        missing = [
-            words
-            for name, words in (("MaximumQoS", "QoS 1"), ("RetainAvailable", "retained messages"))
-            if getattr(properties, name, 1) == 0
-        ]
-        if missing and not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttError(f"does not offer {missing[0]}"))
+        if getattr(properties, "MaximumQoS", 1) == 0 and not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(_QOS_0))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(
@@ -433,13 +469,21 @@ def _value(code: ReasonCode | int) -> int:
     return code if isinstance(code, int) else code.value
 
 
+def _code(error: BaseException) -> int | None:
+    """Return the broker's reason code, where it gave one."""
+    code = getattr(error, "rc", None)
+    return code.value if isinstance(code, ReasonCode) else None
+
+
 def _plain(error: BaseException) -> str:
     """Return what happened in words for people."""
-    code = getattr(error, "rc", None)
     if isinstance(error, ConnectionError) and error.errno:
         return os.strerror(error.errno)
+    code = getattr(error, "rc", None)
     if not isinstance(code, ReasonCode):
         return str(error) or type(error).__name__
+    if code.value == _QOS_REFUSED:
+        return _QOS_0
     if code.value in _NOT_LET_IN:
         return f"{code}: look at mqtt.user and mqtt.password, and at the broker's own list of users"
     if code.value == _TAKEN_OVER:

@@ -9,6 +9,7 @@ no reason codes, when the event has come back to us.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 
@@ -25,7 +26,15 @@ from monitor.messages import (
 )
 from monitor.sinks import topics
 from monitor.sinks.base import Gateway, Record, Tally, until_one_ends
-from monitor.sinks.broker import NO_SUBSCRIBERS, Broker, Heard, Refused
+from monitor.sinks.broker import (
+    NO_SUBSCRIBERS,
+    TOO_LARGE,
+    Broker,
+    Heard,
+    Refused,
+    RetainRefused,
+)
+from monitor.sinks.hearing import Hearing
 from monitor.sinks.receipts import Receipts
 from monitor.sinks.topics import Publication, Request
 from monitor.store.events import Event
@@ -34,8 +43,14 @@ MOST_READ = 100
 """Events taken from the record at once."""
 LATELY = 1000
 """Alarm events whose states are told again on a new connection, though nothing stands of them."""
-_STEPS = 4
+_STEPS = 5
 """Waits for the broker's answer that can follow each other before a message counts as sent."""
+_SOUNDINGS = 10
+"""Heartbeats between two probes while all is well."""
+_UNRETAINED = (
+    "the broker keeps no retained messages: who comes later is not told how alarms stand; the "
+    "digest alone lists them"
+)
 _SECOND = 10**9
 
 log = logging.getLogger(__name__)
@@ -56,11 +71,16 @@ class MqttSink:
         self._site, self._gateway = gateway
         self._record = record
         self._outbox = record.store
+        self.hearing = Hearing(gateway, settings.user, settings.timeout / _SECOND)
         self._on_command = on_command if settings.commands else None
         self.receipts = Receipts(settings.receipts, gateway.name, record.store)
         self._owed: dict[str, Event | AlarmMessage] = {}
         self._unheard: Event | None = None
         """The newest event, where the broker said that nobody listened to it."""
+        self._too_large: set[str] = set()
+        """Topics of which the log says that a message was too large for the broker."""
+        self._unretained = False
+        """Whether the broker keeps nothing that is retained."""
         self._sequence = 0
         self._beat_due = 0.0
         self._digest_due = True
@@ -71,8 +91,27 @@ class MqttSink:
         return self._unheard is not None
 
     @property
+    def listens(self) -> bool:
+        """Whether anything that comes in is for us: requests, or receipts."""
+        return self._on_command is not None or bool(self.receipts.consumers)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is not as it should be though the broker takes what is delivered."""
+        large = f"larger than the broker takes, and not told: {self.tally.too_large} messages"
+        words = {
+            self.hearing.words: True,
+            _UNRETAINED: self._unretained,
+            large: self.tally.too_large > 0,
+        }
+        return [each for each, holds in words.items() if each and holds]
+
+    @property
     def patience(self) -> float:
-        """See ``monitor.sinks.base.Delivery``: to connect, to be heard, to tell a window in two."""
+        """See ``monitor.sinks.base.Delivery``.
+
+        That is to connect, perhaps twice, to be heard, and to tell a window in two.
+        """
         return _STEPS * self._settings.timeout / _SECOND
 
     async def hold(self, held: Callable[[], None]) -> None:
@@ -81,12 +120,27 @@ class MqttSink:
         Raises SinkLost; never returns otherwise.
         """
         will = self._status(online=False)
-        async with Broker(self._settings, self._identifier, will) as broker:
-            if self._settings.protocol == "3.1.1":
-                await broker.expect_echoes(topics.own_events(self._site, self._gateway))
-            await self._open_counter(broker)
-            with self.receipts.held():
-                await until_one_ends(self._deliver(broker, held), self._serve(broker))
+        try:
+            async with Broker(self._settings, self._identifier, will) as broker:
+                await self._work(broker, held)
+        except RetainRefused:
+            unretained = will._replace(retain=False)
+            async with Broker(self._settings, self._identifier, unretained) as broker:
+                await self._work(broker, held)
+
+    async def _work(self, broker: Broker, held: Callable[[], None]) -> None:
+        """Do all that there is to do on a connection, until it is lost."""
+        self._notice_retaining(broker.retains)
+        if self._settings.protocol == "3.1.1":
+            await broker.expect_echoes(topics.own_events(self._site, self._gateway))
+        jobs = [self._deliver(broker, held), self._serve(broker)]
+        if self.listens and await self._open_counter(broker):
+            jobs.append(self._sound(broker))
+        with self.receipts.held():
+            try:
+                await until_one_ends(*jobs)
+            finally:
+                self.hearing.forget()
 
     async def _deliver(self, broker: Broker, held: Callable[[], None]) -> None:
         self._owed = await self._states()
@@ -124,7 +178,7 @@ class MqttSink:
             self._notice_silence(unheard[-1] if unheard else None)
         for event in alarms:
             self._owed.pop(event.subject, None)
-        self.tally.delivered += len(alarms)
+        self.tally.delivered += sum(code != TOO_LARGE for code in codes[::2])
         self._outbox.confirm(self.name, "events", events[-1].number)
         if seqs := [event.seq for event in alarms if event.seq is not None]:
             self.receipts.told(seqs[-1])
@@ -182,16 +236,29 @@ class MqttSink:
                     self._outbox.wait("events", self._cursor), self.receipts.news.wait()
                 )
 
-    async def _open_counter(self, broker: Broker) -> None:
-        """Hear requests; where the broker does not let us, alarms are told all the same."""
+    async def _open_counter(self, broker: Broker) -> bool:
+        """Hear requests and receipts; where the broker does not let us, alarms are told anyway."""
         receipts = [topics.receipts(self._site, each) for each in self.receipts.consumers]
+        # Whoever hears all requests hears the receipts and the probe among them.
+        all_of_them = [topics.commands(self._site)]
+        filters = [*receipts, self.hearing.topic] if self._on_command is None else all_of_them
         try:
-            # Whoever hears all requests hears the receipts among them.
-            await broker.listen(
-                receipts if self._on_command is None else [topics.commands(self._site)]
-            )
+            await broker.listen(filters)
         except Refused as error:
-            log.error("no acknowledging over MQTT: %s", error)  # noqa: TRY400 - it is no mistake of ours
+            self.hearing.fail(str(error))
+            return False
+        return True
+
+    async def _sound(self, broker: Broker) -> None:
+        """Try again and again whether what is published for us reaches us."""
+
+        async def publish(probe: Publication) -> None:
+            await self._send(broker, [probe])
+
+        while True:
+            await self.hearing.prove(publish)
+            rest = self._settings.digest / _SECOND
+            await asyncio.sleep(rest if self.hearing.words else _SOUNDINGS * rest)
 
     async def _serve(self, broker: Broker) -> None:
         """Work on requests one by one, until the connection is lost."""
@@ -199,7 +266,9 @@ class MqttSink:
             request = topics.request(self._site, heard.topic)
             if request is None:
                 continue
-            if request.act == topics.RECEIPT:
+            if request.act == topics.PROBE:
+                self.hearing.came(heard.payload)
+            elif request.act == topics.RECEIPT:
                 self.receipts.take(request.user, heard.payload, retained=heard.retained)
             elif self._on_command is not None:
                 await self._answer(broker, request, heard, self._on_command)
@@ -236,12 +305,36 @@ class MqttSink:
         self, broker: Broker, publications: Sequence[Publication], *, echoed: bool = False
     ) -> list[int]:
         self.tally.requests += len(publications)
-        return await broker.send(publications, echoed=echoed)
+        codes = await broker.send(publications, echoed=echoed)
+        for each in itertools.compress(publications, (code == TOO_LARGE for code in codes)):
+            self._notice_size(each)
+        return codes
 
     async def _states(self) -> dict[str, Event | AlarmMessage]:
         last = self._outbox.last.seq
         recent = await self._outbox.events_by_seq(max(1, last - LATELY + 1), last)
         return topics.owed(recent, self._record.active())
+
+    def _notice_size(self, each: Publication) -> None:
+        """Tell and count what was too large for the broker; what follows it is told."""
+        self.tally.too_large += 1
+        if each.topic not in self._too_large:
+            self._too_large.add(each.topic)
+            size = len(each.payload)
+            log.error(
+                "%s: larger than the broker takes, and not told: %s, %d bytes",
+                self.name,
+                each.topic,
+                size,
+            )
+
+    def _notice_retaining(self, retains: bool) -> None:  # noqa: FBT001 - it is one or the other
+        """Tell when the broker begins to keep nothing that is retained, and when it does again."""
+        if self._unretained and retains:
+            log.info("%s: the broker keeps retained messages again", self.name)
+        elif not self._unretained and not retains:
+            log.warning("%s: %s", self.name, _UNRETAINED)
+        self._unretained = not retains
 
     def _notice_silence(self, unheard: Event | None) -> None:
         """Tell when events begin to be heard by nobody, and when somebody listens again."""

@@ -16,6 +16,8 @@ OWN = "gateway"
 """The equipment under which the alarms of the gateway itself go."""
 RECEIPT = "receipt"
 """What stands in place of an act where a consumer says what it has."""
+PROBE = "probe"
+"""What stands there in place of an act where a gateway tries whether it hears what is for it."""
 _LEVEL = re.compile(r"_|[a-z0-9][a-z0-9_-]{0,62}")
 _STATE_KEYS = [field.alias or name for name, field in AlarmMessage.model_fields.items()]
 _STATE_SCHEMA = AlarmMessage.model_fields["schema_"].default
@@ -67,6 +69,14 @@ def commands(site: str) -> str:
 def receipts(site: str, consumer: str) -> str:
     """Where a consumer says what it has made durable."""
     return topic(site, "cmd", consumer, RECEIPT)
+
+
+def probe(site: str, gateway: str, user: str) -> str:
+    """Where a gateway tries whether requests reach it: as a request of its own user would come.
+
+    Where that is no id, the gateway's name stands for it.
+    """
+    return topic(site, "cmd", user if _LEVEL.fullmatch(user) else gateway, PROBE)
 
 
 def own_events(site: str, gateway: str) -> tuple[str, str]:

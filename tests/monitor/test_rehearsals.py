@@ -255,6 +255,8 @@ class Deaf(NamedTuple):
     """A broker at which nobody listens."""
 
     unheard: bool = True
+    name: str = "mqtt"
+    warnings: tuple[str, ...] = ()
 
 
 async def test_a_broker_at_which_nobody_listens_is_no_delivery(tmp_path: Path) -> None:

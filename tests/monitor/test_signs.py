@@ -64,3 +64,28 @@ def test_that_nobody_hears_the_alarms_is_asked_of_the_broker() -> None:
         told = signs(clock, Grid(clock), [broker(unheard)], Certificates([]))
         assert told["alarms-unheard"]() is unheard
     assert "alarms-unheard" not in signs(clock, Grid(clock), [], Certificates([]))
+
+
+def test_whether_requests_reach_us_is_asked_only_where_they_are_wanted_and_may_be_unknown() -> None:
+    clock, there = Time(), broker(unheard=False)
+    assert "requests-unheard" not in signs(clock, Grid(clock), [there], Certificates([]))
+    settings = Mqtt(host="127.0.0.1", commands=True)
+
+    async def on_command(*_: object) -> None:
+        """Take no request."""
+
+    wanting = MqttSink(settings, Gateway("les-ulis", "gw-1"), Record(), on_command)  # type: ignore[arg-type]
+    sign = signs(clock, Grid(clock), [wanting], Certificates([]))["requests-unheard"]
+    assert sign() is None
+    wanting.hearing.fail("refused")
+    assert sign() is True
+
+
+def test_what_is_too_large_for_the_broker_is_a_trouble_for_a_minute_after_the_last() -> None:
+    clock, there = Time(), broker(unheard=False)
+    sign = signs(clock, Grid(clock), [there], Certificates([]))["messages-too-large"]
+    assert not sign()
+    there.tally.too_large += 1
+    assert sign()
+    clock.boot += 61 * SECOND
+    assert not sign()

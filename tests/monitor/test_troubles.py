@@ -26,7 +26,7 @@ def test_a_gateway_that_delivers_nothing_still_knows_its_store_and_its_lines() -
 
 def test_readings_wait_and_are_lost_only_where_a_database_is() -> None:
     rules = gateway_rules(replace(small_plant(), mqtt=MQTT))
-    assert sorted(rules) == sorted([*ALWAYS, "alarms-unheard", "sink-mqtt"])
+    assert sorted(rules) == sorted([*ALWAYS, "alarms-unheard", "messages-too-large", "sink-mqtt"])
     rules = gateway_rules(replace(small_plant(), influxdb=INFLUXDB))
     readings = ["points-ageing", "points-refused", "sink-influxdb", "store-filling", "store-losing"]
     assert sorted(rules) == sorted([*ALWAYS, *readings])
@@ -52,6 +52,12 @@ def test_who_owes_receipts_is_an_alarm_of_his_own() -> None:
     rules = gateway_rules(replace(small_plant(), mqtt=mqtt))
     assert {"receipts-scada", "receipts-pager"} <= rules.keys()
     assert "pager does not say that it has the alarms" in rules["receipts-pager"].response
+    assert "requests-unheard" in rules, "they come the way that requests come"
+
+
+def test_that_no_request_reaches_us_is_an_alarm_where_they_are_wanted() -> None:
+    mqtt = Mqtt(host="127.0.0.1", commands=True)
+    assert "requests-unheard" in gateway_rules(replace(small_plant(), mqtt=mqtt))
 
 
 def test_the_clocks_behind_a_line_are_a_trouble_where_devices_give_times() -> None:
@@ -65,7 +71,8 @@ def test_every_trouble_is_explained() -> None:
     told = (Path(__file__).parents[2] / "docs" / "health.md").read_text("utf-8")
     ca = Path("/ca.pem")
     tls = Tls(ca_file=ca, cert_file=ca, key_file=ca)
-    mqtt, influxdb = Mqtt(host="127.0.0.1", tls=tls), InfluxDb(url="https://x", ca_file=ca)
+    mqtt = Mqtt(host="127.0.0.1", tls=tls, commands=True)
+    influxdb = InfluxDb(url="https://x", ca_file=ca)
     rules = gateway_rules(replace(small_plant(), influxdb=influxdb, mqtt=mqtt))
     assert [name for name in rules if f"`{name}`" not in told] == []
 

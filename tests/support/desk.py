@@ -41,6 +41,7 @@ from monitor.operators.protocol import (
     GridStatus,
     LetterReply,
     LineStatus,
+    ReceiptStatus,
     SinkStatus,
     StatusMessage,
     StoreStatusMessage,
@@ -325,7 +326,19 @@ class FakeDesk:
                     name="suite-b", state="down", since=rfc3339(NOON), text="refused\x1b[31m"
                 ),
             ),
-            sinks=(SinkStatus(name="mqtt", state="up", since=rfc3339(NOON), events_behind=2),),
+            sinks=(
+                SinkStatus(
+                    name="mqtt",
+                    state="up",
+                    since=rfc3339(NOON),
+                    events_behind=2,
+                    receipts=(
+                        ReceiptStatus(consumer="scada", seq=1, behind=2, oldest=rfc3339(NOON)),
+                        ReceiptStatus(consumer="pager", seq=3, behind=0, oldest=None),
+                    ),
+                    warnings=("nothing is retained",),
+                ),
+            ),
             grid=GridStatus(
                 visits=99,
                 skipped=1,

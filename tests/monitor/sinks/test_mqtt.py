@@ -446,20 +446,54 @@ async def test_a_range_of_events_is_published_again(
     assert on(heard, reply) == [{"resent": len(seqs)}]
 
 
-class SmallMosquitto(Mosquitto):
-    """A broker that takes small messages only."""
+class LimitedMosquitto(Mosquitto):
+    """A broker that does not take everything."""
+
+    limits = ""
 
     def settings(self) -> str:
-        return super().settings() + "max_packet_size 600\n"
+        return super().settings() + self.limits
 
 
-async def test_a_message_that_the_broker_would_hang_up_for_is_not_sent(
+async def test_a_message_that_the_broker_would_hang_up_for_is_not_sent_and_holds_up_nothing(
     scene: Scene, tmp_path: Path
 ) -> None:
     await scene.happen((HIGH, State.UNACKNOWLEDGED))
-    with SmallMosquitto(tmp_path / "small") as broker:
-        text = await loss(sink_to(broker.port, scene))
-    assert f"takes at most 600 bytes a message: {HIGH_TOPIC}/event" in text
+    small = LimitedMosquitto(tmp_path / "small")
+    small.limits = "max_packet_size 600\n"
+    with small as broker:
+        sink = sink_to(broker.port, scene)
+        async with hearing(broker.port, f"{SITE}/#") as heard, holding(sink):
+            await eventually(lambda: bool(on(heard, DIGEST)))
+            assert delivered(scene)
+    assert {str(one.topic) for one in heard} == {STATUS, DIGEST}
+    assert (sink.tally.too_large, sink.tally.delivered) == (2, 0), "the event, and its state"
+
+
+async def test_a_broker_that_retains_nothing_is_told_all_the_same(
+    scene: Scene, tmp_path: Path
+) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    forgetful = LimitedMosquitto(tmp_path / "forgetful")
+    forgetful.limits = "retain_available false\n"
+    with forgetful as broker:
+        sink = sink_to(broker.port, scene)
+        async with hearing(broker.port, f"{SITE}/#") as heard:
+            async with holding(sink):
+                await eventually(lambda: bool(on(heard, DIGEST)))
+                assert delivered(scene)
+                assert [words for words in sink.warnings if "no retained messages" in words]
+            await eventually(lambda: on(heard, STATUS)[-1]["online"] is False)
+    assert len(on(heard, f"{HIGH_TOPIC}/state")) == 1
+    assert [one["online"] for one in on(heard, STATUS)] == [True, False], "and no loop of losses"
+
+
+async def test_a_broker_without_qos_1_is_a_loss_that_says_so(scene: Scene, tmp_path: Path) -> None:
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    careless = LimitedMosquitto(tmp_path / "careless")
+    careless.limits = "max_qos 0\n"
+    with careless as broker:
+        assert "offers QoS 0 alone" in await loss(sink_to(broker.port, scene))
     assert scene.store.cursor("mqtt", "events") == 0
 
 

@@ -1,6 +1,7 @@
 """The MQTT sink at brokers that misbehave: what they do not say counts as not delivered."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -131,16 +132,82 @@ async def test_no_more_is_under_way_than_the_broker_bears(
             await eventually(lambda: delivered(scene))
 
 
-@pytest.mark.parametrize(
-    ("offers", "words"),
-    [(b"\x24\x00", "does not offer QoS 1"), (b"\x25\x00", "does not offer retained messages")],
-)
-async def test_a_broker_that_cannot_do_what_alarms_need_is_none(
-    scene: Scene, offers: bytes, words: str
+async def test_who_asks_and_who_tells_share_what_may_be_under_way(scene: Scene) -> None:
+    """The probe waits for the answer to the heartbeat, or this for that to the probe."""
+    async with ScriptedBroker(lambda _: None, offers=b"\x21\x00\x01") as broker:
+        for connections in range(1, 4):
+            await loss(sink_to(broker.port, scene, timeout=100 * MS, receipts={"from": ["scada"]}))
+            assert len(broker.told) <= connections
+        assert broker.told
+
+
+@pytest.mark.parametrize("says", ["in its greeting", "by its reason"])
+async def test_a_broker_without_qos_1_is_none_and_everything_is_kept(
+    scene: Scene, says: str
 ) -> None:
-    async with ScriptedBroker(offers=offers) as broker:
-        assert words in await loss(sink_to(broker.port, scene))
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker(offers=b"\x24\x00") as broker:
+        if says == "by its reason":
+            broker.offers, broker.admits = b"", lambda flags: 155 if flags & 0x18 else 0
+        text = await loss(sink_to(broker.port, scene))
+        assert "offers QoS 0 alone, at which a message may be lost" in text
         assert not broker.told
+    assert scene.store.cursor("mqtt", "events") == 0
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_where_nothing_is_retained_alarms_are_told_all_the_same(
+    scene: Scene, caplog: pytest.LogCaptureFixture, strict: bool
+) -> None:
+    """A strict broker lets nobody in whose will is to be retained."""
+    caplog.set_level(logging.INFO, "monitor.sinks.mqtt")
+    await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker(offers=b"\x25\x00") as broker:
+        if strict:
+            broker.admits = lambda flags: 154 if flags & 0x20 else 0
+        sink = sink_to(broker.port, scene)
+        async with holding(sink):
+            await eventually(lambda: delivered(scene) and said(broker, STATE) != [])
+            assert [words for words in sink.warnings if "no retained messages" in words]
+        assert not any(one.retain for one in broker.told)
+        assert broker.connections == (2 if strict else 1)
+        broker.offers, broker.admits = b"", lambda _: 0
+        async with holding(sink):
+            await eventually(lambda: said(broker, STATE)[-1].retain)
+        assert sink.warnings == []
+    assert [record.message.partition(": ")[2][:35] for record in caplog.records] == [
+        "the broker keeps no retained messag",
+        "the broker keeps retained messages ",
+    ]
+
+
+async def test_what_is_too_large_for_the_broker_holds_up_nothing(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = "incubator-0/co2/higher"
+    (small, _, _) = await scene.happen(*[(name, State.NORMAL) for name in (HIGH, other, HIGH)])
+    most = len(small.body) + len(EVENT) + 20
+    async with ScriptedBroker(offers=b"\x27" + most.to_bytes(4, "big")) as broker:
+        sink = sink_to(broker.port, scene)
+        async with holding(sink):
+            await eventually(lambda: delivered(scene))
+            assert sink.warnings == ["larger than the broker takes, and not told: 1 messages"]
+    assert [json.loads(one.payload)["seq"] for one in said(broker, EVENT)] == [1, 3]
+    assert said(broker, EVENT.replace(HIGH, other)) == []
+    assert (sink.tally.too_large, sink.tally.delivered) == (1, 2)
+    (record,) = caplog.records
+    assert f"larger than the broker takes, and not told: {SITE}/equipment/{other}/event" in (
+        record.message
+    )
+
+
+async def test_the_broker_says_how_often_it_wants_to_hear_of_us(scene: Scene) -> None:
+    """Server Keep Alive (0x13) is in seconds; ours is ten."""
+    async with (
+        ScriptedBroker(offers=b"\x13\x00\x01") as broker,
+        holding(sink_to(broker.port, scene)),
+    ):
+        await eventually(lambda: broker.pings > 0)
 
 
 async def test_under_311_what_is_granted_but_never_heard_is_not_delivered(scene: Scene) -> None:
