@@ -180,6 +180,7 @@ def _server_faults(make: Make) -> Iterator[tuple[str, Fault]]:
     yield "retyped", fault(Reactor.spoil_node, lambda r, _: r.bring_nodes())
     yield "clock", fault(Reactor.set_clock, lambda r, _: r.server.set_clock(0))
     if make == "node-opcua":
+        yield "flood", fault(lambda r, _: r.flood())
         yield "sessionless", fault(lambda r, _: r.server.close_sessions())
         yield (
             "crowded",

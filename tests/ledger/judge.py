@@ -7,7 +7,7 @@ timing: order, numbers and ids are all it looks at.
 
 import json
 from bisect import bisect
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
@@ -20,6 +20,10 @@ from tests.ledger.serials import Number, number_of
 from tests.whole.ears import Payload
 
 MILLISECOND = 10**6
+TROUBLES = frozenset({"loss", "unmonitored", "outage"})
+LATE = 20_000
+"""Milliseconds after which the record tells at the latest that a server dropped values."""
+FOR_EVER = 2**63
 ENDS_OF_GRID = 3
 """Points of the grid that the first and the last scan of a life may be late by, together."""
 BEGINS = frozenset({"raised", "raised_again"})
@@ -99,6 +103,8 @@ class Evidence:
     times: Mapping[float, Collection[int | None]] = field(default_factory=dict)
     """By value that a subscribed device served, the times that it gave it (ms, UTC)."""
     deaf: Sequence[Deaf] = ()
+    floods: Mapping[str, Collection[int]] = field(default_factory=dict)
+    """By line, when more changed than its server keeps (ms, UTC)."""
     strange: Sequence[str] = field(default_factory=tuple)
     """What speaks against the daemon and was seen besides: that it ended, what it logged."""
 
@@ -225,7 +231,7 @@ class Troubles:
     """What the record tells of troubles: bad scans, missed points, starts, outages and losses."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._evidence = evidence
+        self._scans = evidence.scans
         self._bad: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._missed: dict[str, list[int]] = defaultdict(list)
         for number, scan in sorted(evidence.scans.items()):
@@ -234,49 +240,57 @@ class Troubles:
                     self._bad[scan.equipment, name].append(number)
             if evidence.missed.get(number):
                 self._missed[scan.equipment].append(number)
+        self._spans = {d.line: list(_spans(evidence, d.line)) for d in evidence.devices}
 
     def between(self, device: Device, channel: int, one: int, two: int) -> bool:
         """Whether there is any of that channel, after one scan and not after the other.
 
         A point that was missed is none for a subscription, which tells what changed all the same.
         """
-        scans = self._evidence.scans
         told = [*self._bad[device.equipment, device.channels[channel].name]]
         told += [] if device.subscribed else self._missed[device.equipment]
         if any(one < number <= two for number in told):
             return True
-        if not all(number in scans for number in range(one, two)):
+        if not all(number in self._scans for number in range(one, two)):
             return True
-        times = (e.at // MILLISECOND for e in self._evidence.events if _troubles(e, device))
-        return any(scans[one].at <= at <= scans[two].at for at in times)
+        since, until = self._scans[one].at, self._scans[two].at
+        return any(since <= last and first <= until for first, last in self._spans[device.line])
 
 
-def _troubles(event: Event, device: Device) -> bool:
-    another = event.subject.startswith("line/") and event.subject != f"line/{device.line}"
-    return event.kind in {"start", "loss", "unmonitored", "outage"} and not another
-
-
-def dropped(evidence: Evidence) -> Counter[str]:
-    """How many values the servers dropped, by line, as the record tells."""
-    told: Counter[str] = Counter()
+def _spans(evidence: Evidence, line: str) -> Iterator[tuple[int, int]]:
+    """When the record tells of a trouble of the line or of all (ms, UTC): moments but where a
+    server drops values, of which it is told a little later, or never if the daemon was killed."""
+    began = None
     for event in evidence.events:
-        if event.kind == "loss" and event.subject.startswith("line/"):
-            told[event.subject.removeprefix("line/")] += json.loads(event.body)["values"]
-    return told
+        at, own = event.at // MILLISECOND, event.subject == f"line/{line}"
+        if event.kind == "start":
+            yield at, at
+            yield from ((flood, at) for flood in evidence.floods.get(line, ()) if near(flood, at))
+        elif event.kind == "loss" and own:
+            began = at - LATE if began is None else began
+            if json.loads(event.body)["phase"] == "end":
+                yield began, at
+                began = None
+        elif event.kind in TROUBLES and (own or not event.subject.startswith("line/")):
+            yield at, at
+    if began is not None:
+        yield began, FOR_EVER
+
+
+def near(flood: int, at: int) -> bool:
+    """Whether something came so soon after it that it may not have been told of."""
+    return 0 <= at - flood <= LATE
 
 
 def untold_holes(evidence: Evidence) -> Iterator[str]:
-    """Counts that are missing where the record tells of no trouble between those before and after;
-    for as many as a server said that it dropped, that is told besides."""
-    troubles, spare = Troubles(evidence), dropped(evidence)
+    """Counts that are missing where the record tells of no trouble between those before and
+    after."""
+    troubles = Troubles(evidence)
     for device, channel, told in runs(evidence):
         for one, two in pairwise(told):
-            if two.serial > one.serial + 1 and not troubles.between(
-                device, channel, one.scan, two.scan
-            ):
-                spare[device.line] -= 1
-                if spare[device.line] < 0:
-                    yield _both(device, channel, one, two)
+            hole = two.serial > one.serial + 1
+            if hole and not troubles.between(device, channel, one.scan, two.scan):
+                yield _both(device, channel, one, two)
 
 
 def off_grid(evidence: Evidence) -> Iterator[str]:
@@ -299,15 +313,12 @@ def off_grid(evidence: Evidence) -> Iterator[str]:
 def mistold(evidence: Evidence) -> Iterator[str]:
     """Changes of subscribed devices that were told twice, and grid points that say what was not
     told before, where the record tells of no trouble in between."""
-    troubles, spare = Troubles(evidence), dropped(evidence)
+    troubles = Troubles(evidence)
     for device, channel, told in runs(evidence):
         for one, two in pairwise(told if device.subscribed else ()):
-            if (one.serial == two.serial) is not two.whole and not troubles.between(
-                device, channel, one.scan, two.scan
-            ):
-                spare[device.line] -= 1
-                if spare[device.line] < 0:
-                    yield _both(device, channel, one, two)
+            wrong = (one.serial == two.serial) is not two.whole
+            if wrong and not troubles.between(device, channel, one.scan, two.scan):
+                yield _both(device, channel, one, two)
 
 
 def _both(device: Device, channel: int, one: Word, two: Word) -> str:

@@ -28,7 +28,7 @@ from tests.ledger.judge import (
     scan_of_row,
     scans_of,
 )
-from tests.ledger.reactors import PASSWORD, Reactor, reactor
+from tests.ledger.reactors import PASSWORD, QUEUE, Reactor, reactor
 from tests.support.opcua_servers import MAKES, Make
 from tests.support.servers import HOST, InfluxDB, SecureMosquitto, free_port
 from tests.support.stalls import Stalls, watching_stalls
@@ -199,6 +199,7 @@ class Plant:
             lost=self.lost,
             witnessed=self.witnessed,
             times=self._times(),
+            floods={each.device.line: each.floods for each in self.reactors.values()},
             deaf=[deaf for deaf in self.deaf if not self._was_held_up(deaf)],
             strange=[*self.strange, *letters],
         )
@@ -273,7 +274,7 @@ def _opcua_line(one: Reactor, ports: Mapping[str, int], folder: Path) -> str:
       publishing: 200ms
       keep_alive: 2s
       sampling: 0s
-      queue: 500{secured}
+      queue: {QUEUE}{secured}
 """
 
 

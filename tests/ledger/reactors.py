@@ -6,6 +6,7 @@ the server, since each order waits for its answer.
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,8 +27,10 @@ HOURS = 24 * 8
 """For which certificates are valid: longer than any soak."""
 CHANNEL = 20_000
 """Milliseconds for which the keys of a secure channel hold: they are renewed all the time."""
-BURSTS, BURST = 0.02, 30
-"""How often a channel changes many times at once, and how many; its server keeps more."""
+QUEUE = 500
+"""Changes of a node that a server is asked to keep."""
+BURSTS, BURST, FLOOD = 0.02, 30, QUEUE + 100
+"""How often a channel changes many times at once, how many, and how many are too many."""
 HOUR = 3_600_000
 JUMPS = (-HOUR, HOUR, 24 * HOUR, -30 * 365 * 24 * HOUR, 50 * 365 * 24 * HOUR)
 """Milliseconds by which a server's clock is wrong."""
@@ -45,6 +48,8 @@ class Reactor:
     """A certificate that nobody vouched for."""
     away: set[int] = field(default_factory=set)
     """Channels that have no node now, or none that could tell a value of theirs."""
+    floods: list[int] = field(default_factory=list)
+    """When there were any (ms, UTC)."""
     _orders: threading.Lock = field(default_factory=threading.Lock)
 
     def alone(self, do: Callable[[], None]) -> None:
@@ -66,8 +71,16 @@ class Reactor:
         channel = chance.choice(moving)
         many = BURST if chance.random() < BURSTS else 1
         if channel not in self.away:
-            values = [self.device.next_of(channel) for _ in range(many)]
-            self.server.set(*(Change(self.device.node(channel), value) for value in values))
+            self._change(channel, many)
+
+    def flood(self) -> None:
+        """Let the first channel change more often at once than the server keeps: it drops some."""
+        self.floods.append(time.time_ns() // 10**6)
+        self._change(0, FLOOD)
+
+    def _change(self, channel: int, times: int) -> None:
+        values = [self.device.next_of(channel) for _ in range(times)]
+        self.server.set(*(Change(self.device.node(channel), value) for value in values))
 
     def change_certificate(self) -> None:
         """Start anew as the other of the two: one that nobody vouched for, or the right one."""

@@ -47,9 +47,8 @@ def event(number: int, kind: str, at: int, **body: Any) -> Event:  # noqa: ANN40
     return Event(number, seq, kind, at * 10**6, 0, "", json.dumps(body))
 
 
-def dropping(values: int, line: str = "line/opc-c") -> Event:
-    """A loss that was told long after."""
-    return event(9, "loss", 900 * SCAN, values=values)._replace(subject=line)
+def dropping(phase: str, at: int, line: str = "line/opc-c") -> Event:
+    return event(1, "loss", at, phase=phase, values=1)._replace(subject=line)
 
 
 def outage(line: str) -> Event:
@@ -214,6 +213,19 @@ def test_a_subscription_that_tells_each_change_once_keeps_every_promise() -> Non
         (HELD, subscribed(*STORY[:3], change(4, 2), *STORY[4:])),
         (HELD, subscribed(*STORY[:3], grid(4, 3), *STORY[4:])),
         (HELD, subscribed(*STORY[:3], grid(4, 3), events=[outage("line/bus-a")])),
+        (
+            HELD,
+            subscribed(*STORY[:3], grid(4, 3), events=[dropping("begin", 2 * SCAN, "line/bus-a")]),
+        ),
+        (
+            HOLE,
+            subscribed(
+                *STORY[:3],
+                change(4, 4),
+                events=[dropping("begin", -99 * SCAN), dropping("end", -90 * SCAN)],
+            ),
+        ),
+        (HOLE, subscribed(*STORY[:3], change(4, 4), events=[event(1, "start", 4 * SCAN)])),
         (DEAF, subscribed(*STORY, deaf=[Deaf("opc-c", SCAN, 2 * SCAN)])),
     ],
 )
@@ -226,8 +238,20 @@ def test_what_a_subscription_breaks_is_found(promise: str, evidence: Evidence) -
     [
         subscribed(*STORY[:2], grid(3, None), change(4, 4), grid(5, 4)),
         subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[outage("line/opc-c")]),
-        subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[dropping(1)]),
-        subscribed(*STORY[:3], grid(4, 4), grid(5, 4), events=[dropping(1), dropping(1)]),
+        subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[dropping("begin", 5 * SCAN)]),
+        subscribed(
+            *STORY[:3],
+            grid(4, 4),
+            grid(5, 4),
+            events=[dropping("begin", -99 * SCAN), dropping("end", 99 * SCAN)],
+        ),
+        subscribed(
+            *STORY[:3],
+            grid(4, 4),
+            grid(5, 4),
+            events=[event(1, "start", 4 * SCAN)],
+            floods={"opc-c": [2 * SCAN - 1]},
+        ),
     ],
 )
 def test_what_a_subscription_tells_of_is_no_fault(evidence: Evidence) -> None:

@@ -58,7 +58,7 @@ def test_without_node_its_faults_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--faults", "flood"], "no fault is called flood"),
+        (["--faults", "deluge"], "no fault is called deluge"),
         (["--for", "soon"], "should be 1s to 168h"),
         (["--for", "0s"], "should be 1s to 168h"),
     ],
