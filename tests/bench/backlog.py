@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,8 +31,10 @@ from tests.bench.latency import Delays, Heard
 from tests.bench.modbus import Modbus
 from tests.bench.runs import GRACE
 from tests.bench.scene import BenchError, Scene, Size, first_line, process, scene
-from tests.support.servers import free_port
+from tests.support.servers import InfluxDB, free_port
 
+REAL = "bench"
+"""The database in a real InfluxDB."""
 HOUR = 3600
 DAY = 24 * HOUR
 USUAL_HOURS = 0.5
@@ -61,6 +64,8 @@ class Backlog:
     away: float
     """Seconds for which the daemon is looked at while the database is still away."""
     warm_up: float
+    influxdb: bool = False
+    """Whether what comes back is a real one, and not one that only counts."""
 
     @property
     def scans(self) -> int:
@@ -154,7 +159,7 @@ def backlog_run(backlog: Backlog, folder: Path, say: Say) -> BacklogRun:
             time.sleep(backlog.away)
             marks.append(Mark.of(ours.pid))
             say("the database comes back")
-            drain = _drained(backlog, ours, port, made, say)
+            drain = _drained(backlog, ours, port, made, say, folder / "influxdb")
             marks.append(Mark.of(ours.pid))
             grid, most = ours.status().grid, gauges.memory(ours.pid).most
             time.sleep(GRACE)
@@ -205,15 +210,21 @@ def _made(file: Path, backlog: Backlog) -> Made:
             raise BenchError(f"{error}; its log:\n{log.read_text()[-2000:]}") from error
 
 
-def _drained(backlog: Backlog, ours: Daemon, port: int, made: Made, say: Say) -> Drain:
+def _drained(
+    backlog: Backlog, ours: Daemon, port: int, made: Made, say: Say, folder: Path
+) -> Drain:
     """Start the database, and return when it has everything that there is."""
     before = ours.status()
     began, told, lags = time.monotonic(), 0.0, []
     limit = PATIENCE + LONGEST * backlog.seconds
     serve = [*(sys.executable, "-m", "tests.bench.backlog_sink"), "--port", str(port)]
     serve += ["--made", str(made.scans), "--newest", str(before.last_seq)]
-    with process(serve) as sink:
-        first_line(sink, "the database")
+    with ExitStack() as running:
+        real = running.enter_context(InfluxDB(folder)) if backlog.influxdb else None
+        if real is not None:
+            real.create(REAL)
+            serve += ["--forward", f"{real.url}/write?db={REAL}&precision=ms"]
+        first_line(running.enter_context(process(serve)), "the database")
         while True:
             arrived, took = _arrived(port), time.monotonic() - began
             lags += [] if arrived.lag is None else [arrived.lag]
@@ -225,7 +236,8 @@ def _drained(backlog: Backlog, ours: Daemon, port: int, made: Made, say: Say) ->
                 say(f"{arrived.scans} of {status.last_scan} scans there after {took:.0f} s")
             time.sleep(LOOK)
         arrived = _settled(port, status.last_scan, status.last_seq)
-        others = _others(port, made, backlog.size)
+        came = _ask(port, "equipment") if real is None else _counted(real, made)
+        others = others_of(came, made, backlog.size)
     due = status.last_scan, status.last_seq
     return Drain(took, before.last_scan, sorted(lags), arrived, *due, others)
 
@@ -246,9 +258,14 @@ def _settled(port: int, scans: int, alarms: int) -> Arrived:
         time.sleep(LOOK)
 
 
-def _others(port: int, made: Made, size: Size) -> int:
+def _counted(real: InfluxDB, made: Made) -> Mapping[str, object]:
+    """Ask InfluxDB itself how many of the scans that were made it has of each equipment."""
+    asked = f'SELECT count("scan") FROM "load" WHERE "scan" <= {made.scans} GROUP BY "equipment"'  # noqa: S608 - InfluxQL, with a number of ours
+    return {str(row["equipment"]): row["count"] for row in real.query(asked, REAL)}
+
+
+def others_of(came: Mapping[str, object], made: Made, size: Size) -> int:
     """Return of how many equipments not as many scans came as were made."""
-    came = _ask(port, "equipment")
     each = made.scans // size.equipments
     right = sum(1 for count in came.values() if count == each)
     return size.equipments - right + max(len(came) - size.equipments, 0)

@@ -58,6 +58,8 @@ def stretch_rows(key: str, what: str, part: Stretch) -> list[Row]:
         Row(f"backlog_{key}_grown_mb", f"{what}: memory grown", grown, "MB", GROWN_MB, ends),
         Row(f"backlog_{key}_step_ms", "  longest step of the event loop",
             loop["longest"] / 1e6, "ms", budget.STEP_MS, cpu),
+        Row(f"backlog_{key}_cpu_ms", "  most CPU in a step",
+            loop["most_cpu"] / 1e6, "ms", None, loop["most_cpu_is"]),
         Row(f"backlog_{key}_latency_ms", "  reply sent to alarm event, p99",
             p99, "ms", budget.LATENCY_MS, events),
         Row(f"backlog_{key}_unheard", "  crossings without their event",

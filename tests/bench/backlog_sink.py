@@ -3,6 +3,7 @@
 It takes writes as ``http_sink.py`` does. Scans and alarm events bear numbers without a gap, so a
 bit for each tells which came and which came twice. ``GET /arrived`` gives ``Arrived`` as JSON, and
 ``GET /equipment`` how many scans of each equipment came with a number up to ``--made``.
+With ``--forward`` a real InfluxDB behind it takes each write, and says what is answered.
 """
 
 import argparse
@@ -13,12 +14,13 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from tests.bench.http_sink import GZIP, gunzip
 
 EQUIPMENT = re.compile(rb",equipment=([^, ]+)")
 NUMBER = re.compile(rb"[ ,]seq=(\d+)i")
+WRITTEN = 204
 NOT_SCANS = (b"gateway,", b"event,", b"alarm_performance,")
 
 
@@ -152,15 +154,25 @@ class Database:
 class Server:
     """The database behind HTTP."""
 
-    def __init__(self, made: int, newest: int) -> None:
-        self._database = Database(time.time(), made, newest)
+    def __init__(self, database: Database, session: ClientSession, forward: str) -> None:
+        self._database = database
+        self._session = session
+        self._forward = forward
+        """The address that writes go on to; empty where they end here."""
 
     async def write(self, request: web.Request) -> web.Response:
-        """Take one write."""
+        """Take one write; only what is answered by 204 has arrived."""
         body = await request.read()
-        content = gunzip(body) if body.startswith(GZIP) else body
-        self._database.take(content, time.time())
-        return web.Response(status=204)
+        status = await self._written(body) if self._forward else WRITTEN
+        if status == WRITTEN:
+            self._database.take(gunzip(body) if body.startswith(GZIP) else body, time.time())
+        return web.Response(status=status)
+
+    async def _written(self, body: bytes) -> int:
+        """Hand a write on, as it is, and return the answer."""
+        headers = {"Content-Encoding": "gzip"} if body.startswith(GZIP) else {}
+        async with self._session.post(self._forward, data=body, headers=headers) as answer:
+            return answer.status
 
     async def arrived(self, _: web.Request) -> web.Response:
         """Tell what came so far."""
@@ -177,21 +189,24 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--made", type=int, default=0, help="the last scan of the outage")
     parser.add_argument("--newest", type=int, default=0, help="the newest alarm event, by its seq")
+    parser.add_argument("--forward", default="", help="where a real InfluxDB takes writes")
     given = parser.parse_args()
-    server = Server(given.made, given.newest)
+    database = Database(time.time(), given.made, given.newest)
     app = web.Application(client_max_size=2**30)
-    app.add_routes(
-        [
-            web.post("/api/v2/write", server.write),
-            web.get("/arrived", server.arrived),
-            web.get("/equipment", server.of_equipment),
-        ]
-    )
-    runner = web.AppRunner(app, handle_signals=True, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", given.port).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+    async with ClientSession() as session:
+        server = Server(database, session, given.forward)
+        app.add_routes(
+            [
+                web.post("/api/v2/write", server.write),
+                web.get("/arrived", server.arrived),
+                web.get("/equipment", server.of_equipment),
+            ]
+        )
+        runner = web.AppRunner(app, handle_signals=True, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", given.port).start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

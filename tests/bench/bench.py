@@ -69,6 +69,8 @@ class Options:
     """Readings to be replayed; None: the daemon is measured."""
     backlog: float | None = None
     """Hours for which the database was away; None: it is there."""
+    influxdb: bool = False
+    """Whether the database that comes back then is a real one."""
 
 
 def main() -> int:
@@ -78,6 +80,8 @@ def main() -> int:
     try:
         if options.replay is None:
             tool("mosquitto")
+        if options.influxdb:
+            tool("influxd")
         if options.profile is not None:
             spy.program()
         with tempfile.TemporaryDirectory(prefix="cytobench-", dir=options.folder) as folder:
@@ -123,7 +127,8 @@ def run_replay(options: Options, readings: int, folder: Path) -> int:
 def run_backlog(options: Options, hours: float, folder: Path) -> int:
     """Measure how it goes after so many hours without a database, and tell it."""
     machine, span = gauges.machine(folder), options.span
-    backlog = Backlog(options.wire.size, round(hours * HOUR), span.seconds, span.warm_up)
+    size, seconds = options.wire.size, round(hours * HOUR)
+    backlog = Backlog(size, seconds, span.seconds, span.warm_up, options.influxdb)
     rows = backlog_rows(backlog_run(backlog, folder / "backlog", say))
     print_rows(options, machine, rows)
     if lost := wrong(rows):
@@ -138,7 +143,7 @@ def print_rows(options: Options, machine: gauges.Machine, rows: Sequence[Row]) -
         told = {row.key: row.as_json() for row in rows}
         print(json.dumps({"schema": SCHEMA, "machine": asdict(machine), "rows": told}))
     else:
-        print(budget.table(rows))
+        print(f"{about(machine)}\n\n{budget.table(rows)}")
 
 
 def measure(options: Options, folder: Path) -> Measured:
@@ -205,12 +210,8 @@ def tell(
 ) -> None:
     """Print it for people."""
     span = options.span
-    print(
-        f"{options.wire.words}, looked at for {span.seconds:g} s after {span.warm_up:g} s\n"
-        f"{machine.cores} cores {machine.model}, Linux {machine.kernel}, Python {machine.python},"
-        f" {machine.file_system}, load average {machine.load:.2f} before"
-        f"{' (BUSY: others are at work)' if machine.busy else ''}\n"
-    )
+    print(f"{options.wire.words}, looked at for {span.seconds:g} s after {span.warm_up:g} s")
+    print(f"{about(machine)}\n")
     print(budget.table(rows))
     if profile is not None:
         print(f"\nwhere the CPU goes ({profile.samples} samples, asyncio)")
@@ -218,6 +219,15 @@ def tell(
             print()
             for name, share in list(shares.items())[:TOLD_FUNCTIONS]:
                 print(f"{100 * share:5.1f} %  {name}")
+
+
+def about(machine: gauges.Machine) -> str:
+    """Return what figures of this machine are to be held against."""
+    return (
+        f"{machine.cores} cores {machine.model}, Linux {machine.kernel}, Python {machine.python},"
+        f" {machine.file_system}, load average {machine.load:.2f} before"
+        f"{' (BUSY: others are at work)' if machine.busy else ''}"
+    )
 
 
 def say(what: str) -> None:
@@ -239,6 +249,7 @@ def parse() -> Options:
         "--backlog", type=float, nargs="?", const=USUAL_HOURS, metavar="HOURS",
         help=f"without a database, in place of all else (default: {USUAL_HOURS})",
     )  # fmt: skip
+    parser.add_argument("--influxdb", action="store_true", help="1.6 itself, with --backlog")
     parser.add_argument("--equipments", type=int, help="default: 400, with --opcua 40")
     parser.add_argument("--channels", type=int, default=25, help="of each")
     parser.add_argument("--lines", type=int, default=4, help="servers, with --opcua")
@@ -274,6 +285,7 @@ def parse() -> Options:
         given.folder,
         given.replay,
         given.backlog,
+        given.influxdb,
     )
 
 

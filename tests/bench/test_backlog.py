@@ -18,6 +18,7 @@ from tests.bench.backlog import (
     backlog_run,
     check_room,
     level,
+    others_of,
 )
 from tests.bench.backlog_rows import WRONG, backlog_rows, wrong
 from tests.bench.backlog_sink import Arrived, Database, Numbers
@@ -142,7 +143,7 @@ def test_what_has_no_room_is_refused_before_it_begins() -> None:
 
 
 ARRIVED = Arrived(9, 1000, 0, 1000, 40, 40, 0, 0, 0, 0.5, 1.0)
-LOOP = {"longest": 5e6, "longest_cpu": 4e6, "longest_is": "a step"}
+LOOP = {"longest": 5e6, "longest_cpu": 4e6, "longest_is": "a", "most_cpu": 4e6, "most_cpu_is": "a"}
 PART = Stretch(Mark(0, 90.0), Mark(1, 91.0), Delays([5.0], 0), LOOP)
 DRAIN = Drain(10.0, 800, [0.5, 1.0], ARRIVED, 1000, 40, 0)
 RUN = BacklogRun(
@@ -201,6 +202,20 @@ def test_each_row_can_be_missed(run: BacklogRun, key: str) -> None:
     assert bool(wrong(backlog_rows(run))) == (f"backlog_{key}" in WRONG)
 
 
+@pytest.mark.parametrize(
+    ("came", "others"),
+    [
+        ({"load-001": 400, "load-002": 400}, 0),
+        ({"load-001": 400, "load-002": 399}, 1),
+        ({"load-001": 401, "load-002": 399}, 2),
+        ({"load-001": 400}, 1),
+        ({"load-001": 400, "load-002": 400, "load-003": 1}, 1),
+    ],
+)
+def test_each_equipment_has_as_many_scans_as_were_made(came: dict[str, int], others: int) -> None:
+    assert others_of(came, RUN.made, Size(2, 5)) == others
+
+
 @pytest.mark.parametrize(("whole", "reached"), [(1000, True), (976, True), (975, False)])
 def test_it_is_through_when_nothing_waits_but_what_was_said_just_now(
     whole: int, reached: bool
@@ -211,7 +226,7 @@ def test_it_is_through_when_nothing_waits_but_what_was_said_just_now(
 @pytest.mark.real
 def test_a_backlog_in_small_is_all_there_in_the_end() -> None:
     with tempfile.TemporaryDirectory() as folder:  # A socket's path must be short.
-        small = Backlog(Size(8, 5), seconds=30, away=0.5, warm_up=0.0)
+        small = Backlog(Size(8, 5), seconds=30, away=0.5, warm_up=0.0, influxdb=True)
         run = backlog_run(small, Path(folder) / "backlog", lambda _: None)
     rows = {row.key: row for row in backlog_rows(run)}
     assert wrong(list(rows.values())) == []
