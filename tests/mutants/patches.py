@@ -6,7 +6,8 @@
 from typing import NamedTuple
 
 _STORE, _SINKS, _ALARMS = (f"tests/monitor/{name}" for name in ("store", "sinks", "alarms"))
-_POWER = f"{_STORE}/test_sweep.py::test_whenever_the_power_is_lost_nothing_acknowledged_is_missing"
+_SWEEP = f"{_STORE}/test_sweep.py"
+_POWER = f"{_SWEEP}::test_whenever_the_power_is_lost_nothing_acknowledged_is_missing"
 
 
 class Mutant(NamedTuple):
@@ -85,6 +86,14 @@ MUTANTS = (
         "            os.fsync(file.fileno())\n",
         "",
         (f"{_POWER}[archived]",),
+    ),
+    Mutant(
+        "found-log-not-flushed",
+        "what a killed daemon left unflushed is told when it is on the disk",
+        "monitor/store/opening.py",
+        "    if log.exists():\n        sync(log)\n",
+        "",
+        (f"{_SWEEP}::test_what_a_killed_daemon_had_not_synced_is_synced_before_it_is_told",),
     ),
     Mutant(
         "half-a-transaction",

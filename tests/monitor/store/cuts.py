@@ -1,18 +1,20 @@
 """Losses of power at every moment of each phase of a store's life.
 
-    python -m tests.monitor.store.cuts [PHASE...] [--seed N] [--tries N] [--only STEP]
+    python -m tests.monitor.store.cuts [PHASE...] [--seed N] [--tries N] [--only STEP] [--killed]
 
 A phase is run once, and every call by which it writes is kept with its data. After each of them
 the disk may be left in many ways (``disk``): all extremes are tried, each sector alone that is
 missing, and some by chance that follow from the seed. Each is laid out in a folder, opened as at a
-start, and held against what had been acknowledged by then. The tests take a part; the whole takes
-some minutes a phase.
+start, and held against what had been acknowledged by then. With ``--killed`` the process is killed
+after each of them first, and the power is lost while a daemon goes on with what it finds: that was
+written, and nobody has synced it. The tests take a part; the whole takes some minutes a phase.
 """
 
 import argparse
 import hashlib
 import logging
 import random
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import deepcopy
@@ -20,17 +22,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.monitor.store.disk import Disk, Image, Operation, Sync, SyncFolder, Told
+from tests.monitor.store.disk import Disk, Image, Operation, Rename, Sync, SyncFolder, Told, Unlink
 from tests.monitor.store.sweep import Call, calls_in, run
 from tests.monitor.store.trace import CALLS, operations
-from tests.monitor.store.writing import PHASES
+from tests.monitor.store.writing import PHASES, RESTARTED
 
 LONGEST = 2**24
 """Bytes of one call that are kept: more than any writes."""
+OPTIONS = ("-xx", "-s", str(LONGEST), "-e", f"trace={','.join(CALLS)}")
 MEMORY = Path("/dev/shm")
 """Where thousands of small folders are, each for a moment."""
+OF_SQLITE = ("-wal", "-shm", "-journal")
 TRIES = 4
+EVIDENCE = Path(tempfile.gettempdir())
 ONLY = "after so many operations, and no others"
+
+
+Check = Callable[[Path, Sequence[int]], None]
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,26 @@ class Recording:
     folder: Path
     """Where it was prepared, and was run."""
     before: Disk
+    """With what was done and not synced before it began."""
     operations: Sequence[Operation]
+    check: Check
+    """What must be so, by what was acknowledged."""
     calls: Sequence[Call]
     """The same as calls at which it can be killed."""
+
+    def left_after(self, step: int) -> Disk:
+        """The disk after so many operations."""
+        disk = deepcopy(self.before)
+        for operation in self.operations[:step]:
+            disk.do(operation)
+        return disk
+
+    @property
+    def grave(self) -> set[int]:
+        """After which the power must be lost in every run: a file changed its name, or somebody was
+        told."""
+        steps = enumerate(self.operations, 1)
+        return {step for step, operation in steps if _is_grave(operation)}
 
 
 class Cut(NamedTuple):
@@ -62,17 +87,33 @@ def record(phase: str, folder: Path) -> Recording:
     """Run a phase through and keep what it wrote."""
     PHASES[phase].prepare(folder / "template" / "store" / "cytowatch.db")
     before = Disk.of(folder / "template")
-    options = ["-xx", "-s", str(LONGEST), "-e", f"trace={','.join(CALLS)}"]
     fault = PHASES[phase].fault
-    ran, trace = run(phase, folder, "whole", [*options, *(["-e", fault] if fault else [])])
+    ran, trace = run(phase, folder, "whole", [*OPTIONS, *(["-e", fault] if fault else [])])
     assert ran.returncode == 0, ran.stderr
     done = operations(folder / "whole", before, trace)
-    disk = deepcopy(before)
-    for operation in done:
-        disk.do(operation)
-    assert disk.seen() == Disk.of(folder / "whole").seen(), "something was done, and overlooked"
-    PHASES[phase].check(folder / "whole" / "store" / "cytowatch.db", disk.told)
-    return Recording(phase, folder, before, done, calls_in(trace))
+    recording = Recording(phase, folder, before, done, PHASES[phase].check, calls_in(trace))
+    return seen_through(recording)
+
+
+def restart(recording: Recording, step: int) -> Recording:
+    """Let a daemon go on where the phase was killed after so many operations, and commit a tick."""
+    disk = recording.left_after(step)
+    folder = recording.folder / f"killed-{step}"
+    lay_out(disk.seen(), folder / "template")
+    ran, trace = run(RESTARTED, folder, "whole", OPTIONS)
+    assert ran.returncode == 0, ran.stderr
+    done = operations(folder / "whole", disk, trace)
+    check = PHASES[recording.phase].again
+    assert check is not None, f"nothing is known of a daemon that goes on with {recording.phase}"
+    return seen_through(Recording(recording.phase, folder, disk, done, check, calls_in(trace)))
+
+
+def seen_through(recording: Recording) -> Recording:
+    """The same, when it accounts for all that is there, and all is there that must be."""
+    disk, folder = recording.left_after(len(recording.operations)), recording.folder / "whole"
+    assert disk.seen() == Disk.of(folder).seen(), "something was done, and overlooked"
+    recording.check(folder / "store" / "cytowatch.db", disk.told)
+    return recording
 
 
 def cuts(
@@ -102,6 +143,11 @@ def _cuts(step: int, disk: Disk, images: Iterator[tuple[str, Image]]) -> Iterato
         yield Cut(step, words, image, told)
 
 
+def _is_grave(operation: Operation) -> bool:
+    removed = isinstance(operation, Unlink) and not operation.path.endswith(OF_SQLITE)
+    return removed or isinstance(operation, Rename | Told)
+
+
 def unlike(found: Iterator[Cut]) -> Iterator[Cut]:
     """Those that differ from all before."""
     seen = set()
@@ -114,7 +160,7 @@ def unlike(found: Iterator[Cut]) -> Iterator[Cut]:
             yield cut
 
 
-def hold(cut: Cut, check: Callable[[Path, Sequence[int]], None], evidence: Path) -> None:
+def hold(cut: Cut, check: Check, evidence: Path) -> None:
     """Lay out what was left, and ``check`` it.
 
     Raises AssertionError with the words of the cut; what was left is in ``evidence`` then.
@@ -134,6 +180,7 @@ def hold(cut: Cut, check: Callable[[Path, Sequence[int]], None], evidence: Path)
 
 
 def lay_out(image: Image, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for path, content in image.items():
         if content is None:
             (folder / path).mkdir()
@@ -144,15 +191,34 @@ def lay_out(image: Image, folder: Path) -> None:
 def main() -> None:
     asked = _arguments()
     logging.disable()
-    for phase in asked.phases or PHASES:
+    for phase in asked.phases or [
+        name for name in PHASES if PHASES[name].again or not asked.killed
+    ]:
         with tempfile.TemporaryDirectory(prefix="cytowatch-") as folder:
             recording = record(phase, Path(folder))
-        held = 0
-        for cut in unlike(cuts(recording, asked.seed, asked.tries, asked.only)):
-            hold(cut, PHASES[phase].check, Path(tempfile.gettempdir()))
-            held += 1
+            held = (hold_again if asked.killed else hold_all)(recording, asked)
         steps = len(recording.operations)
         print(f"{phase}: {held} losses of power in {steps} operations: all is there", flush=True)
+
+
+def hold_all(recording: Recording, asked: argparse.Namespace) -> int:
+    held = 0
+    for cut in unlike(cuts(recording, asked.seed, asked.tries, asked.only)):
+        hold(cut, recording.check, EVIDENCE)
+        held += 1
+    return held
+
+
+def hold_again(recording: Recording, asked: argparse.Namespace) -> int:
+    """The same with a kill before it, after each operation; gives how many of both there were."""
+    held = 0
+    for step in asked.only or range(1, len(recording.operations) + 1):
+        again = restart(recording, step)
+        for cut in unlike(cuts(again, asked.seed, asked.tries, again.grave)):
+            hold(cut._replace(words=f"killed after {step}; {cut.words}"), again.check, EVIDENCE)
+            held += 1
+        shutil.rmtree(again.folder)
+    return held
 
 
 def _arguments() -> argparse.Namespace:
@@ -160,6 +226,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("phases", nargs="*", metavar="PHASE", help=", ".join(PHASES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tries", type=int, default=TRIES, help="by chance, after each operation")
+    parser.add_argument("--killed", action="store_true", help="killed first, and started again")
     parser.add_argument("--only", type=int, nargs="*", default=(), metavar="STEP", help=ONLY)
     return parser.parse_args()
 

@@ -240,6 +240,10 @@ class Disk:
                     assert_never(step)
         return names
 
+    def named(self) -> dict[str, int | None]:
+        """The names that whoever looks sees."""
+        return self._named(self.since)
+
     def seen(self) -> Image:
         """What whoever reads the files sees, but for what the store keeps in memory alone."""
         contents = {inode: file.content() for inode, file in self.files.items()}

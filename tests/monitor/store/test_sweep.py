@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitor.store.cuts import Recording, cuts, hold, record, unlike
-from tests.monitor.store.disk import Operation, Rename, Sync, SyncFolder, Told, Unlink
+from tests.monitor.store.cuts import Recording, cuts, hold, record, restart, unlike
+from tests.monitor.store.disk import Operation, Sync, SyncFolder, Told
 from tests.monitor.store.sweep import strike
-from tests.monitor.store.writing import PHASES
+from tests.monitor.store.writing import PHASES, RESTARTED
 from tests.support.debian import tool
 from tests.support.kernel import skip_where_forbidden
 
@@ -24,7 +24,6 @@ STRIKES = 1
 """Of any call, and as many of one that is rare."""
 STEPS = 6
 """Moments by chance at which the power is lost."""
-OF_SQLITE = ("-wal", "-shm", "-journal")
 SEED = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(10**6)))
 
 
@@ -63,19 +62,12 @@ def test_whenever_the_power_is_lost_nothing_acknowledged_is_missing(
     print(f"to see it again: python -m tests.monitor.store.cuts {recording.phase} --seed {SEED}")
     steps = range(1, len(recording.operations) + 1)
     chance = random.Random(SEED)  # noqa: S311 - no secret
-    grave = {step for step in steps if is_grave(recording.operations[step - 1])}
-    lose_power(recording, {*grave, *chance.sample(steps, STEPS)}, tmp_path)
-
-
-def is_grave(operation: Operation) -> bool:
-    """Whether the power is lost here in every run: a file changes its name, or somebody is told."""
-    removed = isinstance(operation, Unlink) and not operation.path.endswith(OF_SQLITE)
-    return removed or isinstance(operation, Rename | Told)
+    lose_power(recording, {*recording.grave, *chance.sample(steps, STEPS)}, tmp_path)
 
 
 def lose_power(recording: Recording, moments: Collection[int], evidence: Path) -> None:
     for cut in unlike(cuts(recording, SEED, only=moments)):
-        hold(cut, PHASES[recording.phase].check, evidence)
+        hold(cut, recording.check, evidence)
 
 
 def without(operations: list[Operation], *kinds: type) -> list[Operation]:
@@ -101,6 +93,17 @@ def test_what_is_not_synced_or_told_too_early_is_seen_to_be_missing(
         told = {step for step, each in enumerate(worse, 1) if isinstance(each, Told)}
         with pytest.raises(AssertionError, match="power lost after"):
             lose_power(replace(recording, operations=worse), told, tmp_path)
+
+
+@pytest.mark.parametrize("recording", [RESTARTED], indirect=True)
+def test_what_a_killed_daemon_had_not_synced_is_synced_before_it_is_told(
+    recording: Recording, tmp_path: Path
+) -> None:
+    done = list(recording.operations)
+    told = max(index for index, each in enumerate(done) if isinstance(each, Told))
+    written = max(index for index, each in enumerate(done[:told]) if isinstance(each, Sync))
+    again = restart(recording, written)
+    lose_power(again, again.grave, tmp_path)
 
 
 @pytest.mark.parametrize("recording", ["new"], indirect=True)

@@ -30,7 +30,7 @@ def opened(name: str, descriptor: int, flags: str = "O_RDWR|O_CREAT|O_CLOEXEC, 0
 
 
 def read(*lines: str) -> list[Operation]:
-    process = Process(FOLDER, {".": None, "old": 7})
+    process = Process(FOLDER, {".": None, "old": 7}, newest=7)
     return list(process.read("\n".join(lines)))
 
 

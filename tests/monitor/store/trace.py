@@ -61,9 +61,11 @@ class Process:
     """What is in the folder when it begins."""
     opened: dict[int, Opened] = field(default_factory=dict)
 
+    newest: int = 0
+    """Inode."""
+
     def __post_init__(self) -> None:
-        taken = [inode for inode in self.names.values() if inode is not None]
-        self._inodes = count(max(taken, default=0) + 1)
+        self._inodes = count(self.newest + 1)
 
     def read(self, trace: str) -> Iterator[Operation]:
         """Every operation, in its order; raises UnknownCallError."""
@@ -163,7 +165,8 @@ class Process:
 
 def operations(folder: Path, before: Disk, trace: str) -> list[Operation]:
     """What was done in ``folder`` since it was as ``before``, and what was told meanwhile."""
-    return list(Process(folder, {".": None, **before.names}).read(trace))
+    names = {".": None, **before.named()}
+    return list(Process(folder, names, newest=max(before.files, default=0)).read(trace))
 
 
 def _bytes(text: str) -> bytes:

@@ -201,6 +201,9 @@ def read_spoilt(path: Path) -> None:
     database.close()
 
 
+RESTARTED = "restarted"
+
+
 class Phase(NamedTuple):
     """A part of a store's life."""
 
@@ -210,20 +213,33 @@ class Phase(NamedTuple):
     """What must be so, by what it said was done."""
     fault: str = ""
     """What strace is to do to it meanwhile."""
+    again: Callable[[Path, Sequence[int]], None] | None = promises.prepared
+    """What must be so when it was killed and a daemon goes on, as in ``RESTARTED``."""
 
 
 PHASES: Mapping[str, Phase] = {
-    "new": Phase(nothing, partial(write, quota=LITTLE, ticks=TICKS), promises.new),
+    "new": Phase(
+        nothing, partial(write, quota=LITTLE, ticks=TICKS), promises.new, again=promises.new
+    ),
+    RESTARTED: Phase(prepare_killed, partial(write, quota=QUOTA, ticks=2), promises.prepared),
     "migrated": Phase(prepare_earlier, partial(write, quota=LITTLE, ticks=2), promises.prepared),
-    "salvaged": Phase(prepare_damaged, partial(write, quota=QUOTA, ticks=2), promises.salvaged),
+    "salvaged": Phase(
+        prepare_damaged,
+        partial(write, quota=QUOTA, ticks=2),
+        promises.salvaged,
+        again=promises.salvaged,
+    ),
     "foreign": Phase(
-        prepare_foreign, partial(write, quota=QUOTA, ticks=2), promises.new_though_foreign
+        prepare_foreign,
+        partial(write, quota=QUOTA, ticks=2),
+        promises.new_though_foreign,
+        again=promises.new_though_foreign,
     ),
     "compacted": Phase(prepare_killed, run_compact, promises.compacted),
     "copied": Phase(prepare_killed, run_backup, promises.backed_up),
     "archived": Phase(prepare_killed, run_archive, promises.archived),
-    "acts": Phase(nothing, act, promises.acts),
-    "spoilt": Phase(prepare_spoilt, read_spoilt, promises.spoilt),
+    "acts": Phase(nothing, act, promises.acts, again=None),
+    "spoilt": Phase(prepare_spoilt, read_spoilt, promises.spoilt, again=None),
     "full": Phase(prepare, partial(write, quota=QUOTA, ticks=TICKS), promises.prepared, FULL),
 }
 
