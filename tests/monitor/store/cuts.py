@@ -125,16 +125,17 @@ def cuts(
     """
     disk = deepcopy(recording.before)
     for step, operation in enumerate(recording.operations, 1):
-        if not only or step in only:
-            if isinstance(operation, Sync | SyncFolder | Told):  # There is most to lose before it.
-                yield from _cuts(step - 1, disk, disk.holes())
-            disk.do(operation)
-            yield from _cuts(step, disk, disk.extremes())
-            chance = random.Random(f"{seed} {step}")  # noqa: S311 - no secret
-            some = ((f"chance {number}", disk.by_chance(chance)) for number in range(tries))
-            yield from _cuts(step, disk, some)
-        else:
-            disk.do(operation)
+        disk.do(operation)
+        if only and step not in only:
+            continue
+        yield from _cuts(step, disk, disk.extremes())
+        if any(
+            isinstance(each, Sync | SyncFolder) for each in recording.operations[step : step + 1]
+        ):
+            yield from _cuts(step, disk, disk.holes())  # There is most to lose before a sync.
+        chance = random.Random(f"{seed} {step}")  # noqa: S311 - no secret
+        some = ((f"chance {number}", disk.by_chance(chance)) for number in range(tries))
+        yield from _cuts(step, disk, some)
 
 
 def _cuts(step: int, disk: Disk, images: Iterator[tuple[str, Image]]) -> Iterator[Cut]:
