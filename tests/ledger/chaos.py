@@ -290,8 +290,8 @@ class Chaos:
         """Have the judge know what cannot have been heard since then."""
         if victim == "daemon":
             self.plant.stopped.append((since, _now()))
-        elif line and since + self.plant.proof() < _now():
-            self.plant.deaf.append(Deaf(line, since + self.plant.proof(), _now()))
+        elif line:
+            self.plant.deaf.append(Deaf(line, since + self.plant.proof(since), _now()))
 
     def _tell(self, name: str, what: str, seconds: float) -> None:
         line = {"at": time.time_ns(), "fault": name, "what": what, "seconds": round(seconds, 2)}

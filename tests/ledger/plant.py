@@ -91,9 +91,11 @@ class Plant:
                 await asyncio.to_thread(reactor.alone, partial(reactor.publish, chance))
             await asyncio.sleep(PUBLISHED)
 
-    def proof(self) -> int:
-        """Milliseconds for which what was heard last may be believed, on this machine."""
-        return round(PROOF * 1000 + 2 * self.stalls.worst / MILLISECOND)
+    def proof(self, since: int) -> int:
+        """Milliseconds for which what was heard before then (ms, UTC) may be believed, on this
+        machine."""
+        worst = self.stalls.worst_since(since * MILLISECOND)
+        return round(PROOF * 1000 + 4 * worst / MILLISECOND)
 
     async def witness(self) -> None:
         """Keep what the daemon says of itself, for ever."""
@@ -211,8 +213,8 @@ class Plant:
         return told
 
     def _was_held_up(self, deaf: Deaf) -> bool:
-        proof = self.proof()
-        return any(a < deaf.until and b > deaf.since - 2 * proof for a, b in self.stopped)
+        before = deaf.since - 2000 * PROOF
+        return any(first < deaf.until and last > before for first, last in self.stopped)
 
 
 def site(

@@ -137,6 +137,8 @@ class Manner:
     """The same of one request."""
     reads: int = 0
     """The most nodes of one read (node-opcua); 0: its own limit."""
+    connections: int = 0
+    """The most connections at a time (node-opcua); 0: its own limit."""
     channel: int = 0
     """Milliseconds after which the keys of a channel are too old (node-opcua); 0: ten minutes."""
 

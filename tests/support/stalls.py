@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PAUSE = 0.01
+WORTH = 50_000_000
+"""Nanoseconds."""
 
 
 @dataclass
@@ -15,6 +17,12 @@ class Stalls:
 
     worst: int = 0
     """Nanoseconds."""
+    told: list[tuple[int, int]] = field(default_factory=list)
+    """When (ns, UTC) it was held up, and for how long, where that was worth a word."""
+
+    def worst_since(self, since: int) -> int:
+        """The worst from then on (ns, UTC); 0 where nothing was worth a word."""
+        return max((late for at, late in reversed(self.told) if at >= since), default=0)
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -23,6 +31,8 @@ class Stalls:
             await asyncio.sleep(PAUSE)
             late = time.monotonic_ns() - before - round(PAUSE * 10**9)
             self.worst = max(self.worst, late)
+            if late > WORTH:
+                self.told.append((time.time_ns(), late))
 
 
 @asynccontextmanager

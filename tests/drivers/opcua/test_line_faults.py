@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from config.lines import OpcUa
 from drivers.reading import Cause, Quality, Reason
 from tests.drivers.opcua.harness import (
     GOOD,
@@ -23,7 +24,8 @@ from tests.drivers.opcua.harness import (
     settings,
     source,
 )
-from tests.support.opcua_servers import MAKES, Change, Make, Manner, OpcUaServer, identity
+from tests.support.opcua_servers import MAKES, Change, Identity, Make, Manner, OpcUaServer, identity
+from tests.support.servers import HOST
 from tests.whole.wire import Manner as Wired
 from tests.whole.wire import Wire, wire
 
@@ -63,29 +65,47 @@ async def test_what_the_device_says_of_a_value_is_its_quality(
             await line.until_good()
 
 
+def closed(port: int, shown: Identity, monkeypatch: pytest.MonkeyPatch) -> OpcUa:
+    """How to reach a server that lets one user in, and shows that certificate."""
+    monkeypatch.setenv("PASSWORD_OF_TEST", "right")
+    return settings(
+        f"opc.tcp://{HOST}:{port}",
+        security="Basic256Sha256/SignAndEncrypt",
+        user="operator",
+        password={"env": "PASSWORD_OF_TEST"},
+        server_fingerprint=shown.fingerprint,
+        **SOON,
+    )
+
+
 async def test_whatever_a_wire_does_no_value_is_invented_and_all_flows_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other make's wires are spoilt by the soak, for as long as anybody likes."""
-    monkeypatch.setenv("PASSWORD_OF_TEST", "right")
     shown = identity(tmp_path)
     manner = Manner(users={"operator": "right"}, identity=shown)
     with OpcUaServer(tmp_path, "node-opcua", [PH, WEIGHT], manner) as server:
         async with wire(server.port) as between:
-            given = settings(
-                f"opc.tcp://127.0.0.1:{between.port}",
-                security="Basic256Sha256/SignAndEncrypt",
-                user="operator",
-                password={"env": "PASSWORD_OF_TEST"},
-                server_fingerprint=shown.fingerprint,
-                **SOON,
-            )
+            given = closed(between.port, shown, monkeypatch)
             wanted = source([channel(PH), channel(WEIGHT)], period=100)
             async with Held(given, tmp_path, wanted) as line:
                 await line.until_good()
                 for number, how in enumerate(Wired):
                     await suffers(line, server, between, how, float(number))
                 everything_was_served(line, server)
+
+
+async def test_a_server_that_takes_one_connection_is_held_and_left_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = identity(tmp_path)
+    manner = Manner(users={"operator": "right"}, identity=shown, connections=1)
+    with OpcUaServer(tmp_path, "node-opcua", [PH], manner) as server:
+        given = closed(server.port, shown, monkeypatch)
+        for _ in range(2):
+            async with Held(given, tmp_path, source([channel(PH)], period=100)) as line:
+                await line.until_good()
+                assert line.losses == []
 
 
 async def suffers(line: Held, server: OpcUaServer, between: Wire, how: Wired, value: float) -> None:

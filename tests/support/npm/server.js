@@ -160,6 +160,7 @@ function options() {
     ],
     allowAnonymous: Object.keys(served.users).length === 0,
     userManager: { isValidUser: (name, password) => served.users[name] === password },
+    ...(served.connections ? { maxConnectionsPerEndpoint: served.connections } : {}),
     ...(served.channel ? { defaultSecureTokenLifetime: served.channel } : {}),
     serverInfo: { applicationUri: served.application },
     serverCapabilities: {
