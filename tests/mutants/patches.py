@@ -162,6 +162,14 @@ MUTANTS = (
         (f"{_SINKS}/test_mqtt.py",),
     ),
     Mutant(
+        "receipt-taken-as-all",
+        "a receipt is for what it says and for nothing after it",
+        "monitor/sinks/receipts.py",
+        'self._outbox.confirm(user, "receipts", seq)',
+        'self._outbox.confirm(user, "receipts", self._outbox.last.seq)',
+        (f"{_SINKS}/test_receipts.py",),
+    ),
+    Mutant(
         "cursor-before-the-database",
         "the cursor moves when the database has answered",
         "monitor/sinks/influx.py",

@@ -1,13 +1,10 @@
 """Receipts: what consumers have made durable, and what is told again until they say so."""
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiomqtt
 import pytest
 import pytest_asyncio
 from hypothesis import given
@@ -19,6 +16,7 @@ from monitor.alarms.facts import State
 from monitor.sinks.base import Gateway
 from monitor.sinks.mqtt import MqttSink
 from monitor.sinks.receipts import LONGEST_REST, TOGETHER, Pace, Receipts, Told, Window
+from tests.monitor.sinks.consumer import Consumer, Forgetful
 from tests.monitor.sinks.scene import HIGH, Scene, holding, opened
 from tests.support.servers import HOST, Mosquitto
 from tests.support.waiting import eventually
@@ -300,54 +298,6 @@ async def test_after_a_restart_nobody_knows_for_a_while_how_late_it_is(
 # --- at a real broker -------------------------------------------------------------------------
 
 
-class Forgetful(Mosquitto):
-    """A broker that keeps few messages for a consumer that is away, or slow."""
-
-    def settings(self) -> str:
-        return super().settings() + "max_queued_messages 5\n"
-
-
-class Consumer:
-    """An alarm server as ``docs/messages.md`` wants it: it keeps each event once, and says so."""
-
-    def __init__(self, port: int, name: str = "scada") -> None:
-        self.seqs: dict[int, str] = {}
-        """What it has made durable: event ids by seq."""
-        self.heard = 0
-        self._port = port
-        self._name = name
-
-    @property
-    def upto(self) -> int:
-        """All events up to this one are durable."""
-        return next(seq for seq in range(len(self.seqs) + 1) if seq + 1 not in self.seqs)
-
-    @asynccontextmanager
-    async def listening(self, slow: float = 0.0) -> AsyncIterator[None]:
-        """Listen inside the block; ``slow``: seconds that each event takes."""
-        async with aiomqtt.Client(
-            HOST, self._port, identifier=self._name, clean_session=False, max_inflight_messages=5
-        ) as client:
-            await client.subscribe(EVENT, qos=1)
-            task = asyncio.create_task(self._listen(client, slow))
-            try:
-                yield
-            finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-
-    async def _listen(self, client: aiomqtt.Client, slow: float) -> None:
-        async for message in client.messages:
-            event = json.loads(message.payload)
-            await asyncio.sleep(slow)
-            self.heard += 1
-            assert self.seqs.setdefault(event["seq"], event["event_id"]) == event["event_id"]
-            said = {"gateway": "gw-1", "store_id": event["store_id"], "seq": self.upto}
-            where = f"{SITE}/cmd/{self._name}/receipt"
-            text = json.dumps({"schema": "cytowatch.receipt.v1", **said})
-            await client.publish(where, text.encode(), qos=1)
-
-
 def sink_to(port: int, scene: Scene, *consumers: str, **more: object) -> MqttSink:
     receipts = {"from": consumers, "within": 100 * MS}
     made = {"host": HOST, "port": port, "receipts": receipts} | more
@@ -376,7 +326,8 @@ async def test_what_the_queue_of_a_slow_consumer_dropped_arrives_all_the_same_on
             async with consumer.listening(slow=0.002):
                 await eventually(lambda: upto(scene) == 60)
                 await eventually(lambda: sink.receipts.late("scada") is False)
-    assert consumer.seqs == {seq: f"{scene.store.store_id}-{seq}" for seq in range(1, 61)}
+        told = await scene.store.events_by_seq(1, 60)
+    assert [consumer.events[seq] for seq in range(1, 61)] == [event.body for event in told]
 
 
 @pytest.mark.real
@@ -396,7 +347,7 @@ async def test_what_happens_goes_before_what_is_told_again(
         assert sink.receipts.late("scada") is False
         await eventually(lambda: consumer.heard > 60)
     assert upto(scene, "dead") == 0
-    assert len(consumer.seqs) == 60
+    assert len(consumer.events) == 60
 
 
 @pytest.mark.real
@@ -420,7 +371,7 @@ async def test_a_restart_forgets_no_receipt_and_no_debt(
         assert upto(scene) == 3
         async with holding(sink_to(mosquitto.port, scene, "scada")):
             await eventually(lambda: upto(scene) == 6)
-    assert sorted(consumer.seqs) == [1, 2, 3, 4, 5, 6]
+    assert sorted(consumer.events) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.real
