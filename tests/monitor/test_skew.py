@@ -1,6 +1,7 @@
 """The clocks of devices are judged by the times of their values, and our own is kept out of it."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,8 @@ from drivers.grid import Grid
 from drivers.reading import Moment, Scan, Value
 from monitor import skew as module
 from monitor.certificates import Certificates
+from monitor.desk import Desk
+from monitor.health import Health
 from monitor.metrics import Metrics
 from monitor.recorder import Recorder
 from monitor.skew import line_skews, skew_of, worst
@@ -224,20 +227,20 @@ async def test_a_restart_keeps_the_alarm_until_it_is_known_anew(
 
 async def test_each_clock_that_is_known_is_a_figure(tmp_path: Path, hand: HandTime) -> None:
     async with watched(tmp_path, hand) as gateway:
-        gateway.pass_(10, {0: -95})
-        metrics = Metrics(
-            gateway.recorder,
-            Grid(gateway.recorder.clock),
-            [],
-            {},
-            [],
-            Certificates([]),
-            [gateway.line],
-        )
+        recorder, grid = gateway.recorder, Grid(gateway.recorder.clock)
+        gateway.pass_(10, {0: -95, 1: 0})
+        metrics = Metrics(recorder, grid, [], {}, [], Certificates([]), [gateway.line])
         families = {family.name: family for family in await metrics.families()}
-        [sample] = families["cytowatch_source_clock_skew_seconds"].samples
-        assert sample.labels == {"source": "reactor-1/plc"}
-        assert sample.value == pytest.approx(-95, abs=2)
+        samples = families["cytowatch_source_clock_skew_seconds"].samples
+        assert {sample.labels["source"]: sample.value for sample in samples} == {
+            "reactor-1/plc": -93.5,
+            "reactor-2/plc": 0,
+        }
+        await recorder.commit()
+        await Health(recorder, Desk(recorder, grid, [], []), [], [], skews=[gateway.line]).tell()
+        await recorder.commit()
+        [*_, blob] = await recorder.store.telemetry(0, 2**20)
+    assert b",skew_ms=-93500.0," in gzip.decompress(blob.body)
 
 
 @pytest.mark.real
