@@ -71,7 +71,6 @@ def replace(path: Path) -> None:
     draft = note.with_name(note.name + ".new")
     _write(draft, _free_name(path).name)
     draft.rename(note)
-    sync(path.parent)
     finish(path)
 
 
@@ -80,6 +79,7 @@ def finish(path: Path) -> None:
     note = _note(path)
     if not note.exists():
         return
+    sync(path.parent)  # The note, and what a killed one had renamed, is there before all else.
     aside = path.with_name(note.read_text(encoding="utf-8"))
     if not aside.exists():
         _move(path, aside)

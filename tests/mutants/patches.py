@@ -96,6 +96,14 @@ MUTANTS = (
         (f"{_SWEEP}::test_what_a_killed_daemon_had_not_synced_is_synced_before_it_is_told",),
     ),
     Mutant(
+        "note-gone-before-the-names",
+        "salvaging that was killed is done when a power cut follows",
+        "monitor/store/salvage.py",
+        "    sync(path.parent)  # The note, and",
+        "    # The note, and",
+        (f"{_SWEEP}::test_what_a_killed_daemon_had_not_synced_is_synced_before_it_is_told",),
+    ),
+    Mutant(
         "half-a-transaction",
         "a commit that fails leaves nothing half",
         "monitor/store/database.py",

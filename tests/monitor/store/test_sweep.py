@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.monitor.store.cuts import Recording, cuts, hold, record, restart, unlike
-from tests.monitor.store.disk import Operation, Sync, SyncFolder, Told
+from tests.monitor.store.disk import Operation, Rename, Sync, SyncFolder, Told, Write
 from tests.monitor.store.sweep import strike
 from tests.monitor.store.writing import PHASES, RESTARTED
 from tests.support.debian import tool
@@ -95,14 +95,16 @@ def test_what_is_not_synced_or_told_too_early_is_seen_to_be_missing(
             lose_power(replace(recording, operations=worse), told, tmp_path)
 
 
-@pytest.mark.parametrize("recording", [RESTARTED], indirect=True)
+@pytest.mark.parametrize(
+    ("recording", "last"), [(RESTARTED, Write), ("salvaged", Rename)], indirect=["recording"]
+)
 def test_what_a_killed_daemon_had_not_synced_is_synced_before_it_is_told(
-    recording: Recording, tmp_path: Path
+    recording: Recording, last: type[Operation], tmp_path: Path
 ) -> None:
     done = list(recording.operations)
     told = max(index for index, each in enumerate(done) if isinstance(each, Told))
-    written = max(index for index, each in enumerate(done[:told]) if isinstance(each, Sync))
-    again = restart(recording, written)
+    killed = max(step for step, each in enumerate(done[:told], 1) if isinstance(each, last))
+    again = restart(recording, killed)
     lose_power(again, again.grave, tmp_path)
 
 
