@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (place, self.path, self.text) if part)
+        return plain(": ".join(part for part in (place, self.path, self.text) if part))
 
 
 class ConfigError(Exception):

@@ -10,13 +10,18 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, MutableMapping
+from types import TracebackType
 from weakref import finalize
+
+from config.problems import plain
 
 LONGEST = 500
 """Characters of a status: ``systemctl status`` shows one line."""
 MICROSECONDS = 10**6
 
 log = logging.getLogger(__name__)
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class Notifier:
@@ -46,7 +51,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Say in a line how the service is, where that is news."""
-        line = " ".join(text.split())[:LONGEST]
+        line = plain(" ".join(text.split()))[:LONGEST]
         if line != self._status and self._say(f"STATUS={line}"):
             self._status = line
 
@@ -104,7 +109,19 @@ def to_journal(environment: Mapping[str, str] = os.environ) -> bool:
     return (device, inode) == (str(ours.st_dev), str(ours.st_ino))
 
 
-class JournalFormatter(logging.Formatter):
+class Formatter(logging.Formatter):
+    """One line for each record, whatever was put into its words; a trace has its own lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """Return the line of a record."""
+        return plain(super().formatMessage(record))
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - as above
+        """Return a trace, of which each line may hold anybody's words."""
+        return "\n".join(plain(line) for line in super().formatException(ei).split("\n"))
+
+
+class JournalFormatter(Formatter):
     """Begins every line with its priority (sd-daemon(3)), so that ``journalctl -p err`` finds it.
 
     The journal takes each line of a trace for an entry of its own, so each has to have it.

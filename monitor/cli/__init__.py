@@ -14,6 +14,7 @@ import click
 
 from monitor import VERSION
 from monitor.cli.exits import INTERRUPTED, IO_ERROR, NOBODY_READS, Failure
+from monitor.cli.terminal import guard
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run", "Run the daemon."),
@@ -108,6 +109,7 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (``sys.argv`` unless given) and return the exit code."""
+    guard()
     args = None if arguments is None else list(arguments)
     try:
         result = cli.main(args, prog_name="cytowatch", standalone_mode=False)

@@ -38,9 +38,9 @@ def check(file: Path, justify: bool, as_json: bool) -> None:
     except ConfigError as error:
         for problem in error.problems:
             said = {"schema": "cytowatch.problem.v1", **problem._asdict()}
-            click.echo(json.dumps(said, default=str) if as_json else plain(str(problem)))
+            click.echo(json.dumps(said, default=str) if as_json else str(problem))
         count = len(error.problems)
-        click.echo(f"{count} problem{'s'[: count > 1]} in {file}", err=True)
+        click.echo(f"{count} problem{'s'[: count > 1]} in {plain(str(file))}", err=True)
         leave(CONFIG)
         return
     if justify:

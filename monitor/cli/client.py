@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from config.problems import plain
 from monitor.cli.exits import FOUND, NOT_ALLOWED, UNAVAILABLE, Failure
 from monitor.messages import Message
 from monitor.operators.protocol import End, Request
@@ -31,7 +32,7 @@ class Declined(Failure):
     """The daemon will not answer this request; ``word`` says why to programs."""
 
     def __init__(self, end: End) -> None:
-        super().__init__(end.text or end.word, FOUND)
+        super().__init__(plain(end.text or end.word), FOUND)
         self.word = end.word
 
 

@@ -58,11 +58,15 @@ def demo(length: int | None, as_json: bool, seed: int, speed: float, keep: Path 
 
     Nothing leaves this machine, and nothing stays on it unless --keep says where.
     """
+    from monitor.systemd import Formatter
+
     # The places and settings of a real daemon on this machine are not the demo's.
     for name in [name for name in os.environ if name.startswith("CYTOWATCH_")]:
         del os.environ[name]
     os.environ.pop("RUNTIME_DIRECTORY", None)
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="cytowatch-demo-") as temporary:
         folder = keep or Path(temporary)

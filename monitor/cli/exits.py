@@ -9,6 +9,8 @@ from typing import IO
 
 import click
 
+from config.problems import plain
+
 FOUND = 1
 UNAVAILABLE = 69
 IO_ERROR = 74
@@ -27,7 +29,8 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[str] | None = None) -> None:
         """Say it, on stderr."""
-        click.echo(f"cytowatch: {self.format_message()}", file=file, err=file is None)
+        said = "\n".join(plain(line) for line in self.format_message().split("\n"))
+        click.echo(f"cytowatch: {said}", file=file, err=file is None)
 
 
 def leave(code: int) -> None:

@@ -45,13 +45,13 @@ def run(
 def _log_to_stderr(level: int) -> None:
     """Log in words, or with the journal's priorities; and leave the stacks when we are aborted."""
     from monitor.cli.log import Log
-    from monitor.systemd import JournalFormatter, to_journal
+    from monitor.systemd import Formatter, JournalFormatter, to_journal
 
     handler = Log()
     if to_journal():
         handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     if not faulthandler.is_enabled():
         faulthandler.enable()

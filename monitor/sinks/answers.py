@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
+from config.problems import plain
+
 Flavour = Literal["v1", "v2", "cloud", "v3"]
 """InfluxDB 1.x, 2.x on a host of one's own, Cloud with the API of 2.x, and 3.x."""
 LONGEST_WAIT = 300.0
@@ -261,7 +263,7 @@ def _patience(headers: Mapping[str, str]) -> float | None:
 def _words(body: bytes) -> str:
     """Return what the server says for people: of its JSON the message, else the text, shortened."""
     text = _message(_json(body)) or body.decode(errors="replace")
-    return " ".join(text.split())[:LONGEST_WORDS] or "without a word"
+    return plain(" ".join(text.split())[:LONGEST_WORDS]) or "without a word"
 
 
 def _message(answer: Mapping[str, object]) -> str:

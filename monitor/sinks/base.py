@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from config.problems import plain
 from drivers.base import Clock
 from monitor.messages import AlarmMessage
 from monitor.store.events import Event
@@ -19,6 +20,9 @@ from monitor.store.tick import Blob, Counted, Lag, Lane, Last
 
 class SinkLost(Exception):  # noqa: N818 - it is an event of the plant, not a mistake in a program
     """Nothing can be delivered just now; the text says why and what to do. Try again later."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(plain(text))
 
 
 class Outbox(Protocol):

@@ -5,12 +5,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.systemd import (
     LONGEST,
     NOBODY,
+    Formatter,
     JournalFormatter,
     Notifier,
     from_environment,
@@ -151,16 +155,39 @@ def test_only_a_stderr_that_is_the_journal_gets_priorities(
     assert not to_journal({"JOURNAL_STREAM": "1:2"}), "a stderr that is closed"
 
 
+TRACE = (ValueError, ValueError("no\x1b[2J\rnumber"), None)
+
+
 @pytest.mark.parametrize(
-    ("level", "text"),
+    ("level", "priority"),
     [
-        (logging.DEBUG, "<7>line a: held\n<7>again"),
-        (logging.INFO, "<6>line a: held\n<6>again"),
-        (logging.WARNING, "<4>line a: held\n<4>again"),
-        (logging.ERROR, "<3>line a: held\n<3>again"),
-        (logging.CRITICAL, "<2>line a: held\n<2>again"),
+        (logging.DEBUG, 7),
+        (logging.INFO, 6),
+        (logging.WARNING, 4),
+        (logging.ERROR, 3),
+        (logging.CRITICAL, 2),
     ],
 )
-def test_each_line_for_the_journal_has_its_priority(level: int, text: str) -> None:
-    record = logging.LogRecord("line a", level, "", 0, "held\n%s", ("again",), None)
-    assert JournalFormatter("%(name)s: %(message)s").format(record) == text
+def test_each_line_for_the_journal_has_its_priority(level: int, priority: int) -> None:
+    record = logging.LogRecord("line a", level, "", 0, "%s", ("held\nagain",), TRACE)
+    assert JournalFormatter("%(name)s: %(message)s").format(record).split("\n") == [
+        f"<{priority}>line a: held\\nagain",
+        f"<{priority}>ValueError: no\\x1b[2J\\rnumber",
+    ]
+
+
+@given(st.text(), st.text(), st.booleans())
+def test_whatever_is_logged_is_one_line_and_nothing_that_a_terminal_obeys(
+    name: str, words: str, journal: bool
+) -> None:
+    record = logging.LogRecord(name, logging.ERROR, "", 0, "said: %s", (words,), None)
+    said = (JournalFormatter if journal else Formatter)("%(name)s: %(message)s").format(record)
+    assert said.isprintable()
+
+
+@given(st.text(min_size=1))
+def test_a_status_is_one_line_and_nothing_that_a_terminal_obeys(text: str) -> None:
+    with manager("@cytowatch-status-" + uuid4().hex) as told:
+        Notifier(told.address).status(text)
+        heard = [words.removeprefix("STATUS=") for words in told.heard()]
+    assert all(words.isprintable() for words in heard)

@@ -4,15 +4,20 @@ import json
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.plant import Storage
+from config.problems import plain
 from monitor.excursions.record import ExcursionRecord
 from monitor.pages import chart
 from monitor.pages.excursion import Drawing
+from monitor.pages.templates import environment
 from tests.monitor.alarms.small_plant import moment
 from tests.monitor.pages import scene
 from tests.support.debian import Tool, tool
@@ -74,6 +79,13 @@ def test_what_people_typed_is_text_and_nothing_else(text: str) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert scene.REASON in Elements(text).said
     assert scene.BATCH in " ".join(Elements(text).said)
+
+
+@given(st.text())
+def test_what_would_not_be_seen_is_spelt_out(said: str) -> None:
+    shown = environment().from_string("{{ said }}").render(said=said)
+    assert shown.isprintable()
+    assert unescape(shown) == plain(said)
 
 
 def test_it_needs_nothing_else(text: str) -> None:

@@ -281,3 +281,13 @@ def test_only_204_is_written_and_no_answer_is_too_odd(
 ) -> None:
     verdict = judge(flavour, status, {"Retry-After": retry}, body)
     assert isinstance(verdict, Written) == (status == 204)
+
+
+@given(st.sampled_from([None, "v1", "v2", "v3"]), st.sampled_from([400, 401, 500]), st.text())
+def test_whatever_a_server_says_is_told_in_signs_that_are_seen(
+    flavour: Flavour | None, status: int, said: str
+) -> None:
+    for body in (v1(said), v2("invalid", said), said.encode(errors="replace")):
+        verdict = judge(flavour, status, {}, body)
+        assert not isinstance(verdict, Written)
+        assert verdict.words.isprintable()
