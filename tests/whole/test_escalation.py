@@ -86,7 +86,7 @@ async def test_an_alarm_that_nobody_acknowledges_is_told_again_more_urgently_and
 ) -> None:
     async with running(tmp_path, secure_mosquitto) as (daemon, ears):
         await daemon.ready()
-        await ears.until_changed(ALARM, "raised")
+        await ears.until(lambda: ears.changes(ALARM) != [])
         killed_and_begun_anew(daemon)
         await daemon.ready()
         urgent = await ears.until_changed(ALARM, "raised", "escalated")

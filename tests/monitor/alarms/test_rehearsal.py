@@ -14,6 +14,7 @@ from config.rules import (
     ChannelRule,
     Deviation,
     Discrepancy,
+    Escalation,
     Flatline,
     High,
     Low,
@@ -222,6 +223,14 @@ def test_where_nothing_honest_can_be_made_up_it_says_so(
     assert isinstance(refusal, Refusal)
     assert refusal.word == "not_testable"
     assert word in refusal.text
+
+
+def test_a_test_that_nobody_acknowledges_escalates_to_nobody() -> None:
+    walk = walking(High(limit=6.0, escalate=Escalation(after=SECOND)))
+    walk.on(Change.RAISED)
+    walk.turned = 60.0
+    walk.on(Change.RETURNED)
+    assert walk.changes == ["raised", "returned"]
 
 
 def test_confirm_and_reset_are_asked_for_where_the_rule_does() -> None:
