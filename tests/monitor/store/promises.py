@@ -73,6 +73,19 @@ def backup_of(path: Path) -> Path:
     return path.parent.parent / "backup" / "copy.db"
 
 
+def put_to_work(path: Path, told: Sequence[int]) -> None:
+    """A copy that is put to work has a name of its own, and is no copy any more."""
+    prepared(path, told)
+    with closing(schema.connect_readonly(path)) as db:
+        assert schema.read_meta(db, "copy") is None
+        assert schema.read_meta(db, "store_id") != original_of(path).read_text()
+
+
+def original_of(path: Path) -> Path:
+    """The name of the store that it is a copy of."""
+    return path.parent.parent / "original"
+
+
 def archived(path: Path, told: Sequence[int]) -> None:
     """The same of an archive."""
     prepared(path, told)

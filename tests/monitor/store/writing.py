@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.store import database as module
-from monitor.store import room
+from monitor.store import room, schema
 from monitor.store.backup import copy
 from monitor.store.compact import compact
 from monitor.store.database import Cursors, Database
 from monitor.store.tick import Tick
 from tests.monitor.store import promises
 from tests.monitor.store.archives import archived
-from tests.monitor.store.promises import ALARM, BEFORE, SPOILT, archive_of, backup_of
+from tests.monitor.store.promises import ALARM, BEFORE, SPOILT, archive_of, backup_of, original_of
 from tests.monitor.store.support import QUOTA, event, tick_of
 
 GROUPS = [("incubator-0",), ("incubator-1",)]
@@ -127,6 +127,14 @@ def prepare_killed(path: Path) -> None:
     database.close()
     shutil.rmtree(path.parent)
     other.rename(path.parent)
+
+
+def prepare_copy(path: Path) -> None:
+    """A backup that was put in the place of the store."""
+    prepare(path)
+    with closing(schema.connect(path)) as db:
+        original_of(path).write_text(str(schema.read_meta(db, "store_id")))
+        schema.mark_copy(db)
 
 
 def prepare_foreign(path: Path) -> None:
@@ -237,6 +245,12 @@ PHASES: Mapping[str, Phase] = {
     ),
     "compacted": Phase(prepare_killed, run_compact, promises.compacted),
     "copied": Phase(prepare_killed, run_backup, promises.backed_up),
+    "put-to-work": Phase(
+        prepare_copy,
+        partial(write, quota=QUOTA, ticks=1),
+        promises.put_to_work,
+        again=promises.put_to_work,
+    ),
     "archived": Phase(prepare_killed, run_archive, promises.archived),
     "acts": Phase(nothing, act, promises.acts, again=None),
     "spoilt": Phase(prepare_spoilt, read_spoilt, promises.spoilt, again=None),
