@@ -168,6 +168,7 @@ def _server_faults(make: Make) -> Iterator[tuple[str, Fault]]:
 
     line = LINES[make]
     yield "kill", fault(lambda r, _: r.server.kill(), lambda r, _: r.server.start(), 15.0, line)
+    yield "stop", fault(lambda r, _: r.server.stop(), lambda r, _: r.server.start(), 15.0, line)
     yield "freeze", _frozen(make, lambda p: p.reactors[make].server.pid, 15.0, line)
     yield "unsubscribed", fault(lambda r, _: r.server.drop_subscriptions())
     yield "muted", fault(lambda r, _: r.server.mute_subscriptions())

@@ -79,7 +79,8 @@ def _install(folder: Path, whole: Path) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         raise UnavailableError(
             f"node-opcua could not be installed: {_reason(error)}; tell npm where to find packages "
-            "(npm config set registry ADDRESS), or leave out what needs it: ./cyto test --fast"
+            "(npm config set registry ADDRESS), or leave out what needs it: ./cyto test --fast, "
+            "./cyto soak --without-node"
         ) from error
     new.rename(whole)
 
