@@ -192,9 +192,8 @@ def lay_out(image: Image, folder: Path) -> None:
 def main() -> None:
     asked = _arguments()
     logging.disable()
-    for phase in asked.phases or [
-        name for name in PHASES if PHASES[name].again or not asked.killed
-    ]:
+    known = [name for name, phase in PHASES.items() if phase.again or not asked.killed]
+    for phase in asked.phases or known:
         with tempfile.TemporaryDirectory(prefix="cytowatch-") as folder:
             recording = record(phase, Path(folder))
             held = (hold_again if asked.killed else hold_all)(recording, asked)

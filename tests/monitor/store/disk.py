@@ -115,16 +115,16 @@ class File:
         where the file grew, and the data never came.
         """
         changes = list(self._changes(length))
-        size, cut = self._length(length)
-        whole = bytearray(self.sound)
+        whole, size = bytearray(self.sound), self._size(length)
         for change in changes:
             _change(whole, change)
         whole.extend(bytes(max(size - len(whole), 0)))
         for sector, number in shown.items():
             start = sector * SECTOR
-            number = max(number, cut(start + SECTOR))  # noqa: PLW2901 - what was cut off is gone
-            new = number == 0 and start >= len(self.sound)
-            piece = junk if junk and new else self._sector(start, changes[:number])
+            done = max(number, self._cut(length, start + SECTOR))
+            piece = self._sector(start, changes[:done])
+            if junk and not done and start >= len(self.sound):
+                piece = junk
             whole[start : start + SECTOR] = piece[: max(len(whole) - start, 0)]
         return bytes(whole[:size])
 
@@ -134,13 +134,20 @@ class File:
             undone = isinstance(change, Resize) and number > length
             yield Reserve(change.inode, 0) if undone else change
 
-    def _length(self, changes: int) -> tuple[int, "Cutting"]:
-        size, cuts = len(self.sound), []
-        for number, change in enumerate(self.since[:changes], 1):
-            if isinstance(change, Resize) and change.size < size:
-                cuts.append((number, change.size))
+    def _size(self, changes: int) -> int:
+        size = len(self.sound)
+        for change in self.since[:changes]:
             size = _size(size, change)
-        return size, Cutting(cuts)
+        return size
+
+    def _cut(self, changes: int, end: int) -> int:
+        """The last of so many changes by which bytes before ``end`` were cut off; 0: none was."""
+        cuts = (
+            number
+            for number, change in enumerate(self.since[:changes], 1)
+            if isinstance(change, Resize) and change.size < min(end, self._size(number - 1))
+        )
+        return max(cuts, default=0)
 
     def _sector(self, start: int, changes: Sequence[Change]) -> bytes:
         piece = bytearray(self.sound[start : start + SECTOR].ljust(SECTOR, b"\0"))
@@ -153,17 +160,6 @@ class File:
                 kept = min(max(change.size - start, 0), SECTOR)
                 piece[kept:] = bytes(SECTOR - kept)
         return bytes(piece)
-
-
-class Cutting:
-    """Which changes cut a file off that was longer, and where."""
-
-    def __init__(self, cuts: list[tuple[int, int]]) -> None:
-        self._cuts = cuts
-
-    def __call__(self, end: int) -> int:
-        """The last change by which bytes before ``end`` were cut off; 0 where none was."""
-        return max((number for number, size in self._cuts if size < end), default=0)
 
 
 @dataclass
