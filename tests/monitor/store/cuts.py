@@ -13,6 +13,7 @@ written, and nobody has synced it. The tests take a part; the whole takes some m
 import argparse
 import hashlib
 import logging
+import os
 import random
 import shutil
 import tempfile
@@ -166,7 +167,7 @@ def hold(cut: Cut, check: Check, evidence: Path) -> None:
 
     Raises AssertionError with the words of the cut; what was left is in ``evidence`` then.
     """
-    memory = MEMORY if MEMORY.is_dir() else None
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="cytowatch-", dir=memory) as folder:
         lay_out(cut.image, Path(folder))
         try:
