@@ -55,8 +55,8 @@ class Word(NamedTuple):
     scan: int
     serial: int
     """The how many-th value of its channel it is."""
-    whole: bool
-    """Whether all channels of the equipment spoke."""
+    held: bool | None
+    """Whether it was told again at a point of the grid; None where that cannot be known."""
 
 
 class Deaf(NamedTuple):
@@ -208,12 +208,31 @@ def invented(evidence: Evidence) -> Iterator[str]:
 def runs(evidence: Evidence) -> Iterator[tuple[Device, int, list[Word]]]:
     """What was told of each channel of each device, in order of the scans."""
     found: dict[tuple[str, int], list[Word]] = defaultdict(list)
+    held = dict(grid_points(evidence))
     for scan, device, channel, said in numbers(evidence):
-        whole = len(evidence.scans[scan].channels) == len(device.channels)
-        found[device.equipment, channel].append(Word(scan, said.serial, whole))
+        found[device.equipment, channel].append(Word(scan, said.serial, held[scan]))
     for device in evidence.devices:
         for channel in range(len(device.channels)):
             yield device, channel, found[device.equipment, channel]
+
+
+def grid_points(evidence: Evidence) -> Iterator[tuple[int, bool | None]]:
+    """Of each scan whether it is of the grid: then all channels speak, also those that are steady;
+    a scan in which one of these has something to tell may be either."""
+    devices = {device.equipment: device for device in evidence.devices}
+    before: dict[str, list[Told | None]] = {}
+    for number, scan in sorted(evidence.scans.items()):
+        device = devices[scan.equipment]
+        told = [scan.channels.get(c.name) for c in device.channels if c.steady]
+        if len(scan.channels) < len(device.channels):
+            yield number, False
+        else:
+            good = told == before.get(scan.equipment, told) and all(
+                t and t.value is not None for t in told
+            )
+            yield number, True if good else None
+        if all(told):
+            before[scan.equipment] = told
 
 
 def disordered(evidence: Evidence) -> Iterator[str]:
@@ -316,7 +335,7 @@ def mistold(evidence: Evidence) -> Iterator[str]:
     troubles = Troubles(evidence)
     for device, channel, told in runs(evidence):
         for one, two in pairwise(told if device.subscribed else ()):
-            wrong = (one.serial == two.serial) is not two.whole
+            wrong = two.held is not None and (one.serial == two.serial) is not two.held
             if wrong and not troubles.between(device, channel, one.scan, two.scan):
                 yield _both(device, channel, one, two)
 

@@ -49,6 +49,8 @@ PROOF = 5.0
 """Seconds for which a line may believe what it heard last: one and a half of its keep-alives, and
 what was on its way. What the machine holds us up comes besides."""
 ACTIVE = frozenset({State.UNACKNOWLEDGED, State.ACKNOWLEDGED})
+OVER = frozenset({None, State.NORMAL, State.RETURNED})
+"""Of the others, such as suppressed, it is not seen whether the excursion goes on."""
 
 
 class BrokenError(Exception):
@@ -122,8 +124,9 @@ class Plant:
             await asyncio.sleep(chance.uniform(0.5, 6.0))
 
     async def _until(self, name: str, *, active: bool) -> None:
+        wanted = ACTIVE if active else OVER
         try:
-            await eventually(lambda: (self.standing.get(name) in ACTIVE) is active, PATIENCE)
+            await eventually(lambda: self.standing.get(name) in wanted, PATIENCE)
         except TimeoutError:
             raise BrokenError(
                 f"{name} should be {'raised' if active else 'returned'} for {PATIENCE:g} s"

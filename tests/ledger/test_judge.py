@@ -233,9 +233,17 @@ def test_what_a_subscription_breaks_is_found(promise: str, evidence: Evidence) -
     assert promise in broken(evidence)
 
 
+def vanished(number: int, ph: int) -> tuple[int, Scan]:
+    """The setpoint's node goes; that may come with a change of pH, or be a point of the grid."""
+    _, scan = grid(number, ph)
+    return number, scan._replace(channels={**scan.channels, "ph_setpoint": word(2, None)})
+
+
 @pytest.mark.parametrize(
     "evidence",
     [
+        subscribed(*STORY[:3], vanished(4, 3), vanished(5, 3), grid(6, 3), grid(7, 3)),
+        subscribed(*STORY[:3], vanished(4, 2), vanished(5, 3), grid(6, 4), grid(7, 4)),
         subscribed(*STORY[:2], grid(3, None), change(4, 4), grid(5, 4)),
         subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[outage("line/opc-c")]),
         subscribed(*STORY[:3], change(4, 4), grid(5, 4), events=[dropping("begin", 5 * SCAN)]),
