@@ -119,7 +119,7 @@ def opened(output: Path | None) -> Iterator[TextIO]:
 
     part = output.with_name(f".{output.name}.part")
     try:
-        with os.fdopen(new_own(part), "w", encoding="utf-8", newline="") as out:
+        with os.fdopen(new_own(part, 0o666), "w", encoding="utf-8", newline="") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())

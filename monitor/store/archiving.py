@@ -284,14 +284,17 @@ class _Record:
     def _configurations(self) -> Iterator[Piece]:
         """Those that the links name, and before them the one that was in effect."""
         links = self._bounds.links
-        rows = self._db.execute(
-            "SELECT digest, text FROM config WHERE digest IN"
+        digests = self._db.execute(
+            "SELECT digest FROM config WHERE digest IN"
             " (SELECT config FROM link WHERE id BETWEEN ? AND ?) OR digest ="
             " (SELECT config FROM link WHERE id < ? AND config IS NOT NULL"
             "  ORDER BY id DESC LIMIT 1) ORDER BY digest",
             (links.first, links.last, links.first),
         )
-        for digest, text in rows.fetchall():
+        for (digest,) in digests.fetchall():
+            (text,) = self._db.execute(
+                "SELECT text FROM config WHERE digest = ?", (digest,)
+            ).fetchone()
             if hashlib.sha256(text.encode()).hexdigest() != digest:
                 self.spoilt.append({"what": "configuration", "name": digest, "words": _WORDS})
             yield Piece(archive.configuration_file(digest), text.encode())

@@ -294,12 +294,17 @@ class Database:
     def close(self) -> None:
         """Close the file and give the directory back."""
         try:
-            if self._room is not None or look(self.path).tight:
+            if self._room is not None or self._is_tight():
                 self._close_keeping_log()
             else:
                 self._db.close()
         finally:
             os.close(self._lock)
+
+    def _is_tight(self) -> bool:
+        with suppress(OSError):  # Where the disk itself is gone, nothing is to be kept on it.
+            return look(self.path).tight
+        return False
 
     def _close_keeping_log(self) -> None:
         """Close the file but leave its log and index: there might be no room to make them anew.

@@ -23,11 +23,14 @@ def open_own(path: Path) -> int:
     return os.open(path, flags, 0o600)
 
 
-def new_own(path: Path) -> int:
-    """Make a file of ours anew and open it to read and write: what bore its name does no more."""
+def new_own(path: Path, mode: int = 0o600) -> int:
+    """Make a file of ours anew and open it to read and write: what bore its name does no more.
+
+    ``mode`` says who else may, less what the process keeps from others (umask).
+    """
     path.unlink(missing_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags, mode)
 
 
 def refuse_links(*paths: Path) -> None:

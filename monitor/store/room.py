@@ -93,15 +93,17 @@ class Ballast:
         ]
 
     def make(self) -> None:
-        """Make it, if it is missing and there is room for as much again beside it."""
+        """Make what is missing of it, if there is room for as much again beside it."""
         disk = look(self._path)
         size = min(BALLAST, disk.size // 8)
-        if self.held or disk.has_less_than(2 * size, 2 * TIGHT_NAMES):
+        if disk.has_less_than(0 if self.held else 2 * size, 2 * TIGHT_NAMES):
             return
         try:
             for spare in self._spares:
-                os.close(new_own(spare))
-            _reserve(self._path, size)
+                if not _is_file(spare):  # An earlier release made none.
+                    os.close(new_own(spare))
+            if not self.held:
+                _reserve(self._path, size)
         except OSError:  # Somebody else was quicker: it is tried again.
             self.give_up()
 
@@ -120,7 +122,7 @@ class Ballast:
     @property
     def held(self) -> bool:
         """Whether it is there, and not something in its place."""
-        return self._path.is_file() and not self._path.is_symlink()
+        return _is_file(self._path)
 
 
 def look(path: Path) -> Disk:
@@ -129,6 +131,10 @@ def look(path: Path) -> Disk:
     names = found.f_favail if found.f_files else None
     size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
     return Disk(free, size, names, found.f_files)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _reserve(path: Path, size: int) -> None:

@@ -83,7 +83,9 @@ def test_a_ballast_takes_room_and_gives_it_back(tmp_path: Path) -> None:
     file, *names = sorted(tmp_path.iterdir())
     assert file.stat().st_blocks * 512 >= file.stat().st_size == BALLAST
     assert [name.stat().st_size for name in names] == [0] * SPARE_NAMES
+    names[1].unlink()
     ballast.make()
+    assert names[1].exists(), "what is missing is made"
     assert ballast.give_up()
     assert not ballast.give_up()
     assert list(tmp_path.iterdir()) == []
