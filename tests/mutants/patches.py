@@ -145,6 +145,14 @@ MUTANTS = (
         (f"{_STORE}/test_verify.py",),
     ),
     Mutant(
+        "archive-too-short",
+        "an archive that does not reach a published head is not held to be right by it",
+        "monitor/store/unpacking.py",
+        "        if not heads:\n",
+        "        if False:\n",
+        (f"{_STORE}/test_unpacking.py",),
+    ),
+    Mutant(
         "ignored-reason-code",
         "a publish that the broker refuses is not delivered",
         "monitor/sinks/broker.py",
@@ -295,6 +303,22 @@ MUTANTS = (
         "drivers/opcua/held.py",
         "bad(Reason.NOT_PROVEN))",
         "None)",
+        ("tests/drivers/opcua/test_held.py",),
+    ),
+    Mutant(
+        "queued-changes-lost",
+        "of values that queued at a server each is told, in their order",
+        "drivers/opcua/held.py",
+        "for layer in own]",
+        "for layer in own[-1:]]",
+        ("tests/drivers/opcua/test_held.py",),
+    ),
+    Mutant(
+        "dropped-unseen",
+        "what a server says it dropped is counted",
+        "drivers/opcua/decode.py",
+        "return status & OVERFLOW == OVERFLOW",
+        "return False",
         ("tests/drivers/opcua/test_held.py",),
     ),
     Mutant(
