@@ -209,6 +209,9 @@ def _no_answer(status: int, headers: Mapping[str, str], words: str) -> Verdict:
     if 300 <= status < 400:  # noqa: PLR2004 - the redirections of HTTP
         target = headers.get("Location", "nowhere")
         return Misconfigured(f"{status}: sends us on to {target}; put the right url in the file")
+    if "no space left on device" in words:
+        # InfluxDB 1.x goes on refusing when there is room again.
+        words += "; make room on its disk, and restart it if that does not help"
     return Unwell(f"{status}: {words}")
 
 

@@ -107,6 +107,7 @@ class Database:
 
     async def write(self, body: bytes) -> Verdict:
         """Send a compressed body; raises SinkLost when there is no answer."""
+        self._forget_address()
         try:
             async with self._session.post(
                 self._url,
@@ -124,6 +125,12 @@ class Database:
             raise self.lost(f"no answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self.lost(_plain(error)) from error
+
+    def _forget_address(self) -> None:
+        """Have the name looked up anew if there is no connection: it may mean another server."""
+        connector = self._session.connector
+        if isinstance(connector, aiohttp.TCPConnector):
+            connector.clear_dns_cache()
 
     async def keeps(self) -> int | None:
         """Return for how long (ns) it keeps points, 0 for ever; None where it does not say."""
