@@ -36,6 +36,7 @@ class Line(Protocol):
     def dropped(self) -> int:
         """Values that the device says it had to drop before we could have them, since the start.
 
+        At least so many: an OPC UA server says that it dropped some, and not how many.
         Of a line that is polled nothing can be lost so: 0.
         """
 

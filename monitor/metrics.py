@@ -89,7 +89,7 @@ class Metrics:
         )
         yield _counter(
             "values_dropped_total",
-            "Values that a server said it dropped before it could tell them, by line.",
+            "How often a server said that it dropped values before it could tell them, by line.",
             *(Sample(line.dropped, {"line": line.name}) for line in self.lines),
         )
 
