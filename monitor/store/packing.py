@@ -1,5 +1,6 @@
 """Writing an archive: one ZIP file that bears its name only when it is whole and on the disk."""
 
+import errno
 import hashlib
 import os
 import time
@@ -38,12 +39,20 @@ def pack(target: Path, told: Iterator[Plan | Piece | Manifest]) -> Manifest:
             os.fsync(file.fileno())
         _refuse_existing(target)
         draft.rename(target)
-        sync(target.parent)
+        _sync_name(target)
     except OSError as error:
         raise StoreError(f"{target}: not archived: {error.strerror or error}") from error
     finally:
         draft.unlink(missing_ok=True)
     return manifest
+
+
+def _sync_name(target: Path) -> None:
+    try:
+        sync(target.parent)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # A share may know no such thing.
+            raise
 
 
 def _refuse_existing(target: Path) -> None:

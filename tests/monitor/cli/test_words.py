@@ -270,6 +270,11 @@ ACT = {"act": "remove_from_service", "user": "kim", "claimed": "", "role": "", "
             "comment by kim (as Kim K., supervisor): WO-1",
         ),
         (
+            "act",
+            {"act": "archive", "what": "the record from its beginning to now", "user": "kim"},
+            "archive of the record from its beginning to now by kim",
+        ),
+        (
             "refusal",
             ACT | {"act": "confirm", "word": "forbidden", "text": "supervisor may"},
             "confirm refused (forbidden): supervisor may; asked by kim: WO-1",
