@@ -39,6 +39,9 @@ PERIODS = 3
 """Readings that are further apart than so many periods have a gap between them."""
 MOST_ACTS = 200
 """Acts that an excursion names; all stand on the record by themselves."""
+MOST_ALARMS = 200
+"""Occurrences that it names, but for the first of each alarm that people are told of: one that
+comes and goes for days must not grow without end."""
 NOTHING: tuple[ExcursionRecord, ...] = ()
 
 Around = Callable[[Place], Setting]
@@ -135,11 +138,8 @@ class Ledger:
     def sounded(self, alarm: ExcursionAlarm) -> None:
         """Say that an alarm of a channel is active, and whether people are told."""
         for name, case in self._of_channel(alarm.alarm):
-            known = {each.occurrence: each for each in case.setting.alarms}
-            before = known.get(alarm.occurrence)
-            if before is None or (alarm.annunciated and not before.annunciated):
-                known[alarm.occurrence] = alarm
-                setting = case.setting._replace(alarms=tuple(known.values()))
+            if (alarms := _with(case.setting.alarms, alarm)) is not None:
+                setting = case.setting._replace(alarms=alarms)
                 self._keep(name, replace(case, setting=setting))
 
     def acted(self, act: ExcursionAct) -> None:
@@ -320,6 +320,22 @@ def _passes(value: Value | None, rule: Rule) -> bool:
 
 def _is_limit(watched: Watched | None) -> bool:
     return watched is not None and isinstance(watched.rule, High | Low)
+
+
+def _with(
+    alarms: Sequence[ExcursionAlarm], alarm: ExcursionAlarm
+) -> tuple[ExcursionAlarm, ...] | None:
+    """Return the alarms of an excursion with this one; None where it says nothing new."""
+    known = {each.occurrence: each for each in alarms}
+    before = known.get(alarm.occurrence)
+    if before is not None and (before.annunciated or not alarm.annunciated):
+        return None
+    if before is None and len(known) >= MOST_ALARMS:
+        heard = {each.alarm for each in alarms if each.annunciated}
+        if not alarm.annunciated or alarm.alarm in heard:
+            return None
+    known[alarm.occurrence] = alarm
+    return tuple(known.values())
 
 
 def _limit(watched: Watched | None) -> Limit | None:

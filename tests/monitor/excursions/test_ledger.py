@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from drivers.reading import Cause, Moment, Origin, Scan
 from monitor.alarms.performance import nanoseconds
+from monitor.excursions.ledger import MOST_ALARMS
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import rfc3339
 from tests.monitor.alarms.small_plant import SECOND, lost, moment
@@ -238,6 +239,19 @@ def test_an_alarm_that_nobody_is_told_of_leaves_it_minor() -> None:
     stage.ledger.sounded(silent)
     [record] = stage(says(2, 5.0)).records
     assert (record.minor, record.alarms) == (False, (told,))
+
+
+def test_an_alarm_that_comes_and_goes_for_days_makes_it_no_longer_without_end() -> None:
+    stage = Stage(site())(*series(0, 5.0, 7.0))
+    for number in range(2 * MOST_ALARMS):
+        silent = ExcursionAlarm(alarm=HIGH, occurrence=str(number), raised=None, annunciated=False)
+        stage.ledger.sounded(silent)
+    for number in range(5):
+        told = ExcursionAlarm(alarm=HIGH, occurrence=f"told {number}", raised=None)
+        stage.ledger.sounded(told)
+    [record] = stage(says(2, 5.0)).records
+    assert [a.occurrence for a in record.alarms] == [*map(str, range(MOST_ALARMS)), "told 0"]
+    assert record.minor is False
 
 
 def test_an_alarm_of_another_rule_does_not_make_it_more_than_minor() -> None:
