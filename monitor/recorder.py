@@ -36,6 +36,7 @@ from monitor.excursions.case import Case, Setting
 from monitor.excursions.ledger import Ledger
 from monitor.excursions.record import ExcursionAct, ExcursionAlarm, ExcursionRecord
 from monitor.messages import Actor, AlarmEventMessage, AlarmMessage, EquipmentRequest, rfc3339
+from monitor.release import code
 from monitor.store import Event, Store, StoreError, Template, Tick, line_protocol
 from monitor.troubles import gateway_rules
 
@@ -501,6 +502,7 @@ class Recorder:
         plant = self.plant
         start = {
             "version": VERSION,
+            "code": code(),
             "pid": os.getpid(),
             "boot_id": self.clock.boot_id,
             "clock_epoch": self.clock.epoch,

@@ -98,8 +98,19 @@ def _say_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _say_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from monitor.release import code
+
+        click.echo(f"cytowatch {VERSION}\ncode {code()}")
+        ctx.exit()
+
+
 @click.command(cls=Commands, epilog=EPILOG)
-@click.version_option(VERSION, prog_name="cytowatch")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version,
+    help="Say the version, and the SHA-256 of the code that runs.",
+)  # fmt: skip
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Watch the incubators of a plant: every reading kept, every excursion told."""

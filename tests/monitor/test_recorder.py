@@ -16,6 +16,7 @@ from drivers.reading import Cause, Fault, Quality, Reason, Scan
 from monitor import recorder as recorder_module
 from monitor.alarms.facts import Acknowledge, Refusal, State
 from monitor.messages import Actor, AlarmEventMessage, rfc3339
+from monitor.release import code
 from monitor.store import StoreError
 from monitor.store.verify import verify
 from tests.monitor.alarms.small_plant import SECOND, channel, door, lost, plant, source
@@ -324,6 +325,13 @@ async def test_a_start_tells_who_and_why(tmp_path: Path, hand: HandTime) -> None
     assert [start["away"] for start in starts] == ["first start", "stopped", "stopped"]
     assert {start["boot_id"] for start in starts} == {"boot-1"}
     assert [body["was"] for body in bodies(tmp_path, "config")] == ["", one.digest]
+
+
+async def test_a_start_says_which_code_runs(tmp_path: Path, hand: HandTime) -> None:
+    del hand
+    async with recording(tmp_path):
+        pass
+    assert [start["code"] for start in bodies(tmp_path, "start")] == [code()]
 
 
 async def test_a_step_of_the_clock_is_recorded_and_logged(
