@@ -121,8 +121,8 @@ class Board:
         """Every alarm that can be, by name, as it is watched just now; after ``reconcile`` also
         those that ended by it."""
         self.attentive: set[int] = set()
-        """Indices of the sources of which some alarm is not at peace, or whose last scan was looked
-        at closely."""
+        """Indices of the sources of which some alarm is active, or whose last scan was looked at
+        closely."""
         self._plant = plant
         self._facts = {name: alarm for name, alarm in facts.items() if not alarm.at_rest}
         self._changed: dict[str, Alarm] = {}
@@ -319,7 +319,7 @@ class Board:
             remember(source, scan)
         if source.looked_at:
             source.looked_at, source.at_ease = False, not (source.words or source.remembers)
-            mark(self.attentive, source.index, on=bool(source.awake))
+            mark(self.attentive, source.index, on=bool(source.active))
 
     def _judge(self, source: Bounds, scan: Scan) -> Sequence[AlarmEvent]:
         if scan.origin is Origin.LATE:
@@ -532,18 +532,20 @@ class Board:
 
     def _settle(self, source: Bounds, channel: int) -> None:
         """Find anew a channel's band, and whether it must be looked at on every scan."""
-        waits = stirs = False
+        waits = stirs = active = False
         rest = EVERYWHERE
         for one in source.channels[channel]:
             alarm = self._facts.get(one.name)
             if alarm is not None:  # One at rest waits for nothing.
                 waits = waits or restless(one.rule, alarm)
                 stirs = stirs or awake(alarm)
+                active = active or alarm.active
             other = None if one.compared is None else self._references[one.compared].value
             rest = narrower(rest, band(one.rule, alarm or one.rest, other))
         mark(source.restless, channel, on=waits)
         mark(source.awake, channel, on=stirs)
-        if stirs:
+        mark(source.active, channel, on=active)
+        if active or waits:
             self.attentive.add(source.index)
         if channel in source.places:
             at = source.places[channel]

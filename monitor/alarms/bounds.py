@@ -24,9 +24,9 @@ class Bounds:
     """What one source's scans are held against."""
 
     __slots__ = (
-        "at_ease", "awake", "channels", "gate", "highest", "index", "levels", "line", "looked_at",
-        "lowest", "of_file", "patience", "pick", "places", "references", "remembers", "restless",
-        "silent", "still", "timed", "times", "unchanged", "words",
+        "active", "at_ease", "awake", "channels", "gate", "highest", "index", "levels", "line",
+        "looked_at", "lowest", "of_file", "patience", "pick", "places", "references", "remembers",
+        "restless", "silent", "still", "timed", "times", "unchanged", "words",
     )  # fmt: skip
 
     def __init__(self, source: Source, watched: Mapping[str, Watched]) -> None:
@@ -66,6 +66,8 @@ class Bounds:
         """Channels (and ``CAUSES``) to be looked at on every scan."""
         self.awake: set[int] = set()
         """Channels of which some alarm is not at peace."""
+        self.active: set[int] = set()
+        """Channels of which some alarm is active: what lies inside its band is beyond its limit."""
         self.looked_at = False
         """Whether the last scan was looked at closely."""
         self.at_ease = not (self.words or self.remembers)

@@ -556,7 +556,7 @@ def test_a_limit_that_becomes_another_one_restarts_no_delay() -> None:
 # --- who asks for attention
 
 
-def test_a_source_asks_for_attention_while_something_of_it_is_not_at_peace() -> None:
+def test_a_source_asks_for_attention_while_something_of_it_is_active() -> None:
     board = Board(PLANT, {})
     told = []
     for seconds, value in enumerate([37.0, 37.0, 38.0, 38.0, 37.0, 37.0, 37.0]):
@@ -566,6 +566,15 @@ def test_a_source_asks_for_attention_while_something_of_it_is_not_at_peace() -> 
             board.act(H, Confirm(), moment(3))
         told.append(board.attentive == {0})
     assert told == [False, False, True, True, True, False, False]
+
+
+def test_what_is_gone_and_only_owes_its_acknowledgement_asks_for_no_attention() -> None:
+    board = Board(PLANT, {})
+    told = []
+    for seconds, value in enumerate([37.0, 38.0, 38.0, 37.0, 37.0, 38.0]):
+        board.observe(temp(seconds, value))
+        told.append(board.attentive == {0})
+    assert told == [False, True, True, True, False, True]
 
 
 def test_a_board_that_takes_up_what_stands_is_attentive() -> None:
