@@ -34,6 +34,7 @@ PACKAGES: Mapping[str, str] = {
     "chromium": "chromium",
     "pdftotext": "poppler-utils",
     "chronyd": "chrony",
+    "nft": "nftables",
 }
 USUAL = (
     "mosquitto",
@@ -44,6 +45,7 @@ USUAL = (
     "chromium",
     "pdftotext",
     "chronyd",
+    "nft",
 )
 
 

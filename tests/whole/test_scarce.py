@@ -17,7 +17,8 @@ import pytest
 from monitor.ending import OS_ERROR
 from tests.drivers.modbus.hostile import Asked, Hostile
 from tests.monitor.sinks.database import Database, database
-from tests.support.kernel import cgroup
+from tests.support.debian import tool
+from tests.support.kernel import cgroup, skip_where_forbidden
 from tests.support.manager import manager
 from tests.support.servers import HOST, free_port
 from tests.support.waiting import eventually
@@ -126,11 +127,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[Scene]:
+async def scene(folder: Path, kind: type[Tight] = Tight) -> AsyncIterator[Scene]:
     """Two devices, a database and the daemon, started by a service manager, at work."""
     async with Hostile() as bus, Hostile() as io, database() as influx:
         with manager(f"@cytowatch-{os.getpid()}-{folder.name}") as told:
-            daemon = Tight(folder / "d", site(bus, io, influx, free_port()), told)
+            daemon = kind(folder / "d", site(bus, io, influx, free_port()), told)
             with daemon:
                 await daemon.hears("2 of 2 lines up")
                 yield Scene(daemon, bus, io, influx)
@@ -255,3 +256,45 @@ async def test_who_is_killed_for_want_of_memory_is_whole_when_he_is_started_anew
             here.daemon.start()
             await here.daemon.ready()
             await here.has_lost_nothing()
+
+
+class Traced(Tight):
+    """The daemon on a machine that has gathered no randomness yet: who asks for some waits."""
+
+    @property
+    def trace(self) -> Path:
+        return self.folder / "trace"
+
+    def start(self) -> None:
+        """Start it as it is, with a tracer that is none of its ancestors (``-D``)."""
+        assert self._process is None
+        how = ["-e", "trace=getrandom", "-e", f"inject=getrandom:delay_enter={DELAY}:when=1..20"]
+        traced = ["-D", "-f", "-qq", "--seccomp-bpf", "-o", str(self.trace), *how]
+        command = [*self.command("run", "--config", str(self.file))]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [tool("strace").path, *traced, *command],
+                env={**self.environment, **tool("strace").variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+
+DELAY = 150_000
+"""Microseconds for which each of the first calls hangs."""
+
+
+async def test_a_start_that_waits_for_randomness_comes_later_and_that_is_all(
+    tmp_path: Path,
+) -> None:
+    """Libraries ask as they are imported, and a new store for its id; later the kernel has some."""
+    strace = tool("strace")
+    tried = [str(strace.path), "-qq", "-e", "trace=getrandom", "true"]
+    skip_where_forbidden("one process to trace another", tried, strace.environment)
+    async with scene(tmp_path, Traced) as here:
+        assert isinstance(here.daemon, Traced)
+        await here.raises_an_alarm()
+        assert here.daemon.trace.read_text().count("(DELAYED)") > 3
+        assert "STUCK" not in str(here.daemon.told.heard())
+        await here.has_lost_nothing()
