@@ -20,6 +20,8 @@ from tests.ledger.serials import Number, number_of
 from tests.whole.ears import Payload
 
 MILLISECOND = 10**6
+NOT_HEARD = "nothing good of who is not heard"
+"""Where nobody was deaf for longer than what was heard may be believed, nothing was looked at."""
 TROUBLES = frozenset({"loss", "unmonitored", "outage"})
 LATE = 20_000
 """Milliseconds after which the record tells at the latest that a server dropped values."""
@@ -129,9 +131,7 @@ def judge(evidence: Evidence) -> list[Verdict]:
         Verdict("no hole that is not told of", len(record), list(untold_holes(evidence))),
         Verdict("every grid point has its scan", len(record), list(off_grid(evidence))),
         Verdict("each change told once, then held", len(record), list(mistold(evidence))),
-        Verdict(
-            "nothing good of who is not heard", len(unheard), list(believed(evidence, unheard))
-        ),
+        Verdict(NOT_HEARD, len(unheard), list(believed(evidence, unheard))),
         Verdict("what was said to stand stands", len(evidence.witnessed), list(unsaid(evidence))),
         Verdict(
             "the database has the record",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ledger.judge import NOT_HEARD
 from tests.ledger.kills import Strike, parse, sweep
 from tests.support.debian import tool
 from tests.support.kernel import skip_where_forbidden
@@ -29,7 +30,7 @@ async def test_wherever_the_daemon_is_killed_every_promise_is_kept(tmp_path: Pat
     folder = ["--folder", str(tmp_path / "kills")]
     outcome = await sweep(parse([*folder, "--seed", str(SEED), "--only", *strikes]))
     assert outcome.broken == []
-    assert all(verdict.looked_at for verdict in outcome.verdicts)
+    assert {v.promise for v in outcome.verdicts if not v.looked_at} <= {NOT_HEARD}
     assert outcome.struck == len(strikes)
 
 
