@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from monitor.store import chain, opening, schema
+from monitor.store import chain, opening, room, schema
 from monitor.store.errors import DiskFullError, StoreError
 from monitor.store.events import Event, checksum, checksum_of_fact
 from monitor.store.points import newest_times
@@ -35,6 +35,8 @@ MOST_GONE = 256
 """Blobs that may leave in one commit, so that it stays short after the quota was lowered."""
 MOST_LETTERS = 10_000
 """Dead letters kept, of all databases; the points themselves are among the readings, too."""
+CLAIMED = 8
+"""Of the ballast one part in so many becomes room in the file, and as much again in its log."""
 KEPT_WHEN_FULL = 0.98
 """The part of the readings that stays on a full disk: what leaves makes room for new ones."""
 REPLIES = 100_000
@@ -122,7 +124,7 @@ class Database:
         self._lock = opening.lock(path)
         try:
             self._ballast = Ballast(path)
-            self._ballast.give_up_if_tight()
+            given_up = self._ballast.give_up_if_tight()
             self.quota = opening.usual_quota(path) if quota is None else quota
             self._db = opening.open_file(path)
         except BaseException:
@@ -130,6 +132,9 @@ class Database:
             raise
         try:
             self._load()
+            if given_up:
+                with suppress(DiskFullError):
+                    self._claim_room()
         except BaseException:
             self.close()
             raise
@@ -569,9 +574,24 @@ class Database:
         if self._room is None:
             log.error("%s: the disk is full; older readings leave for those that come", self.path)
         self._room = int(kept * KEPT_WHEN_FULL)
-        self._ballast.give_up()
+        given_up = self._ballast.give_up()
         with suppress(DiskFullError):  # A log that was carried over is written from its beginning.
             self._carry_over()
+            if given_up:
+                self._claim_room()
+
+    def _claim_room(self) -> None:
+        """Take some of the ballast's room for the file and its log, before others take it all.
+
+        What lies in the file and holds nothing is room that nobody else can have: events go there
+        when not a byte is left on the disk.
+        """
+        size = min(room.BALLAST // CLAIMED, look(self.path).free // 4)
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (size,))
+        self._carry_over()
+        with self._transaction():
+            self._db.execute("DELETE FROM meta WHERE key = 'room'")
 
     def _carry_over(self) -> None:
         with self._telling():

@@ -114,10 +114,9 @@ class Ballast:
             file.unlink(missing_ok=True)
         return held
 
-    def give_up_if_tight(self) -> None:
-        """Give it up when a store cannot even be opened otherwise."""
-        if look(self._path).tight:
-            self.give_up()
+    def give_up_if_tight(self) -> bool:
+        """Give it up when a store cannot even be opened otherwise; return whether it was."""
+        return look(self._path).tight and self.give_up()
 
     @property
     def held(self) -> bool:

@@ -5,15 +5,16 @@ it got.
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from monitor.store import StoreError
+from monitor.store import StoreError, Tick
 from monitor.store.database import Database
 from tests.monitor.store.filling import fill_the_rest, write
-from tests.monitor.store.support import QUOTA
+from tests.monitor.store.support import QUOTA, event
 
 
 def goes_on(path: Path, ticks: int) -> Database:
@@ -34,8 +35,31 @@ def killed(path: Path, ticks: int) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
+def young(folder: Path, other: Path) -> None:
+    """With hardly any readings that could leave, and others who take each byte that is given up."""
+    path = folder / "young" / "cytowatch.db"
+    database = Database(path, QUOTA)
+    assert not database.look_at_disk().full
+    fill_the_rest(other)
+    for number in range(1, 401):
+        database.commit(Tick(events=[event(number)]), {}, None)
+        database.tidy()
+        fill_the_rest(other)
+        if number % 100 == 0:
+            database.close()
+            fill_the_rest(other)
+            database = Database(path, QUOTA)
+    assert database.ends.event == 400
+    assert database.look_at_disk().full
+    database.close()
+    shutil.rmtree(path.parent)
+    other.unlink()
+    print("young: 400 events")
+
+
 def main(folder: Path) -> None:
     path, other = folder / "store" / "cytowatch.db", folder / "other"
+    young(folder, other)
     put_here = folder / "put-here" / "cytowatch.db"
     Database(put_here, QUOTA).close()  # With no log or ballast beside it, as a backup.
     database = Database(path, QUOTA)

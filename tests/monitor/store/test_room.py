@@ -129,7 +129,13 @@ def test_a_disk_that_is_full_takes_every_alarm_and_the_newest_readings(tmp_path:
 @pytest.mark.real
 def test_it_starts_on_a_disk_that_filled_while_it_was_down(tmp_path: Path) -> None:
     said = on_a_small_disk(tmp_path, "size=24m", FOLDER / "refilling.py")
-    assert said.splitlines() == ["stopped: 25 events", "killed: 30 events", "refused", "made anew"]
+    assert said.splitlines() == [
+        "young: 400 events",
+        "stopped: 25 events",
+        "killed: 30 events",
+        "refused",
+        "made anew",
+    ]
 
 
 @pytest.mark.real
