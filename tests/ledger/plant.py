@@ -79,8 +79,9 @@ class Plant:
     orders: threading.Lock = field(default_factory=threading.Lock)
     """Whoever ends or starts the daemon is alone with it."""
     deaf: list[Deaf] = field(default_factory=list)
+    """When nothing was heard on a line."""
     stopped: list[tuple[int, int]] = field(default_factory=list)
-    """When the daemon was held up by us (ms, UTC): what was heard before is read afterwards."""
+    """When the daemon was held up by us (ms, UTC)."""
     lost: int = 0
     """Scans of which the daemon says that nobody has them."""
     resent: int = 0
@@ -92,12 +93,6 @@ class Plant:
             with suppress(RuntimeError, OSError, ValueError):  # It is away, or goes just now.
                 await asyncio.to_thread(reactor.alone, partial(reactor.publish, chance))
             await asyncio.sleep(PUBLISHED)
-
-    def proof(self, since: int) -> int:
-        """Milliseconds for which what was heard before then (ms, UTC) may be believed, on this
-        machine."""
-        worst = self.stalls.worst_since(since * MILLISECOND)
-        return round(PROOF * 1000 + 4 * worst / MILLISECOND)
 
     async def witness(self) -> None:
         """Keep what the daemon says of itself, for ever."""
@@ -121,7 +116,9 @@ class Plant:
             await asyncio.sleep(chance.uniform(0.5, 3.0))
             device.high = False
             await self._until(name, active=False)
-            await asyncio.sleep(chance.uniform(0.5, 6.0))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(chance.uniform(0.5, 6.0)):
+                    await done.wait()
 
     async def _until(self, name: str, *, active: bool) -> None:
         wanted = ACTIVE if active else OVER
@@ -205,7 +202,7 @@ class Plant:
             witnessed=self.witnessed,
             times=self._times(),
             floods={each.device.line: each.floods for each in self.reactors.values()},
-            deaf=[deaf for deaf in self.deaf if not self._was_held_up(deaf)],
+            deaf=list(self._deaf()),
             strange=[*self.strange, *letters],
         )
 
@@ -215,9 +212,17 @@ class Plant:
             told[value].add(at)
         return told
 
-    def _was_held_up(self, deaf: Deaf) -> bool:
-        before = deaf.since - 2000 * PROOF
-        return any(first < deaf.until and last > before for first, last in self.stopped)
+    def _deaf(self) -> Iterator[Deaf]:
+        """When nothing of what was heard could be believed any more.
+
+        Who was held up as it began has heard it only afterwards; the machine is late besides.
+        """
+        for line, since, until in self.deaf:
+            late = self.stalls.worst_between(since * MILLISECOND, until * MILLISECOND)
+            heard = [last for first, last in self.stopped if first < since + 1000 and last > since]
+            proven = max([since, *heard]) + round(PROOF * 1000 + 4 * late / MILLISECOND)
+            if proven < until:
+                yield Deaf(line, proven, until)
 
 
 def site(
