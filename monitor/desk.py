@@ -185,7 +185,7 @@ class Desk:
     async def status(self) -> StatusMessage:
         """Return how the gateway is."""
         now, last, store = self.now(), self.store.last, await self.store.status()
-        active = [alarm for alarm in self.active() if not alarm.test]
+        active = [alarm for alarm in self._recorder.standing_as_told() if not alarm.test]
         warnings = {broker.name: broker.warnings for broker in self._brokers}
         return StatusMessage(
             site=self.plant.site,

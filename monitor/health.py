@@ -142,7 +142,7 @@ class Health:
         """Record how many alarms people were told of lately, altogether and by area."""
         rates = await follower.rates(self._desk.now().at)
         areas = sorted({each.area for each in self._recorder.plant.equipment})
-        points = by_area(rates, areas, self._recorder.active())
+        points = by_area(rates, areas, self._recorder.standing_as_told())
         if always or points != self._rates:
             self._recorder.record_alarm_performance(points)
             self._rates = points

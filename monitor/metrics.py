@@ -110,7 +110,7 @@ class Metrics:
 
     def _alarms(self) -> Iterator[Family]:
         recorder = self.recorder
-        standing = [alarm for alarm in recorder.active() if not alarm.test]
+        standing = [alarm for alarm in recorder.standing_as_told() if not alarm.test]
         found = Counter((alarm.state, alarm.priority) for alarm in standing)
         yield _gauge(
             "alarms",

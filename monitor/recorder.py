@@ -319,6 +319,13 @@ class Recorder:
         """How many alarms are not normal, on the record; rehearsals are none."""
         return sum(not event.test for event in self._standing.values())
 
+    def standing_as_told(self) -> list[AlarmMessage]:
+        """Return what was last told of every alarm that is not normal: to be counted.
+
+        It costs nothing; ``active`` takes some 30 µs for each, and in a flood there are hundreds.
+        """
+        return list(self._standing.values())
+
     def active(self) -> list[AlarmMessage]:
         """Return every alarm that is not normal, as it stands on the record."""
         return [standing_part(event) for event in self._standing.values()]

@@ -37,7 +37,7 @@ REAL = "bench"
 """The database in a real InfluxDB."""
 HOUR = 3600
 DAY = 24 * HOUR
-USUAL_HOURS = 0.5
+USUAL_HOURS = 1.0
 ESTIMATED = 10
 """Bytes on the disk for each reading, before anything is measured."""
 LEFT_FREE = 4 * 2**30
