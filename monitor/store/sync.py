@@ -5,6 +5,7 @@ there without another is taken after a sync.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -26,3 +27,6 @@ def make_folder(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in new:
         sync(each.parent)
+    if not new:  # Whoever made it may have been killed; but it can be a mount, or not ours to sync.
+        with suppress(OSError):
+            sync(path.parent)
