@@ -15,7 +15,7 @@ from functools import cached_property
 
 from config.lines import Line
 from config.rules import CalibrationDue, ChannelRule, EquipmentState, Silent, Suppression
-from config.site import Http, InfluxDb, Mqtt, StoreSettings
+from config.site import Http, InfluxDb, Mqtt, Notify, StoreSettings
 
 
 class ChannelType(StrEnum):
@@ -264,6 +264,7 @@ class Plant:
     """Excursions of one limit that lie no further apart than this are one (ns)."""
     operators: Operators | None = None
     http: Http | None = None
+    notify: Notify | None = None
     other_databases: tuple[InfluxDb, ...] = ()
     """Beside ``influxdb``, which is the first or only one."""
 

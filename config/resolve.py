@@ -96,6 +96,7 @@ class _Resolver:
             rejoin=self.site.excursions.rejoin,
             operators=operators(self.site.operators),
             http=self.site.http,
+            notify=self.site.notify,
         )
 
     def equipment(self, spec: EquipmentSpec, sources: Sequence[Source]) -> Equipment:

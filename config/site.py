@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from config.model import Duration, Flag, Id, Model, Whole, between
+from config.rules import Priority
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -126,6 +127,25 @@ class Mqtt(Model):
 def consumers(settings: Mqtt | None) -> tuple[str, ...]:
     """Return the names of those whose receipts a site asks for."""
     return settings.receipts.consumers if settings and settings.receipts else ()
+
+
+def _by_path(command: tuple[str, ...]) -> tuple[str, ...]:
+    if not command[0].startswith("/"):
+        raise ValueError("the program is named by its whole path, such as /usr/local/bin/siren")
+    return command
+
+
+class Notify(Model):
+    """A command for alarms that reach nobody over MQTT: ``{command: [/usr/local/bin/siren]}``."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_by_path)]
+    """The program and its arguments; there is no shell."""
+    after: Annotated[Duration, between(10**7, 24 * 3600 * SECOND)] = 60 * SECOND
+    """For how long (ns) an alarm may be on its way to somebody."""
+    priority: Priority = Priority.CRITICAL
+    """Of which alarms: this one and worse."""
+    timeout: Patience = 30 * SECOND
+    """How long the command may take (ns) before it is ended."""
 
 
 def _address(text: str) -> str:

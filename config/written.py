@@ -21,7 +21,7 @@ from config.lines import WrittenLine
 from config.model import Id
 from config.operators import OperatorSettings
 from config.rules import AlarmClass, EquipmentState
-from config.site import ExcursionSettings, Http, Mqtt, StoreSettings, WrittenDatabases
+from config.site import ExcursionSettings, Http, Mqtt, Notify, StoreSettings, WrittenDatabases
 from config.sources import EquipmentSpec, Profile
 from config.states import StateSetting
 
@@ -95,6 +95,7 @@ class SiteFile(BaseSettings):
     influxdb: WrittenDatabases | None = None
     mqtt: Mqtt | None = None
     http: Http | None = None
+    notify: Notify | None = None
 
     @classmethod
     def merged(

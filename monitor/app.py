@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from config.plant import Plant
 from drivers import open_lines
@@ -30,10 +31,11 @@ from monitor.desk import Desk
 from monitor.ending import memory, see_to_memory
 from monitor.health import Health
 from monitor.metrics import Metrics
+from monitor.notify import Notifying
 from monitor.operators import address, local
 from monitor.outside import Outside
 from monitor.recorder import Recorder
-from monitor.signs import signs
+from monitor.signs import of_notifying, signs
 from monitor.sinks.base import Gateway, SinkLost
 from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
@@ -61,6 +63,13 @@ class Daemon:
     grid: Grid
     sinks: Sequence[Sink]
     socket: Path
+
+
+class Job(NamedTuple):
+    """Something of the gateway's own that is kept going."""
+
+    hold: Hold
+    expected: type[Exception]
 
 
 @asynccontextmanager
@@ -93,11 +102,19 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
         grid.every(SECOND, recorder.follow_use)
         certificates = Certificates(used(plant, directory))
         skews = line_skews(plant, recorder)
-        told = signs(clock, grid, sinks, certificates, skews)
+        notifying = open_notifying(plant, recorder, sinks)
+        told = {**signs(clock, grid, sinks, certificates, skews), **of_notifying(notifying)}
         health = Health(recorder, desk, lines, outages["sink"], told, certificates, skews)
         grid.every(SECOND, health.look)
         watchdog = Watchdog(recorder, line_outages, sinks, sink_outages, manager)
         metrics = Metrics(recorder, grid, lines, outages, sinks, certificates, skews)
+        own = {
+            "health": Job(health.hold, StoreError),
+            "watchdog": Job(watchdog.watch, StoreError),
+            "certificates": Job(certificates.hold, OSError),
+            **({"notify": Job(notifying.hold, StoreError)} if notifying else {}),
+            **_pages(plant, Outside(metrics, watchdog)),
+        }
         socket = address.to_open(directory)
         try:
             async with memory(), local.serve(socket, desk), asyncio.TaskGroup() as group:  # noqa: TID251 - when it fails all ends
@@ -107,17 +124,13 @@ async def running(plant: Plant, manager: Notifier = NOBODY) -> AsyncIterator[Dae
                     kept = keep_running(hold, outage, expected)
                     tasks.append(group.create_task(kept, name=outage.name))
 
-                keep(health.hold, _outage(recorder, "own", "health"), StoreError)
                 for line in lines:
                     keep(line.hold, line_outages[line.name], LineLost)
                 for sink in sinks:
                     keep(sink.hold, sink_outages[sink.name], SinkLost)
                 tasks.append(group.create_task(grid.run(), name="grid"))
-                keep(watchdog.watch, _outage(recorder, "own", "watchdog"), StoreError)
-                keep(certificates.hold, _outage(recorder, "own", "certificates"), OSError)
-                if plant.http is not None:
-                    web = Web(plant.http, Outside(metrics, watchdog).pages())
-                    keep(web.hold, _outage(recorder, "own", "http"), WebLost)
+                for name, job in own.items():
+                    keep(job.hold, _outage(recorder, "own", name), job.expected)
                 try:
                     yield Daemon(recorder, desk, grid, sinks, socket)
                 finally:
@@ -190,6 +203,20 @@ def open_brokers(plant: Plant, recorder: Recorder, desk: Desk) -> list[MqttSink]
     """Return the configured broker, if there is one, ready to be held."""
     gateway = Gateway(plant.site, plant.gateway)
     return [MqttSink(plant.mqtt, gateway, recorder, desk.command)] if plant.mqtt else []
+
+
+def _pages(plant: Plant, outside: Outside) -> dict[str, Job]:
+    if plant.http is None:
+        return {}
+    return {"http": Job(Web(plant.http, outside.pages()).hold, WebLost)}
+
+
+def open_notifying(plant: Plant, recorder: Recorder, sinks: Sequence[Sink]) -> Notifying | None:
+    """Return what runs the command for alarms that reach nobody; None where there is none."""
+    if plant.notify is None:
+        return None
+    brokers = [sink for sink in sinks if isinstance(sink, MqttSink)]
+    return Notifying(plant.notify, recorder, lambda event: any(b.reached(event) for b in brokers))
 
 
 def _outage(recorder: Recorder, kind: str, name: str) -> Outage:

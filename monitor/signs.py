@@ -7,6 +7,7 @@ from drivers.base import Clock
 from drivers.grid import Grid
 from monitor.certificates import Certificates
 from monitor.clock import synchronised
+from monitor.notify import Notifying
 from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
 from monitor.skew import LineSkew
@@ -14,6 +15,7 @@ from monitor.troubles import (
     ALARMS_UNHEARD,
     CLOCK_UNSYNCHRONISED,
     MESSAGES_TOO_LARGE,
+    NOTIFY_FAILED,
     POINTS_AGEING,
     POINTS_SKIPPED,
     REQUESTS_UNHEARD,
@@ -67,6 +69,11 @@ def signs(
         },
         **{skew_trouble(skew.line): skew for skew in skews},
     }
+
+
+def of_notifying(notifying: Notifying | None) -> Mapping[str, Sign]:
+    """Return the sign that the command fails which tells of what reaches nobody."""
+    return {} if notifying is None else {NOTIFY_FAILED: lambda: notifying.failed}
 
 
 def _of_broker(broker: MqttSink, clock: Clock) -> dict[str, Sign]:

@@ -13,6 +13,7 @@ MINUTE = 60 * 10**9
 ALARMS_UNHEARD = "alarms-unheard"
 REQUESTS_UNHEARD = "requests-unheard"
 MESSAGES_TOO_LARGE = "messages-too-large"
+NOTIFY_FAILED = "notify-failed"
 CLOCK_UNSYNCHRONISED = "clock-unsynchronised"
 POINTS_SKIPPED = "points-skipped"
 DISK_FILLING = "disk-filling"
@@ -58,6 +59,7 @@ def gateway_rules(plant: Plant) -> dict[str, Rule]:
         rules += [_away("mqtt"), _UNHEARD, _TOO_LARGE]
         rules += [_owing(name) for name in consumers(plant.mqtt)]
         rules += [_DEAF] if plant.mqtt.commands or plant.mqtt.receipts else []
+    rules += [_NOBODY_NOTIFIED] if plant.notify else []
     return {rule.name: rule for rule in rules}
 
 
@@ -140,6 +142,11 @@ _TOO_LARGE = Silent(
     priority=Priority.HIGH,
     response="The broker takes no message as large as some alarms are, and they are not told: "
     "raise its max_packet_size; watch cytowatch tail meanwhile",
+)
+_NOBODY_NOTIFIED = Silent(
+    name=NOTIFY_FAILED,
+    priority=Priority.HIGH,
+    response="The command that tells of alarms which reach nobody fails: the log says why",
 )
 _DAMAGED = Silent(
     name=STORE_DAMAGED,

@@ -280,6 +280,9 @@ def _body(event: EventMessage) -> str:  # noqa: PLR0911 - one for each kind
             return f"{PHASES.get(phase, '')}{text}"
         case "unmonitored", {"from": start, "to": end, "seconds": seconds, "cause": cause}:
             return f"{cause}: for {seconds} s, from {start} to {end}"
+        case "notified", {"command": command, "failed": failed}:
+            told = f"{command} was run, since nobody had it"
+            return f"{told}; it failed: {failed}" if failed else told
         case "clock_step", {"kind": kind, "before": before, "after": after}:
             return f"{kind}, from {before} to {after}"
         case _, body:

@@ -39,8 +39,8 @@ class Outbox(Protocol):
     def cursor(self, sink: str, lane: Counted) -> int:
         """Return the number (events), id (telemetry) or seq (receipts) that is confirmed."""
 
-    def join(self, consumer: str) -> None:
-        """Follow a consumer's receipts; one that is new to the record begins at the present."""
+    def begin(self, sink: str, lane: Counted) -> None:
+        """Follow ``sink`` there; one that is new to the record begins at the present."""
 
     def confirm(self, sink: str, lane: Counted, upto: int) -> None:
         """Move the cursor: everything up to ``upto`` is delivered."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from config.site import Mqtt
@@ -43,6 +44,7 @@ MOST_READ = 100
 """Events taken from the record at once."""
 LATELY = 1000
 """Alarm events whose states are told again on a new connection, though nothing stands of them."""
+_REMEMBERED = 1000
 _STEPS = 5
 """Waits for the broker's answer that can follow each other before a message counts as sent."""
 _SOUNDINGS = 10
@@ -77,6 +79,8 @@ class MqttSink:
         self._owed: dict[str, Event | AlarmMessage] = {}
         self._unheard: Event | None = None
         """The newest event, where the broker said that nobody listened to it."""
+        self._left_out: deque[int] = deque(maxlen=_REMEMBERED)
+        """The newest events, by number, that were too large for the broker."""
         self._too_large: set[str] = set()
         """Topics of which the log says that a message was too large for the broker."""
         self._unretained = False
@@ -89,6 +93,16 @@ class MqttSink:
     def unheard(self) -> bool:
         """Whether the broker says that nobody listens to the alarms; MQTT 3.1.1 never does."""
         return self._unheard is not None
+
+    def reached(self, event: Event) -> bool:
+        """Whether somebody has an alarm event: a consumer, where receipts are asked for.
+
+        Else the broker, unless it says that nobody listens there, or did not take it.
+        """
+        if self.receipts.consumers:
+            return event.seq is not None and self.receipts.has(event.seq)
+        told = self._cursor >= event.number and event.number not in self._left_out
+        return told and not self.unheard
 
     @property
     def listens(self) -> bool:
@@ -176,6 +190,9 @@ class MqttSink:
         if alarms:
             unheard = [e for e, code in zip(alarms, codes[::2], strict=True) if _is_unheard(code)]
             self._notice_silence(unheard[-1] if unheard else None)
+        self._left_out += [
+            e.number for e, code in zip(alarms, codes[::2], strict=True) if code == TOO_LARGE
+        ]
         for event in alarms:
             self._owed.pop(event.subject, None)
         self.tally.delivered += sum(code != TOO_LARGE for code in codes[::2])

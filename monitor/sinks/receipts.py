@@ -120,7 +120,7 @@ class Receipts:
         self._held_for = 0.0
         self._held_since: float | None = None
         for name in self.consumers:
-            outbox.join(name)
+            outbox.begin(name, "receipts")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -133,6 +133,10 @@ class Receipts:
             yield
         finally:
             self._held_for, self._held_since = self._now, None
+
+    def has(self, seq: int) -> bool:
+        """Whether any consumer has made the event of this ``seq`` durable."""
+        return any(self._upto(name) >= seq for name in self.consumers)
 
     def told(self, seq: int) -> None:
         """Take note that the broker has accepted everything up to ``seq``."""

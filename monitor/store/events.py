@@ -14,7 +14,8 @@ class Event(NamedTuple):
     """Contiguous over the alarm transitions of a store, from 1; None for every other kind."""
     kind: str
     """One of: alarm, excursion, act, refusal, equipment_state, occupancy, start, stop, unmonitored,
-    config, clock_step, outage, store, loss; and spoilt in place of what cannot be read any more."""
+    config, clock_step, outage, store, loss, notified; and spoilt in place of what cannot be read
+    any more."""
     at: int
     """Record time (ns, UTC)."""
     boot: int

@@ -223,11 +223,11 @@ class Store:
             loop = asyncio.get_running_loop()
             self._flush = loop.call_later(IDLE, self._write_when_idle)
 
-    def join(self, consumer: str) -> None:
-        """Follow a consumer's receipts; one that is new to the record begins at the present."""
-        self._followed.add((consumer, "receipts"))
-        if (consumer, "receipts") not in self._cursors:
-            self._move(consumer, "receipts", self._last.seq)
+    def begin(self, sink: str, lane: Counted) -> None:
+        """Follow ``sink`` there; one that is new to the record begins at the present."""
+        self._followed.add((sink, lane))
+        if (sink, lane) not in self._cursors:
+            self._move(sink, lane, self._newest(lane))
 
     def lags(self, sink: str) -> dict[Lane, Lag]:
         """Return how far ``sink`` is in each lane that waits for it, and in that of the events."""

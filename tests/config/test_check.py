@@ -475,6 +475,17 @@ FAULTS = {
             ),
         ],
     ),
+    "a command by its name alone": (
+        "gateway: gw-1",
+        "gateway: gw-1\nnotify: {command: [siren, --loud], priority: urgent}",
+        [
+            (
+                "3:19: notify.command: the program is named by its whole path, such as "
+                "/usr/local/bin/siren"
+            ),
+            "3:46: notify.priority: should be 'low', 'medium', 'high' or 'critical'",
+        ],
+    ),
     "receipts of nobody": (
         "mqtt: {host: 127.0.0.1,",
         "mqtt: {receipts: {from: [], within: 1ms}, host: 127.0.0.1,",

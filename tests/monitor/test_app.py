@@ -10,7 +10,8 @@ import pytest
 
 from config.lines import Modbus, ModbusLine
 from config.plant import Plant
-from config.site import InfluxDb, Mqtt, StoreSettings
+from config.rules import High, Priority
+from config.site import InfluxDb, Mqtt, Notify, StoreSettings
 from drivers.reading import Quality
 from monitor.app import reading_sinks, running, sink_names, state_directory
 from monitor.cli.client import NoDaemon, ask_for
@@ -120,6 +121,30 @@ async def test_what_is_under_way_in_the_end_is_no_bad_reading(tmp_path: Path) ->
         assert daemon.recorder.readings[Quality.BAD] == 0
     with Reader(tmp_path / "state" / "cytowatch.db") as reader:
         assert {point.quality for point in reader.readings(0, 2**63 - 1)} == {Quality.GOOD}
+
+
+@pytest.mark.parametrize("mqtt", [True, False], ids=["broker away", "no broker"])
+async def test_a_critical_alarm_that_reaches_nobody_runs_the_command(
+    tmp_path: Path, mqtt: bool
+) -> None:
+    told = tmp_path / "told"
+    always = High(name="high", limit=-1.0, priority=Priority.CRITICAL)
+    async with host() as server:
+        of = on(tmp_path, server.port, mqtt=mqtt)
+        co2 = replace(of.sources[0].channels[0], rules=(always,))
+        of = replace(
+            of,
+            sources=(replace(of.sources[0], channels=(co2,)),),
+            notify=Notify(command=("/bin/sh", "-c", f"cat >> {told}"), after=SECOND // 10),
+        )
+        async with running(of) as daemon:
+            await eventually(lambda: told.exists() and told.read_text().endswith("\n"))
+            notified = "incubator-7/co2/high"
+            await eventually(lambda: daemon.recorder.store.last.event > 3)
+    [event] = [json.loads(line) for line in told.read_text().splitlines()]
+    assert (event["alarm"], event["priority"]) == (notified, "critical")
+    with Reader(tmp_path / "state" / "cytowatch.db") as reader:
+        assert [each.subject for each in reader.of_kind("notified", 0)] == [notified]
 
 
 async def test_a_second_daemon_on_one_record_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from config.lines import OpcUa, OpcUaLine
 from config.rules import Priority, Silent
-from config.site import InfluxDb, Mqtt, Tls
+from config.site import InfluxDb, Mqtt, Notify, Tls
 from monitor.troubles import MINUTE, gateway_rules
 from tests.monitor.hand import small_plant
 
@@ -67,13 +67,19 @@ def test_the_clocks_behind_a_line_are_a_trouble_where_devices_give_times() -> No
     assert gateway_rules(replace(plant, lines=lines)).keys() - set(ALWAYS) == {"skew-hall"}
 
 
+def test_that_the_last_resort_fails_is_an_alarm_where_there_is_one() -> None:
+    rules = gateway_rules(replace(small_plant(), notify=Notify(command=("/bin/siren",))))
+    assert "notify-failed" in rules
+
+
 def test_every_trouble_is_explained() -> None:
     told = (Path(__file__).parents[2] / "docs" / "health.md").read_text("utf-8")
     ca = Path("/ca.pem")
     tls = Tls(ca_file=ca, cert_file=ca, key_file=ca)
     mqtt = Mqtt(host="127.0.0.1", tls=tls, commands=True)
     influxdb = InfluxDb(url="https://x", ca_file=ca)
-    rules = gateway_rules(replace(small_plant(), influxdb=influxdb, mqtt=mqtt))
+    notify = Notify(command=("/bin/siren",))
+    rules = gateway_rules(replace(small_plant(), influxdb=influxdb, mqtt=mqtt, notify=notify))
     assert [name for name in rules if f"`{name}`" not in told] == []
 
 

@@ -49,8 +49,10 @@ class Consumer:
             try:
                 yield
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                # Python 3.11's wait_for, by which aiomqtt waits, can lose a cancellation.
+                while not task.done():
+                    task.cancel()
+                    await asyncio.wait({task}, timeout=0.1)
 
     async def _listen(self, client: aiomqtt.Client, slow: float) -> None:
         async for message in client.messages:

@@ -201,6 +201,37 @@ async def test_what_is_too_large_for_the_broker_holds_up_nothing(
     )
 
 
+async def test_who_has_an_alarm_is_the_broker_or_a_consumer_where_receipts_are_asked_for(
+    scene: Scene,
+) -> None:
+    async with ScriptedBroker() as broker:
+        plain = sink_to(broker.port, scene)
+        asking = sink_to(broker.port, scene, receipts={"from": ["scada", "pager"]})
+        (event,) = await scene.happen((HIGH, State.UNACKNOWLEDGED))
+        assert not plain.reached(event)
+        async with holding(plain):
+            await eventually(lambda: plain.reached(event))
+        assert not asking.reached(event)
+        scene.store.confirm("pager", "receipts", 1)
+        assert asking.reached(event), "one of them is enough"
+
+
+@pytest.mark.parametrize("how", ["nobody listens", "too large"])
+async def test_what_the_broker_took_for_nobody_or_not_at_all_has_reached_nobody(
+    scene: Scene, how: str
+) -> None:
+    (event,) = await scene.happen((HIGH, State.UNACKNOWLEDGED))
+    async with ScriptedBroker() as broker:
+        if how == "too large":
+            broker.offers = b"\x27" + (600).to_bytes(4, "big")
+        else:
+            broker.verdict = lambda topic: UNHEARD if topic == EVENT else 0
+        sink = sink_to(broker.port, scene)
+        async with holding(sink):
+            await eventually(lambda: delivered(scene))
+        assert not sink.reached(event)
+
+
 async def test_the_broker_says_how_often_it_wants_to_hear_of_us(scene: Scene) -> None:
     """Server Keep Alive (0x13) is in seconds; ours is ten."""
     async with (

@@ -300,7 +300,7 @@ async def test_after_a_restart_nobody_knows_for_a_while_how_late_it_is(
 
 def sink_to(port: int, scene: Scene, *consumers: str, **more: object) -> MqttSink:
     receipts = {"from": consumers, "within": 100 * MS}
-    made = {"host": HOST, "port": port, "receipts": receipts} | more
+    made = {"host": HOST, "port": port, "receipts": receipts, "timeout": 60_000 * MS} | more
     return MqttSink(Mqtt.model_validate(made), Gateway("les-ulis", "gw-1"), scene)
 
 

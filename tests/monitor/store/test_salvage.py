@@ -117,13 +117,13 @@ async def test_nobody_has_a_receipt_for_what_is_counted_anew(path: Path) -> None
     """Not even where the new store has as many transitions as the old one, and more."""
     await make(path)
     async with Store.open(path, quota=QUOTA) as store:
-        store.join("scada")
+        store.begin("scada", "receipts")
         assert store.cursor("scada", "receipts") == TICKS
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("DROP TABLE reply")
     async with Store.open(path, quota=QUOTA) as store:
         await store.commit(Tick(events=[event(TICKS + 1, seq=1), event(TICKS + 2, seq=2)]))
-        store.join("scada")
+        store.begin("scada", "receipts")
         assert store.cursor("scada", "receipts") == 0, "it owes both"
 
 

@@ -309,7 +309,7 @@ async def test_status_says_how_far_each_sink_is(store: Store) -> None:
     store.cursor("influx", "telemetry")
     store.confirm("influx", "telemetry", 1)
     store.confirm("mqtt", "events", 3)
-    store.join("scada")
+    store.begin("scada", "receipts")
     await store.commit(Tick(events=[event(4, seq=1, at=NOON + 7)]))
     store.confirm("mqtt", "events", 4)
     status = await store.status()
