@@ -292,7 +292,7 @@ class Chaos:
         if victim == "daemon":
             self.plant.stopped.append((since, _now()))
         elif line:
-            self.plant.deaf.append(Deaf(line, since + self.plant.proof(since), _now()))
+            self.plant.deaf.append(Deaf(line, since, _now()))
 
     def _tell(self, name: str, what: str, seconds: float) -> None:
         line = {"at": time.time_ns(), "fault": name, "what": what, "seconds": round(seconds, 2)}

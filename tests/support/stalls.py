@@ -20,9 +20,9 @@ class Stalls:
     told: list[tuple[int, int]] = field(default_factory=list)
     """When (ns, UTC) it was held up, and for how long, where that was worth a word."""
 
-    def worst_since(self, since: int) -> int:
-        """The worst from then on (ns, UTC); 0 where nothing was worth a word."""
-        return max((late for at, late in reversed(self.told) if at >= since), default=0)
+    def worst_between(self, since: int, until: int) -> int:
+        """The worst of that time (ns, UTC); 0 where nothing was worth a word."""
+        return max((late for at, late in self.told if since <= at - late <= until), default=0)
 
     async def watch(self) -> None:
         """Look until cancelled."""

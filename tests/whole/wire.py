@@ -137,11 +137,11 @@ class Wire:
             case Manner.SLOW:
                 await asyncio.sleep(LATE)
             case Manner.DRIP:
-                for start in range(0, len(heard), DRIPPED):
-                    writer.write(heard[start : start + DRIPPED])
+                while heard and self.manner is Manner.DRIP:
+                    writer.write(heard[:DRIPPED])
+                    heard = heard[DRIPPED:]
                     await writer.drain()
                     await asyncio.sleep(PAUSE)
-                return
             case Manner.GARBAGE if spoils:
                 heard = NOISE + heard
             case Manner.DOUBLED if spoils:
