@@ -33,6 +33,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from config.load import read_secret
 from config.problems import ConfigError
 from config.site import Mqtt, Tls
+from drivers.base import LineLost
+from drivers.resolve import Resolver
 from monitor.ending import out_of_memory
 from monitor.sinks.base import SinkLost
 from monitor.sinks.topics import Publication
@@ -96,7 +98,10 @@ class Broker(aiomqtt.Client):
     Raises SinkLost when made where the password cannot be read.
     """
 
-    def __init__(self, settings: Mqtt, identifier: str, will: Publication) -> None:
+    def __init__(
+        self, settings: Mqtt, resolver: Resolver, identifier: str, will: Publication
+    ) -> None:
+        self._resolver = resolver
         self._where = f"the broker at {settings.host}:{settings.port}"
         self._tls = settings.tls
         self._socket: socket.socket | None = None
@@ -259,14 +264,17 @@ class Broker(aiomqtt.Client):
     async def _dial(self) -> socket.socket:
         """Return a connected, non-blocking socket, its TLS handshake done; OSError if none."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._hostname, self._port, type=socket.SOCK_STREAM)
+        try:
+            found = await self._resolver.find(self.timeout / 2)
+        except LineLost as error:
+            raise OSError(str(error)) from error
         failure: OSError = OSError("its name has no address")
-        for family, kind, protocol, _, address in found:
-            dialled = socket.socket(family, kind, protocol)
+        for address in found:
+            dialled = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             try:
                 dialled.setblocking(False)  # noqa: FBT003 - the socket's own signature
                 dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.sock_connect(dialled, address)
+                await loop.sock_connect(dialled, (address, self._port))
                 return await self._secured(dialled)
             except OSError as error:
                 dialled.close()

@@ -20,13 +20,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 import aiohttp
+import aiohttp.abc
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 from config.load import read_secret
 from config.problems import ConfigError
 from config.site import InfluxDb
+from drivers.base import LineLost
+from drivers.resolve import Resolver
 from monitor.sinks import addresses
 from monitor.sinks.answers import (
     Flavour,
@@ -107,7 +111,6 @@ class Database:
 
     async def write(self, body: bytes) -> Verdict:
         """Send a compressed body; raises SinkLost when there is no answer."""
-        self._forget_address()
         try:
             async with self._session.post(
                 self._url,
@@ -125,12 +128,6 @@ class Database:
             raise self.lost(f"no answer within {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self.lost(_plain(error)) from error
-
-    def _forget_address(self) -> None:
-        """Have the name looked up anew if there is no connection: it may mean another server."""
-        connector = self._session.connector
-        if isinstance(connector, aiohttp.TCPConnector):
-            connector.clear_dns_cache()
 
     async def keeps(self) -> int | None:
         """Return for how long (ns) it keeps points, 0 for ever; None where it does not say."""
@@ -199,6 +196,7 @@ class InfluxSink:
         self.name = settings.name
         self.tally = Tally()
         self._settings = settings
+        self._resolver = Resolver(urlsplit(settings.url).hostname or "")
         self._site, self._gateway = gateway
         self._outbox = outbox
         self._sent: dict[Stream, Batch] = {}
@@ -233,7 +231,7 @@ class InfluxSink:
         """
         self._most = MOST_BYTES
         self._asked_to_wait = 0.0
-        async with _connected(self._settings) as database:
+        async with _connected(self._settings, self._resolver) as database:
             self._meet(database.server)
             if self._settings.keeps is None and (said := await database.keeps()) is not None:
                 self._kept = said
@@ -395,7 +393,7 @@ class InfluxSink:
 
     async def offer(self, line: bytes) -> str:
         """See ``monitor.sinks.base.Redelivery``; delivery goes on beside it."""
-        async with _connected(self._settings) as database:
+        async with _connected(self._settings, self._resolver) as database:
             if (of := summarised(line)) is None:
                 return await self._offered(database, compress([line]))
             return await self._offered_again(database, *of)
@@ -470,17 +468,61 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def _connected(settings: InfluxDb) -> AsyncIterator[Database]:
+async def _connected(settings: InfluxDb, resolver: Resolver) -> AsyncIterator[Database]:
     """Open a session; secrets are read anew each time, so that a renewed token is taken up."""
+    context = await asyncio.to_thread(_trust, settings)
     client = InfluxDBClientAsync(
         settings.url,
-        ssl_context=await asyncio.to_thread(_trust, settings),
+        ssl_context=context,
         allow_redirects=False,
-        connection_pool_maxsize=1,
+        client_session_type=_sessions(_Names(resolver, settings.timeout / _SECOND / 2), context),
     )
     async with client:
         session: aiohttp.ClientSession = client.api_client.rest_client.pool_manager
         yield Database(session, settings, await _met(session, settings))
+
+
+class _Names(aiohttp.abc.AbstractResolver):
+    """Looks the database's name up anew for each connection, and holds up nobody else's work."""
+
+    def __init__(self, resolver: Resolver, patience: float) -> None:
+        self._resolver = resolver
+        self._patience = patience
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - each is taken as it is
+    ) -> list[aiohttp.abc.ResolveResult]:
+        try:
+            found = await self._resolver.find(self._patience)
+        except LineLost as error:
+            raise OSError(str(error)) from error
+        return [
+            aiohttp.abc.ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in found
+        ]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _sessions(names: _Names, context: ssl.SSLContext) -> Callable[..., aiohttp.ClientSession]:
+    """Return what makes a session of one connection at a time, for the client to call."""
+
+    def made(timeout: aiohttp.ClientTimeout, **_: object) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=1, ssl=context, resolver=names, use_dns_cache=False)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout)
+
+    return made
 
 
 async def _met(session: aiohttp.ClientSession, settings: InfluxDb) -> Server | None:

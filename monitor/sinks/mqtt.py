@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from config.site import Mqtt
+from drivers.resolve import Resolver
 from monitor.messages import (
     MOST_RESENT,
     AlarmMessage,
@@ -70,6 +71,7 @@ class MqttSink:
         self.name = "mqtt"
         self.tally = Tally()
         self._settings = settings
+        self._resolver = Resolver(settings.host)
         self._site, self._gateway = gateway
         self._record = record
         self._outbox = record.store
@@ -135,12 +137,14 @@ class MqttSink:
         """
         will = self._status(online=False)
         try:
-            async with Broker(self._settings, self._identifier, will) as broker:
+            async with self._to_broker(will) as broker:
                 await self._work(broker, held)
         except RetainRefused:
-            unretained = will._replace(retain=False)
-            async with Broker(self._settings, self._identifier, unretained) as broker:
+            async with self._to_broker(will._replace(retain=False)) as broker:
                 await self._work(broker, held)
+
+    def _to_broker(self, will: Publication) -> Broker:
+        return Broker(self._settings, self._resolver, self._identifier, will)
 
     async def _work(self, broker: Broker, held: Callable[[], None]) -> None:
         """Do all that there is to do on a connection, until it is lost."""

@@ -1,4 +1,5 @@
 """A name whose address changes: whoever was connected goes to the new one, on every wire.
+Where nobody says what it means, the address that was known is taken.
 
 Two relays stand before each real server, at two addresses of the loopback and one port; the name
 means the one, and then the other. The first goes on answering, so that nobody is driven away from
@@ -7,6 +8,7 @@ it but by the end of his connection.
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -94,10 +96,17 @@ class Names:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.address = FIRST
+        self.answers = threading.Event()
+        self.answers.set()
+        self.asked = 0
+        """How often, while there was no answer."""
         self._real = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", self.find)
 
     def find(self, host: str, *args: object, **more: object) -> object:
+        if host == NAME and not self.answers.is_set():
+            self.asked += 1
+            self.answers.wait(GENEROUS)
         meant = self.address if host == NAME else host
         return self._real(meant, *args, **more)  # type: ignore[arg-type]  # handed on as it came
 
@@ -107,15 +116,15 @@ def site(folder: Path, ports: dict[str, Relay]) -> str:
 site: lab
 gateway: gw-1
 store: {{tick: 200ms, directory: {folder / "state"}}}
-influxdb: {{url: "http://{NAME}:{ports["influxdb"].port}", bucket: b, org: o, timeout: 20s}}
-mqtt: {{host: {NAME}, port: {ports["mqtt"].port}, timeout: 20s}}
+influxdb: {{url: "http://{NAME}:{ports["influxdb"].port}", bucket: b, org: o, timeout: 6s}}
+mqtt: {{host: {NAME}, port: {ports["mqtt"].port}, timeout: 6s}}
 lines:
   - {{name: bus, modbus: {{host: {NAME}, port: {ports["modbus"].port}, timeout: 20s}}}}
   - name: reactor
     opcua:
       endpoint: "opc.tcp://{NAME}:{ports["opcua"].port}"
       security: "None"
-      connect_timeout: 60s
+      connect_timeout: 8s
       timeout: 20s
 equipment:
   - name: incubator-1
@@ -169,3 +178,14 @@ async def test_a_name_that_means_another_address_is_followed_on_every_wire(
         await eventually(lambda: all(wire.came[SECOND] for wire in wires.values()), GENEROUS)
         await eventually(lambda: all(each.held for each in outages), GENEROUS)
         assert {name: wire.came[FIRST] for name, wire in wires.items()} == before
+
+        names.answers.clear()
+        after = {name: wire.came[SECOND] for name, wire in wires.items()}
+        for wire in wires.values():
+            wire.cut()
+        await eventually(
+            lambda: all(wire.came[SECOND] > after[name] for name, wire in wires.items()), GENEROUS
+        )
+        assert names.asked == len(wires), "nobody who waits for an answer asks once more"
+        assert {name: wire.came[FIRST] for name, wire in wires.items()} == before
+        names.answers.set()

@@ -8,8 +8,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from config.site import Mqtt
+from drivers.resolve import Resolver
 from monitor.sinks.broker import Broker, _plain
 from monitor.sinks.topics import Publication
+from tests.support.servers import HOST
 
 
 def by_broker(name: str) -> MqttCodeError:
@@ -37,7 +39,7 @@ def test_what_went_wrong_is_said_plainly(error: Exception, words: str) -> None:
 async def test_an_end_that_comes_with_the_broker_s_answer_is_an_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broker = Broker(Mqtt(host="127.0.0.1"), "gw-1", Publication("a/b", b""))
+    broker = Broker(Mqtt(host=HOST), Resolver(HOST), "gw-1", Publication("a/b", b""))
     monkeypatch.setattr(broker._client, "subscribe", lambda *_: (0, 7))
     listening = asyncio.create_task(broker.listen(["a/#"]))
     for _ in range(5):
