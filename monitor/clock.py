@@ -26,6 +26,8 @@ TRIES = 10
 _TIMEX_BYTES = 256
 """More than ``struct timex`` takes on any architecture (208 on those with 64 bits)."""
 _TIME_ERROR = 5
+_LIBC = ctypes.CDLL(None)
+"""Opened once: it is asked each second, and each opening leaves a class to the collector."""
 SLEWED = 10 * 10**9
 """A wall clock behind by at most this is met slowly."""
 
@@ -122,7 +124,7 @@ def synchronised() -> bool | None:
 
 def _kernel_state() -> int:
     """Return what ``adjtimex`` returns; less than nought where it may not be asked."""
-    adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+    adjtimex = getattr(_LIBC, "adjtimex", None)
     state: int = adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)) if adjtimex else -1
     return state
 

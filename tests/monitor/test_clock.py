@@ -126,7 +126,7 @@ def test_the_kernel_says_whether_it_is_kept_in_step_and_else_who_keeps_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A service with ``ProtectClock`` is not answered by the kernel: -1."""
-    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(adjtimex=lambda _: kernel))
+    monkeypatch.setattr("monitor.clock._LIBC", SimpleNamespace(adjtimex=lambda _: kernel))
     monkeypatch.setattr(timekeepers, "chrony", lambda: chrony)
     monkeypatch.setattr(timekeepers, "timesyncd", lambda: timesyncd)
     assert synchronised() is expected
