@@ -124,7 +124,10 @@ class Database:
         self._lock = opening.lock(path)
         try:
             self._ballast = Ballast(path)
-            given_up = self._ballast.give_up_if_tight()
+            self._bare = given_up = self._ballast.give_up_if_tight()
+            """Whether there is no ballast that could be given up at the next start."""
+            if given_up:
+                log.error("%s: the disk is full; the ballast beside it was given up", path)
             self.quota = opening.usual_quota(path) if quota is None else quota
             self._db = opening.open_file(path)
         except BaseException:
@@ -291,15 +294,16 @@ class Database:
     def look_at_disk(self) -> Disk:
         """Return how the disk is; where there is room again, all is kept as it was before."""
         self._ballast.make()
-        if self._room is not None and self._ballast.held:
+        if (self._room is not None or self._bare) and self._ballast.held:
             log.warning("%s: there is room on the disk again", self.path)
             self._room = None
-        return look(self.path)._replace(full=not self._ballast.held)
+        self._bare = not self._ballast.held
+        return look(self.path)._replace(full=self._bare)
 
     def close(self) -> None:
         """Close the file and give the directory back."""
         try:
-            if self._room is not None or self._is_tight():
+            if self._bare or self._room is not None or self._is_tight():
                 self._close_keeping_log()
             else:
                 self._db.close()

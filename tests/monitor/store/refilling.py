@@ -57,9 +57,30 @@ def young(folder: Path, other: Path) -> None:
     print("young: 400 events")
 
 
+def stopped_with_room(folder: Path, other: Path) -> None:
+    """It gave up its ballast at a start, and stops with room left; others take that meanwhile."""
+    path = folder / "roomy" / "cytowatch.db"
+    database = Database(path, QUOTA)
+    assert not database.look_at_disk().full
+    database.close()
+    fill_the_rest(other)
+    database = Database(path, QUOTA)
+    disk = database.look_at_disk()
+    assert (disk.full, disk.tight) == (True, False)
+    database.close()
+    fill_the_rest(other)
+    database = Database(path, QUOTA)
+    database.commit(Tick(events=[event(1)]), {}, None)
+    database.close()
+    shutil.rmtree(path.parent)
+    other.unlink()
+    print("stopped with room: 1 event")
+
+
 def main(folder: Path) -> None:
     path, other = folder / "store" / "cytowatch.db", folder / "other"
     young(folder, other)
+    stopped_with_room(folder, other)
     put_here = folder / "put-here" / "cytowatch.db"
     Database(put_here, QUOTA).close()  # With no log or ballast beside it, as a backup.
     database = Database(path, QUOTA)

@@ -131,6 +131,7 @@ def test_it_starts_on_a_disk_that_filled_while_it_was_down(tmp_path: Path) -> No
     said = on_a_small_disk(tmp_path, "size=24m", FOLDER / "refilling.py")
     assert said.splitlines() == [
         "young: 400 events",
+        "stopped with room: 1 event",
         "stopped: 25 events",
         "killed: 30 events",
         "refused",
