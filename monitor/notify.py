@@ -6,14 +6,15 @@ The command gets the alarm's event on its standard input, without a shell; it ha
 """
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
 import signal
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, Protocol
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Protocol, Self
 
 from config.rules import Priority
 from config.site import Notify as Settings
@@ -31,8 +32,9 @@ LOOK = 0.5
 MOST_READ = 100
 TAIL = 1000
 """Bytes of what a command said, at most."""
-_LINGER = 1.0
-"""Seconds for what a command said last, where something that it left behind holds its output."""
+_SLICE = 2**16
+_KILLED_WITHIN = 1.0
+"""Seconds in which what was killed is gone."""
 _OURS_ALONE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _SECOND = 10**9
 
@@ -151,52 +153,90 @@ def asks(event: Event, least: Priority) -> bool:
 async def run(settings: Settings, told: bytes) -> str:
     """Run the command; return what was wrong, empty if nothing. Raises OSError if it cannot be.
 
-    Whatever it has started is ended with it when its time is over, or we are.
+    When its time is over, or we are ended, it is ended with all that it has started.
     """
-    environ = {name: text for name, text in os.environ.items() if name not in _OURS_ALONE}
-    process = await asyncio.create_subprocess_exec(
-        *settings.command,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=STDOUT,
-        env=environ,
-        start_new_session=True,
-    )
-    said = bytearray()
-    listening = asyncio.create_task(_listen(process, said))
-    try:
-        async with asyncio.timeout(settings.timeout / _SECOND):
-            await _hand_over(process, told)
-            code = await process.wait()
-        await asyncio.wait({listening}, timeout=_LINGER)
-    except TimeoutError:
-        return f"{settings.command[0]} took longer than it may{_said(said)}"
-    finally:
-        if process.returncode is None:
+    with _Child(settings.command, told) as child:
+        try:
+            async with asyncio.timeout(settings.timeout / _SECOND):
+                await child.ended.wait()
+        except TimeoutError:
+            return f"{settings.command[0]} took longer than it may{child.said()}"
+        code = child.process.wait()
+        return f"{settings.command[0]} ended with {code}{child.said()}" if code else ""
+
+
+class _Child:
+    """A process that the event loop watches by its pidfd; whoever leaves it leaves none behind.
+
+    asyncio's own waits until nobody holds the output any more, which may be a child's child, and
+    for ever where it is cancelled while it starts (Python 3.11).
+    """
+
+    def __init__(self, command: Sequence[str], told: bytes) -> None:
+        self.ended = asyncio.Event()
+        self._tail = bytearray()
+        self._loop = asyncio.get_running_loop()
+        environ = {name: text for name, text in os.environ.items() if name not in _OURS_ALONE}
+        with ExitStack() as files:
+            hears = files.enter_context(_holding(told))
+            self._output, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            files.callback(os.close, says)
+            os.set_blocking(says, True)
+            try:
+                self.process = subprocess.Popen(  # noqa: S603 - the site's own file names it
+                    command,
+                    stdin=hears,
+                    stdout=says,
+                    stderr=subprocess.STDOUT,
+                    env=environ,
+                    start_new_session=True,
+                )
+            except BaseException:
+                os.close(self._output)
+                raise
+
+    def __enter__(self) -> Self:
+        self._pidfd = os.pidfd_open(self.process.pid)
+        self._loop.add_reader(self._pidfd, self.ended.set)
+        self._loop.add_reader(self._output, self._listen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        listening.cancel()
-        await asyncio.gather(listening, process.wait(), return_exceptions=True)
-    return f"{settings.command[0]} ended with {code}{_said(said)}" if code else ""
+                os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_KILLED_WITHIN)
+        for descriptor in (self._pidfd, self._output):
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+    def said(self) -> str:
+        """Return the last of what it said until now, in one line."""
+        self._listen()
+        text = " ".join(self._tail.decode(errors="replace").split())
+        return f": {text}" if text else ""
+
+    def _listen(self) -> None:
+        """Take in what there is of its output, a slice at a time."""
+        try:
+            chunk = os.read(self._output, _SLICE)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._loop.remove_reader(self._output)
+        self._tail += chunk
+        del self._tail[:-TAIL]
 
 
-async def _hand_over(process: Process, told: bytes) -> None:
-    """Write what the command is told; one that does not read it is none the worse for that."""
-    if process.stdin is None:
-        return
-    with suppress(ConnectionError):
-        process.stdin.write(told + b"\n")
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _listen(process: Process, said: bytearray) -> None:
-    """Keep the last of what it says."""
-    while process.stdout and (chunk := await process.stdout.read(4096)):
-        said += chunk
-        del said[:-TAIL]
-
-
-def _said(said: bytearray) -> str:
-    text = " ".join(said.decode(errors="replace").split())
-    return f": {text}" if text else ""
+@contextmanager
+def _holding(told: bytes) -> Iterator[int]:
+    """Give a pipe out of which ``told`` can be read, and no more."""
+    hears, tells = os.pipe()
+    try:
+        with os.fdopen(tells, "wb") as pipe:
+            fcntl.fcntl(tells, fcntl.F_SETPIPE_SZ, max(len(told) + 1, _SLICE))
+            pipe.write(told + b"\n")
+        yield hears
+    finally:
+        os.close(hears)
