@@ -140,7 +140,7 @@ async def test_a_critical_alarm_that_reaches_nobody_runs_the_command(
         async with running(of) as daemon:
             notified = "incubator-7/co2/high"
             async with asyncio.timeout(60):
-                while await daemon.recorder.store.newest("notified") is None:
+                while await daemon.recorder.store.newest("notified") is None:  # noqa: ASYNC110 - it sets no event
                     await asyncio.sleep(0.01)
     [event] = [json.loads(line) for line in told.read_text().splitlines()]
     assert (event["alarm"], event["priority"]) == (notified, "critical")
