@@ -11,7 +11,7 @@ import click
 
 from monitor.cli.asking import within_bounds
 from monitor.cli.exits import FOUND, leave
-from monitor.cli.options import SPAN, json_option, socket_option
+from monitor.cli.options import NEW_FILE, SPAN, json_option, socket_option
 
 if TYPE_CHECKING:
     from monitor.operators.alarm_test import AlarmTestMessage, AlarmTestStep
@@ -29,7 +29,7 @@ MARKS = {
 @click.argument("alarm", metavar="EQUIPMENT/CHANNEL/RULE")
 @click.option("--reason", "-r", default="", help="Why; kept on the record and on the page.")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
+    "--output", "-o", type=NEW_FILE,
     help="Write the evidence as a page (HTML) into this file.",
 )  # fmt: skip
 @click.option(

@@ -4,21 +4,37 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from monitor.cli.exits import FOUND, IO_ERROR, Failure, leave
-from monitor.cli.options import INSTANT, json_option, socket_option
+from monitor.cli.exits import FOUND, IO_ERROR, Failure, clearing_away, leave
+from monitor.cli.options import INSTANT, NEW_FILE, json_option, socket_option
 
 if TYPE_CHECKING:
     from monitor.operators.protocol import ArchiveRequest
     from monitor.store.archive import Manifest, Piece, Plan
+    from monitor.store.errors import StoreError
     from monitor.store.verify import Verdict
 
 Numbers = tuple[int | None, int | None]
+
+
+class _Found(NamedTuple):
+    """What was found of one file."""
+
+    path: Path
+    manifest: "Manifest | None"
+    """Of an archive."""
+    verdict: "Verdict"
+    seam: tuple[str, ...] = ()
+    """Why it does not go on where the archive before ends."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return (*self.verdict.problems, *self.seam)
 
 
 def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> Numbers:
@@ -30,7 +46,7 @@ def _numbers(_: click.Context, __: click.Parameter, value: str | None) -> Number
 
 
 @click.command("export")
-@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("archive", type=NEW_FILE)
 @click.option("--from", "start", type=INSTANT, help="A time, or how long ago: 30d.")
 @click.option("--to", "end", type=INSTANT, help="Not included; now, when not said.")
 @click.option(
@@ -66,7 +82,8 @@ def export_archive(
     request = ArchiveRequest(start=start, end=end, first=events[0], last=events[1])
     rows = _from_file(file, request) if file else _from_daemon(socket_path, request)
     try:
-        manifest = pack(archive, understood_as(rows))
+        with clearing_away():
+            manifest = pack(archive, understood_as(rows))
         _, verdict = verify_archive(archive)
     except StoreError as error:
         raise Failure(str(error), IO_ERROR) from error
@@ -89,28 +106,39 @@ def verify(files: Sequence[Path], head: str, as_json: bool, socket_path: Path) -
 
     Each is a store or an archive of one. Finds edits, deletions and reorderings; truncation with a
     head that was published before. Archives are given in their order, and have to adjoin.
+    One that cannot be read does not keep the others from being looked at; exit 74 if that is all.
     """
     from monitor.store.errors import StoreError
 
-    try:
-        found = list(_verdicts(files or [_path(socket_path)], head))
-    except StoreError as error:
-        raise Failure(str(error), IO_ERROR) from error
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--head") from error
-    for path, manifest, verdict in found:
+    _check_head(head)
+    codes = {0}
+    for found in _verdicts(files or [_path(socket_path)], head):
+        if isinstance(found, StoreError):
+            Failure(str(found), IO_ERROR).show()
+            codes.add(IO_ERROR)
+            continue
         if as_json:
-            told = {"path": str(path), **asdict(verdict)}
+            told = {"path": str(found.path), **asdict(found.verdict), "problems": found.problems}
             click.echo(json.dumps({"schema": "cytowatch.verdict.v1", **told}))
         else:
-            _tell(path, manifest, verdict)
-    leave(0 if all(verdict.whole for _, _, verdict in found) else FOUND)
+            _tell(found)
+        codes.add(FOUND if found.problems else 0)
+    leave(FOUND if FOUND in codes else max(codes))
 
 
-def _verdicts(
-    files: Sequence[Path], head: str
-) -> Iterator[tuple[Path, "Manifest | None", "Verdict"]]:
+def _check_head(head: str) -> None:
+    from monitor.store.chain import read_whole
+
+    try:
+        if head:
+            read_whole(head)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--head") from error
+
+
+def _verdicts(files: Sequence[Path], head: str) -> Iterator["_Found | StoreError"]:
     """Each archive is held against the one before, and ``head`` against the one it should be in."""
+    from monitor.store.errors import StoreError
     from monitor.store.unpacking import heads_for, is_archive, seam_problems, verify_archive
     from monitor.store.verify import verify as verify_store
 
@@ -118,18 +146,26 @@ def _verdicts(
     heads = dict(zip(archives, heads_for(archives, head), strict=True))
     before = None
     for file in files:
-        if file not in heads:
-            yield file, None, verify_store(file, head)
+        try:
+            if file not in heads:
+                yield _Found(file, None, verify_store(file, head))
+                continue
+            manifest, verdict = verify_archive(file, heads[file])
+        except StoreError as error:
+            yield error
+            before = None
             continue
-        manifest, verdict = verify_archive(file, heads[file])
         seam = tuple(seam_problems(before, manifest)) if before else ()
         before = manifest
-        yield file, manifest, replace(verdict, problems=(*verdict.problems, *seam))
+        yield _Found(file, manifest, verdict, seam)
 
 
-def _tell(path: Path, manifest: "Manifest | None", verdict: "Verdict") -> None:
-    _say(verdict.problems)
+def _tell(found: _Found) -> None:
+    path, manifest, verdict, seam = found
+    _say(found.problems)
     said = "whole" if verdict.whole else "NOT as it was written"
+    if seam:
+        said += ", and does NOT follow the one before"
     covers = f"{verdict.events} events, {verdict.blobs} blobs"
     click.echo(f"{path}: {said}: {_covers(manifest) if manifest else covers}")
     if manifest:

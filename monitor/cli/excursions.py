@@ -10,7 +10,7 @@ import click
 from monitor.cli.asking import within_bounds
 from monitor.cli.exits import FOUND, Failure
 from monitor.cli.export import opened
-from monitor.cli.options import INSTANT, json_option, socket_option
+from monitor.cli.options import INSTANT, NEW_FILE, json_option, socket_option
 
 if TYPE_CHECKING:
     from monitor.excursions.record import Budget, ExcursionAct, ExcursionRecord
@@ -94,9 +94,7 @@ def _done(act: "ExcursionAct") -> str:
     "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Into this file."
-)
+@click.option("--output", "-o", type=NEW_FILE, help="Into this file.")
 @socket_option
 def export(
     since: int | None,
@@ -124,7 +122,7 @@ def export(
 @excursions.command()
 @click.argument("excursion", metavar="ID")
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), required=True,
+    "--output", "-o", type=NEW_FILE, required=True,
     help="The file to write.",
 )  # fmt: skip
 @socket_option

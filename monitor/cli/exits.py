@@ -5,6 +5,10 @@
 78 the configuration is wrong; 130 ended by Ctrl-C; 141 nobody reads any more.
 """
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import click
@@ -31,6 +35,27 @@ class Failure(click.ClickException):
         """Say it, on stderr."""
         said = "\n".join(plain(line) for line in self.format_message().split("\n"))
         click.echo(f"cytowatch: {said}", file=file, err=file is None)
+
+
+@contextmanager
+def clearing_away() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end what is inside as an error does, so that no draft is left."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals are not ours then.
+        return
+    asked = (signal.SIGTERM, signal.SIGHUP)
+    heard = [each for each in asked if signal.getsignal(each) is signal.SIG_DFL]
+    for each in heard:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in heard:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def leave(code: int) -> None:

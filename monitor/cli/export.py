@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from monitor.cli.exits import IO_ERROR, Failure
-from monitor.cli.options import INSTANT, socket_option
+from monitor.cli.exits import IO_ERROR, Failure, clearing_away
+from monitor.cli.options import INSTANT, NEW_FILE, socket_option
 
 if TYPE_CHECKING:
     from monitor.messages import Message
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Into this file."
-)
+@click.option("--output", "-o", type=NEW_FILE, help="Into this file.")
 @click.option(
     "--file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="From a backup or the store of a stopped daemon, and not from the daemon.",
@@ -119,7 +117,10 @@ def opened(output: Path | None) -> Iterator[TextIO]:
 
     part = output.with_name(f".{output.name}.part")
     try:
-        with os.fdopen(new_own(part, 0o666), "w", encoding="utf-8", newline="") as out:
+        with (
+            clearing_away(),
+            os.fdopen(new_own(part, 0o666), "w", encoding="utf-8", newline="") as out,
+        ):
             yield out
             out.flush()
             os.fsync(out.fileno())

@@ -1,5 +1,6 @@
 """Options that several commands share, and how what people type is read."""
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -84,5 +85,24 @@ class Instant(click.ParamType[int]):
             )
 
 
+class NewFile(click.Path[Path]):
+    """A file that is written, and so has a name."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """Read what was typed; ``-`` would be taken for stdout, and be a file."""
+        if os.fspath(value) in {"", "-"}:
+            self.fail("name a file (./- for one of that name)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 SPAN = Span()
 INSTANT = Instant()
+NEW_FILE = NewFile()

@@ -18,7 +18,7 @@ class Maker(NamedTuple):
     """UTC (ns)."""
     user: str = ""
     site: str = ""
-    """Where it is not said, it is what the record itself says; so is the gateway."""
+    """For a record that does not say itself where it is of; so is the gateway."""
     gateway: str = ""
 
 
@@ -49,8 +49,8 @@ def said(request: ArchiveRequest) -> str:
 def _manifest(request: ArchiveRequest, taken: Taken, maker: Maker) -> Manifest:
     site, gateway = taken.place
     return Manifest(
-        site=maker.site or site,
-        gateway=maker.gateway or gateway,
+        site=site or maker.site,
+        gateway=gateway or maker.gateway,
         store_id=taken.store_id,
         release=VERSION,
         made=rfc3339(maker.made),

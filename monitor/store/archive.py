@@ -23,6 +23,8 @@ README = "README.txt"
 LINKS = "links.jsonl"
 EVENTS = "events.jsonl"
 SPOILT = "spoilt.jsonl"
+LONGEST_TAGS = 2**16
+"""Bytes; ids are at most 63 long."""
 README_TEXT = Path(__file__).with_suffix(".txt")
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0, lt=2**63)]
@@ -53,7 +55,8 @@ class Manifest(Message):
 
     schema_: Literal["cytowatch.archive.v1"] = Field("cytowatch.archive.v1", alias="schema")
     site: str
-    """Empty, as is the gateway, where it was made of a file in which nothing says them."""
+    """As its newest readings say; without any, as the daemon that made it did. Empty, as is the
+    gateway, where it was made of a file in which nothing says them."""
     gateway: str
     store_id: str
     release: str
@@ -117,7 +120,7 @@ class Taken(NamedTuple):
     after: str
     spoilt: int
     place: tuple[str, str]
-    """Site and gateway by what was read last; empty where nothing says them."""
+    """Site and gateway by the newest readings; empty where there are none that say them."""
 
 
 class _Timed(Message):
@@ -230,9 +233,13 @@ def time_of(at: object) -> str:
 
 
 def place_of(body: bytes) -> tuple[str, str]:
-    """Return site and gateway by the tags of a gzip member's first line; empty where unreadable."""
+    """Return site and gateway by the tags of a gzip member's first line; empty where unreadable.
+
+    Its beginning is enough.
+    """
     try:
-        head = zlib.decompress(body, wbits=31).split(b" ", 1)[0].decode()
+        begins = zlib.decompressobj(wbits=31).decompress(body, LONGEST_TAGS)
+        head = begins.split(b" ", 1)[0].decode()
     except (zlib.error, ValueError):
         return "", ""
     tags = dict(pair.partition("=")[::2] for pair in head.split(","))

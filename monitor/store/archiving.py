@@ -151,8 +151,13 @@ class _Readings:
         self._blobs = blobs
         self.before = self.last = START
         self.spoilt: list[dict[str, object]] = []
-        self.place = ("", "")
+        self._newest = b""
         self._file = 0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Site and gateway, by the newest; empty where there are none that say them."""
+        return archive.place_of(self._newest)
 
     def pieces(self) -> Iterator[Piece]:
         """Give them; ``before`` and ``last`` say which there were."""
@@ -235,8 +240,7 @@ class _Readings:
             self.spoilt.append({"what": "readings", "name": str(number), "words": _WORDS})
             odd.append(Piece(archive.spoilt_file(number), body))
             return
-        if not self.place[0]:
-            self.place = archive.place_of(body)
+        self._newest = body
         yield Piece(file, body)
 
 
@@ -261,12 +265,17 @@ class _Record:
             self.head = rows[-1][-1]
         yield Piece(archive.EVENTS, b"")
         for rows in self._slices(
-            "SELECT number, seq, kind, at, boot, subject, body, ms, crc FROM event"
+            f"SELECT number, seq, kind, at, boot, subject, body, ms, {self._crc()} FROM event"  # noqa: S608 - our own text
             " WHERE number > ? AND number <= ? ORDER BY number LIMIT ?",
             self._bounds.events,
         ):
             yield Piece(archive.EVENTS, archive.joined([self._event(row) for row in rows]))
         yield from self._configurations()
+
+    def _crc(self) -> str:
+        """What to ask for the checksum of an event: a backup of an earlier release has none."""
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(event)")}
+        return "crc" if "crc" in columns else "NULL"
 
     def _slices(self, query: str, bounds: Range) -> Iterator[list[tuple[Any, ...]]]:
         after = bounds.first - 1

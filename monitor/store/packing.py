@@ -32,19 +32,31 @@ def pack(target: Path, told: Iterator[Plan | Piece | Manifest]) -> Manifest:
         descriptor = new_own(draft)
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
+    made = os.fstat(descriptor)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             manifest = _write(file, target, told)
             file.flush()
             os.fsync(file.fileno())
         _refuse_existing(target)
+        if not _is(draft, made):
+            raise StoreError(f"{target}: not archived: somebody else writes it just now, too")
         draft.rename(target)
         _sync_name(target)
     except OSError as error:
         raise StoreError(f"{target}: not archived: {error.strerror or error}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        if _is(draft, made):
+            draft.unlink(missing_ok=True)
     return manifest
+
+
+def _is(draft: Path, made: os.stat_result) -> bool:
+    """Whether that is still the file that we made: who begins the same anew takes its name."""
+    try:
+        return os.path.samestat(draft.lstat(), made)
+    except FileNotFoundError:
+        return False
 
 
 def _sync_name(target: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 from monitor.store import schema
 from monitor.store.archive import Piece, Plan, Taken, Wanted
 from monitor.store.archiving import take
-from monitor.store.errors import StoreError
+from monitor.store.errors import StoreError, unreadable
 from monitor.store.events import Event
 from monitor.store.points import MILLISECOND, Point, read_line
 
@@ -162,7 +162,7 @@ class Reader:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: cannot be read: {error}") from error
+            raise unreadable(self._path, error) from error
 
 
 class _Line(NamedTuple):

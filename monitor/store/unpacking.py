@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
@@ -55,35 +55,63 @@ def verify_archive(path: Path, head: str = "") -> tuple[Manifest, Verdict]:
     """
     if head:
         chain.read_whole(head)
-    try:
-        with closing(zipfile.ZipFile(path)) as file:
-            opened = _Opened(path, file)
-            return opened.manifest, opened.verdict(head)
-    except (*_BROKEN, OSError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
+    with _opening(path) as opened:
+        return opened.manifest, opened.verdict(head)
 
 
 def heads_for(paths: Sequence[Path], known: str) -> list[str]:
     """Return, for each of some archives in their order, the head that it is to be held against.
 
-    That is ``known`` for the first that goes as far, or else the last, and no other. Raises
-    StoreError and ValueError as ``verify_archive`` does.
+    That is ``known`` for the first that goes as far, or else the last, and no other. One that
+    cannot be read goes nowhere. Raises ValueError as ``verify_archive`` does.
     """
     if not known or not paths:
         return [""] * len(paths)
     link, _, blob, _ = chain.read_whole(known)
-    ends = [chain.read_whole(_manifest(path).after) for path in paths]
-    far = [index for index, end in enumerate(ends) if end[0] >= link and end[2] >= blob]
+    ends = [_end(path) for path in paths]
+    far = [index for index, end in enumerate(ends) if end[0] >= link and end[1] >= blob]
     chosen = far[0] if far else len(paths) - 1
     return [known if index == chosen else "" for index in range(len(paths))]
 
 
-def _manifest(path: Path) -> Manifest:
+def _end(path: Path) -> tuple[int, int]:
+    """The newest link and blob of an archive."""
     try:
-        with closing(zipfile.ZipFile(path)) as file:
-            return _Opened(path, file).manifest
+        with _opening(path) as opened:
+            link, _, blob, _ = chain.read_whole(opened.manifest.after)
+    except StoreError:  # It is said when the archive is gone through.
+        return -1, -1
+    return link, blob
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator["_Opened"]:
+    try:
+        with zipfile.ZipFile(path) as file:
+            yield _Opened(path, file)
+    except zipfile.BadZipFile as error:
+        why = "it is no whole ZIP file; was it copied to its end?"
+        raise StoreError(f"{path}: cannot be read: {why}") from error
     except (*_BROKEN, OSError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_manifest(path: Path, file: zipfile.ZipFile) -> Manifest:
+    try:
+        with file.open(archive.MANIFEST) as member:
+            text = member.read(LONGEST_LINE)
+    except KeyError as error:
+        raise StoreError(f"{path}: is no archive of a record: no manifest in it") from error
+    try:
+        manifest = Manifest.model_validate_json(text)
+        chain.read_whole(manifest.before)
+        chain.read_whole(manifest.after)
+    except ValueError as error:
+        raise StoreError(
+            f"{path}: its manifest was changed, or is of another release of cytowatch;"
+            " README.txt in it says how it is checked without"
+        ) from error
+    return manifest
 
 
 def seam_problems(before: Manifest, after: Manifest) -> Iterator[str]:
@@ -111,19 +139,15 @@ class _Opened:
 
     def __init__(self, path: Path, file: zipfile.ZipFile) -> None:
         self._file = file
-        try:
-            with file.open(archive.MANIFEST) as member:
-                self.manifest = Manifest.model_validate_json(member.read(LONGEST_LINE))
-            chain.read_whole(self.manifest.before)
-            chain.read_whole(self.manifest.after)
-        except (KeyError, ValueError) as error:
-            raise StoreError(f"{path}: is no archive of a record: no manifest in it") from error
+        self.manifest = _read_manifest(path, file)
         self._names = {member.name for member in self.manifest.members}
         self._unread = self._names - {archive.README}
         """Members that nothing has asked for yet."""
         self._last_blob = Place(0, b"")
         self._last_link = Place(0, b"")
         self._last_event = self.manifest.events.first - 1
+        self._newest = b""
+        """How the newest readings begin."""
 
     def verdict(self, known: str) -> Verdict:
         """Return what is found."""
@@ -174,12 +198,15 @@ class _Opened:
         return size, sha256.hexdigest()
 
     def _spoilt(self) -> Iterator[str]:
+        number = 0
         for number, text in enumerate(self._texts(archive.SPOILT), 1):
             try:
                 told = json.loads(text)
                 yield f"{told['what']} {told['name']}: {told['words']}"
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 raise _BadLine(f"{archive.SPOILT}: line {number} cannot be read") from None
+        if number != self.manifest.spoilt:
+            yield f"{archive.SPOILT}: these are not the {self.manifest.spoilt} of the manifest"
 
     # --- readings ----------------------------------------------------------------------------
 
@@ -193,6 +220,9 @@ class _Opened:
         said = manifest.readings
         if (said.first, said.last) != (number + 1, self._last_blob.number):
             yield "readings: these are not the ones that the manifest says"
+        site, gateway = archive.place_of(self._newest)
+        if site and (site, gateway) != (manifest.site, manifest.gateway):
+            yield f"the readings are of {gateway} at {site}, which is not what the manifest says"
 
     def _told_blobs(self) -> Iterator[ToldBlob]:
         for file in self._readings_files():
@@ -213,10 +243,13 @@ class _Opened:
             self._unread.discard(archive.spoilt_file(line.blob))
             size, sha256 = self._hash(archive.spoilt_file(line.blob))
             return bytes.fromhex(sha256) if size == line.bytes else b""
-        sha256_, left = hashlib.sha256(), line.bytes
-        while left and (part := bodies.read(min(left, AT_ONCE))):
+        begins = part = bodies.read(min(line.bytes, AT_ONCE))
+        sha256_, left = hashlib.sha256(part), line.bytes - len(part)
+        while part and left:
+            part = bodies.read(min(left, AT_ONCE))
             sha256_.update(part)
             left -= len(part)
+        self._newest = begins
         return sha256_.digest()
 
     def _readings_files(self) -> Iterator[str]:

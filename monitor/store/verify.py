@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.store import chain, schema
-from monitor.store.errors import StoreError
+from monitor.store.errors import unreadable
 from monitor.store.events import Event
 from monitor.store.strands import (
     START,
@@ -72,7 +72,7 @@ def verify(path: Path, head: str = "") -> Verdict:
             db.execute("BEGIN")  # One snapshot: the daemon may be writing.
             return _verdict(db, head)
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
+        raise unreadable(path, error) from error
 
 
 def _verdict(db: sqlite3.Connection, known: str) -> Verdict:

@@ -81,11 +81,54 @@ def test_what_was_changed_is_said_with_exit_1(store: Path, tmp_path: Path) -> No
     assert (unreadable.exit_code, "cannot be read" in unreadable.stderr) == (74, True)
 
 
+def test_one_that_cannot_be_read_does_not_hide_what_the_others_are(
+    store: Path, tmp_path: Path
+) -> None:
+    whole, part, changed = (tmp_path / f"{name}.zip" for name in ("whole", "part", "changed"))
+    run("export", whole, "--file", store)
+    part.write_bytes(whole.read_bytes()[:-100])
+    write(changed, members(whole) | {"more": b""})
+    said = run("verify", part, whole)
+    assert (said.exit_code, said.stdout.splitlines()[0][: len(str(whole)) + 7]) == (
+        74,
+        f"{whole}: whole",
+    )
+    assert f"cytowatch: {part}: cannot be read: it is no whole ZIP file" in said.stderr
+    assert run("verify", part, changed).exit_code == 1, "that is the worse of the two"
+
+
+def test_one_that_does_not_follow_is_not_said_to_be_changed(store: Path, tmp_path: Path) -> None:
+    for name, span in (("a", "1-4"), ("b", "9-")):
+        run("export", tmp_path / name, "--file", store, "--events", span)
+    said = run("verify", tmp_path / "a", tmp_path / "b").stdout
+    assert f"{tmp_path / 'b'}: whole, and does NOT follow the one before: gw-1" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no such file"),
+        (b"", "it is no store of cytowatch"),
+        (b"site: les-ulis\n" * 100, "it is no store of cytowatch"),
+    ],
+)
+def test_what_is_no_store_is_said_to_be_none(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "a.db"
+    if content is not None:
+        path.write_bytes(content)
+    said = run("verify", path)
+    assert (said.exit_code, said.stderr) == (74, f"cytowatch: {path}: cannot be read: {words}\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("export", "a.zip", "--events", "5"),
         ("export", "a.zip", "--events", "5-8", "--from", "2h"),
+        ("export", ""),
+        ("export", "-"),
         ("verify", "--head", "12", "a.db"),
     ],
 )

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.store import Store, StoreError, archiving
+from monitor.store import Store, StoreError, Tick, archiving
 from monitor.store.archive import Piece, Wanted
 from monitor.store.reader import Reader
 from monitor.store.unpacking import seam_problems, verify_archive
 from tests.monitor.store.archives import archived, members, record
-from tests.monitor.store.support import NOON, QUOTA, SECOND, event, tick_of
+from tests.monitor.store.support import NOON, QUOTA, SECOND, event, line_of, tick_of
+from tests.monitor.store.test_schema import make_version_1
 
 
 @pytest.fixture
@@ -115,6 +116,27 @@ async def test_of_readings_that_left_nothing_is_said_and_the_rest_is_whole(tmp_p
     manifest = archived(path, tmp_path / "b.zip", Wanted(last=2))
     assert (manifest.events.count, manifest.readings.count) == (2, 0)
     assert verify_archive(tmp_path / "b.zip", heads[0])[1].problems == ()
+
+
+async def test_it_is_of_the_place_that_its_newest_readings_name(tmp_path: Path) -> None:
+    path = tmp_path / "cytowatch.db"
+    await record(path, 1)
+    async with Store.open(path, quota=QUOTA) as store:
+        groups = await store.groups([("incubator-0",)])
+        tick = Tick()
+        line = line_of("incubator-0", 5, NOON).replace(b"gateway=gw-1", b"gateway=gw-2")
+        tick.add(groups[0], line, 5, NOON)
+        await store.commit(tick)
+    manifest = archived(path, tmp_path / "a.zip")
+    assert (manifest.readings.last, manifest.gateway, manifest.site) == (3, "gw-2", "les-ulis")
+    assert verify_archive(tmp_path / "a.zip")[1].problems == ()
+
+
+def test_a_backup_of_an_earlier_release_is_archived_too(tmp_path: Path) -> None:
+    make_version_1(tmp_path / "cytowatch.db")
+    manifest = archived(tmp_path / "cytowatch.db", tmp_path / "a.zip")
+    assert (manifest.events.count, manifest.readings.count, manifest.spoilt) == (2, 2, 0)
+    assert verify_archive(tmp_path / "a.zip")[1].problems == ()
 
 
 def test_readings_that_leave_while_they_are_waited_for_are_missed(

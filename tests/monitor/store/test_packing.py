@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from monitor.store import StoreError, room
-from monitor.store.archive import Manifest, Piece, Plan, Wanted
+from monitor.store.archive import Manifest, Piece, Plan, Range, Taken, Wanted
+from monitor.store.own import new_own
 from monitor.store.packing import pack
 from monitor.store.room import Disk
 from monitor.store.unpacking import verify_archive
-from tests.monitor.store.archives import archived, members, record, write
+from tests.monitor.store.archives import archived, manifest_of, members, record, write
+
+NONE = Range(first=1, last=0)
+EMPTY = manifest_of(Taken("", NONE, NONE, NONE, "", "", 0, ("", "")))
 
 
 @pytest.fixture
@@ -81,6 +85,23 @@ def test_what_is_broken_off_leaves_nothing(
     with pytest.raises(StoreError, match=words):
         pack(tmp_path / "a.zip", broken_off(error))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_write_the_same_archive_neither_takes_what_is_not_its_own(
+    tmp_path: Path,
+) -> None:
+    """The one that began first finds that its draft is another's by then."""
+
+    def told() -> Iterator[Plan | Piece | Manifest]:
+        yield Piece("links.jsonl", b"")
+        os.close(new_own(tmp_path / ".a.zip.part"))
+        yield EMPTY
+
+    with pytest.raises(StoreError, match="somebody else writes it"):
+        pack(tmp_path / "a.zip", told())
+    assert [file.name for file in tmp_path.iterdir()] == [".a.zip.part"]
+    pack(tmp_path / "a.zip", iter([EMPTY]))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_where_it_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -101,6 +101,42 @@ def test_tampering_shows_where_it_was_done_though_the_manifest_was_mended(
     assert plain.problems[0].endswith(words), plain.problems
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "found"),
+    [
+        ('"gateway": "gw-1"', '"gateway": "gw-2"', "the readings are of gw-1 at les-ulis, which"),
+        ('"site": "les-ulis"', '"site": "elsewhere"', "the readings are of gw-1 at les-ulis"),
+        ('"spoilt": 0', '"spoilt": 1', "spoilt.jsonl: these are not the 1 of the manifest"),
+    ],
+)
+def test_what_the_manifest_says_is_held_against_what_is_there(
+    files: Members, tmp_path: Path, was: str, now: str, found: str
+) -> None:
+    """Else the record of one gateway could be handed over as that of another."""
+    manifest = files["manifest.json"].decode()
+    assert was in manifest
+    told = {**files, "manifest.json": manifest.replace(was, now).encode()}
+    [problem] = verify_archive(write(tmp_path / "a.zip", told))[1].problems
+    assert problem.startswith(found)
+
+
+def test_an_archive_without_readings_may_be_of_any_place(tmp_path: Path) -> None:
+    asyncio.run(record(tmp_path / "a.db", quota=1000))
+    manifest = archived(tmp_path / "a.db", tmp_path / "a.zip", Wanted(last=2))
+    assert (manifest.readings.count, manifest.site) == (0, "")
+    files = members(tmp_path / "a.zip")
+    told = files["manifest.json"].replace(b'"site": ""', b'"site": "les-ulis"')
+    assert told != files["manifest.json"]
+    written = write(tmp_path / "b.zip", {**files, "manifest.json": told})
+    assert verify_archive(written)[1].problems == ()
+
+
+def test_nothing_in_an_archive_is_too_deep_to_be_read(files: Members, tmp_path: Path) -> None:
+    told = {**files, "spoilt.jsonl": b"[" * 100_000}
+    problems = verify_archive(write(tmp_path / "a.zip", told, honest=True))[1].problems
+    assert problems == ("spoilt.jsonl: line 1 cannot be read",)
+
+
 def test_a_member_that_is_there_twice_is_not_taken_for_the_other(
     files: Members, tmp_path: Path
 ) -> None:
@@ -194,6 +230,7 @@ def test_a_head_is_held_against_the_archive_that_it_is_of(folder: Path) -> None:
     assert heads_for(paths, heads[1]) == ["", heads[1], ""]
     assert heads_for(paths[:2], heads[2]) == ["", heads[2]]
     assert heads_for(paths, "") == ["", "", ""]
+    assert heads_for([folder / "none", *paths], heads[1]) == ["", "", heads[1], ""]
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.99])
@@ -203,7 +240,7 @@ def test_a_file_that_was_cut_off_is_said_to_be_unreadable(
     whole = (folder / "a.zip").read_bytes()
     (tmp_path / "a.zip").write_bytes(whole[: int(kept * len(whole))])
     assert is_archive(tmp_path / "a.zip")
-    with pytest.raises(StoreError, match=r"a\.zip: cannot be read"):
+    with pytest.raises(StoreError, match=r"a\.zip: cannot be read: it is no whole ZIP file"):
         verify_archive(tmp_path / "a.zip")
 
 
@@ -212,3 +249,6 @@ def test_what_is_no_archive_is_said_to_be_none(folder: Path, tmp_path: Path) -> 
     assert not is_archive(tmp_path / "none")
     with pytest.raises(StoreError, match="no manifest in it"):
         verify_archive(write(tmp_path / "a.zip", {"a": b"b"}))
+    later = {"manifest.json": b'{"schema": "cytowatch.archive.v2"}'}
+    with pytest.raises(StoreError, match="is of another release"):
+        verify_archive(write(tmp_path / "b.zip", later))
