@@ -7,6 +7,7 @@ is made anew. A disk can be full of bytes, or of names: it has so many inodes an
 
 import os
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +112,8 @@ class Ballast:
         """Give its room to who needs it; False when that was done before."""
         held = self.held
         for file in (self._path, *self._spares):
-            file.unlink(missing_ok=True)
+            with suppress(IsADirectoryError):  # Somebody's folder stays, and is no ballast.
+                file.unlink(missing_ok=True)
         return held
 
     def give_up_if_tight(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.store import Store
+from monitor.store.database import Database
 from monitor.store.room import (
     BALLAST,
     DAY,
@@ -89,6 +90,14 @@ def test_a_ballast_takes_room_and_gives_it_back(tmp_path: Path) -> None:
     assert ballast.give_up()
     assert not ballast.give_up()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_place_of_the_ballast_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cytowatch.ballast").mkdir()
+    database = Database(tmp_path / "cytowatch.db", QUOTA)
+    assert database.look_at_disk().full, "and that is an alarm"
+    database.close()
+    assert (tmp_path / "cytowatch.ballast").is_dir()
 
 
 async def test_a_store_has_a_ballast_as_soon_as_the_disk_was_looked_at(tmp_path: Path) -> None:
