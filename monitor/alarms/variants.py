@@ -14,9 +14,14 @@ from monitor.alarms.watch import Watched
 
 
 def place(of_file: Watched, circumstances: Circumstances, plant: Plant) -> Watched:
-    """Return an alarm as it is watched under ``circumstances``, given it as the file has it."""
+    """Return an alarm as it is watched under ``circumstances``, given it as the file has it.
+
+    Where that is no different it is the same object: there are tens of thousands.
+    """
     rule, off = effective(of_file.rule, circumstances)
     by_design = off or _suppressed(of_file, circumstances, plant.suppression)
+    if rule is of_file.rule and not by_design:
+        return of_file
     return of_file._replace(rule=rule, by_design=by_design, off=off != "")
 
 

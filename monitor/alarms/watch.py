@@ -30,7 +30,7 @@ from config.rules import (
     compared_with,
 )
 from drivers.reading import Value
-from monitor.alarms.facts import Alarm
+from monitor.alarms.facts import NORMAL, Alarm
 from monitor.alarms.verdict import tolerated
 
 _RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
@@ -134,7 +134,7 @@ def ended(plant: Plant, name: str, alarm: Alarm) -> Watched:
     return Watched(
         name=name,
         rule=rule_of(alarm.rule) or Silent(name="silent"),
-        rest=Alarm(),
+        rest=NORMAL,
         equipment=equipment,
         area=known.area if known else "",
         kind=known.kind if known else "",
@@ -172,7 +172,7 @@ def _rested(watched: Watched, rests: dict[str, Alarm]) -> Watched:
 
 def _of_gateway(name: str, rule: Rule, line: str = "") -> Watched:
     rule_name = name.rpartition("/")[2]
-    return Watched(name, rule, Alarm(), "gateway", "", "gateway", "_", rule_name, line=line)
+    return Watched(name, rule, NORMAL, "gateway", "", "gateway", "_", rule_name, line=line)
 
 
 def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
@@ -180,7 +180,7 @@ def _of_source(plant: Plant, source: Source) -> Iterator[Watched]:
     silent = Watched(
         name=source_alarm(source),
         rule=source.silent,
-        rest=Alarm(),
+        rest=NORMAL,
         equipment=equipment.name,
         area=equipment.area,
         kind=equipment.kind,
@@ -206,7 +206,7 @@ def _of_channel(plant: Plant, source: Source, index: int, rule: ChannelRule) -> 
     return Watched(
         name=f"{equipment.name}/{channel.name}/{rule.name}",
         rule=rule,
-        rest=Alarm(),
+        rest=NORMAL,
         equipment=equipment.name,
         area=equipment.area,
         kind=equipment.kind,
@@ -285,7 +285,15 @@ def _levelled(alike: Sequence[Watched]) -> list[Watched]:
         worst = (one for one in left if not any(_is_worse(w, one[1]) for _, w in left))
         levels.append(next(worst, left[0]))
         left.remove(levels[-1])
-    return [one._replace(worse=tuple(_worse(sides, levels))) for one, sides in levels]
+    return [_above(one, tuple(_worse(sides, levels))) for one, sides in levels]
+
+
+def _above(one: Watched, worse: tuple[str, ...]) -> Watched:
+    """Return ``one`` with the names of the worse levels; itself where it has them: most are alone.
+
+    There are tens of thousands.
+    """
+    return one if one.worse == worse else one._replace(worse=worse)
 
 
 def _worse(sides: Sides, levels: Sequence[tuple[Watched, Sides]]) -> Iterator[str]:

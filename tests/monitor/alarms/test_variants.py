@@ -162,3 +162,12 @@ def test_equal_levels_speak_for_nobody() -> None:
 def test_silence_of_a_source_has_no_level() -> None:
     assert OF_FILE["inc/_/silent-probe"].worse == ()
     assert isinstance(OF_FILE["inc/_/silent-probe"].rule, Silent)
+
+
+def test_what_is_no_different_is_no_copy() -> None:
+    site = plant(source(0, "inc", "probe", "bus", [channel("temp", RULE, Unreadable())]))
+    of_file = [one for one in watch(site, {}).values() if one.channel == "temp"]
+    assert all(place(one, Circumstances(), site) is one for one in of_file)
+    assert place(of_file[0], Circumstances(phase="rinse"), site) is not of_file[0]
+    assert ranked(of_file) == of_file
+    assert all(again is one for again, one in zip(ranked(of_file), of_file, strict=True))
