@@ -1,6 +1,5 @@
 """What the store raises."""
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -19,11 +18,19 @@ class DiskFullError(StoreError):
 
 def unreadable(path: Path, error: sqlite3.Error) -> StoreError:
     """Return what to raise where ``path`` cannot be read as a store."""
-    foreign = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB
-    if not os.path.exists(path):  # noqa: PTH110 - where nobody may look it is False, and no error
-        why = "there is no such file"
-    elif foreign or "no such table" in str(error):
-        why = "it is no store of cytowatch"
-    else:
-        why = str(error)
-    return StoreError(f"{path}: cannot be read: {why}")
+    return StoreError(f"{path}: cannot be read: {_why(path, error)}")
+
+
+def _why(path: Path, error: sqlite3.Error) -> str:
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    try:
+        path.open("rb").close()
+    except OSError as refused:
+        return f"{refused.strerror}"
+    if kind in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+        return (
+            f"{error}; the store of a stopped daemon is read only where something can be written"
+            " beside it: take a backup of it, or a copy in a folder of your own"
+        )
+    foreign = kind == sqlite3.SQLITE_NOTADB or "no such table" in str(error)
+    return "it is no store of cytowatch" if foreign else str(error)

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from monitor.cli import cli
+from monitor.store import schema
 from tests.monitor.cli.conftest import Gateway, lines
 from tests.monitor.store.archives import members, record, write
 
@@ -107,7 +109,7 @@ def test_one_that_does_not_follow_is_not_said_to_be_changed(store: Path, tmp_pat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "there is no such file"),
+        (None, "No such file or directory"),
         (b"", "it is no store of cytowatch"),
         (b"site: les-ulis\n" * 100, "it is no store of cytowatch"),
     ],
@@ -120,6 +122,21 @@ def test_what_is_no_store_is_said_to_be_none(
         path.write_bytes(content)
     said = run("verify", path)
     assert (said.exit_code, said.stderr) == (74, f"cytowatch: {path}: cannot be read: {words}\n")
+
+
+def test_what_sqlite_can_open_only_beside_what_it_writes_is_said_so(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is read-only; root, who runs the tests, may write everywhere else."""
+    refused = sqlite3.OperationalError("attempt to write a readonly database")
+    refused.sqlite_errorcode = sqlite3.SQLITE_READONLY_DIRECTORY
+
+    def refuse(_: Path) -> None:
+        raise refused
+
+    monkeypatch.setattr(schema, "connect_readonly", refuse)
+    said = run("verify", store)
+    assert (said.exit_code, "a copy in a folder of your own" in said.stderr) == (74, True)
 
 
 @pytest.mark.parametrize(
