@@ -1,5 +1,6 @@
 """What the store raises."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -23,10 +24,12 @@ def unreadable(path: Path, error: sqlite3.Error) -> StoreError:
 
 def _why(path: Path, error: sqlite3.Error) -> str:
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    try:
-        path.open("rb").close()
+    try:  # To open it and to close it again would drop the locks that SQLite has on it.
+        path.stat()
     except OSError as refused:
         return f"{refused.strerror}"
+    if not os.access(path, os.R_OK):
+        return "it is not yours to read"
     if kind in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return (
             f"{error}; the store of a stopped daemon is read only where something can be written"
