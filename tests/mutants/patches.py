@@ -153,6 +153,14 @@ MUTANTS = (
         (f"{_STORE}/test_unpacking.py",),
     ),
     Mutant(
+        "archive-of-another-gateway",
+        "the record of one gateway cannot be handed over as that of another",
+        "monitor/store/unpacking.py",
+        "if site and (site, gateway) != (manifest.site, manifest.gateway):",
+        "if False:",
+        (f"{_STORE}/test_unpacking.py",),
+    ),
+    Mutant(
         "ignored-reason-code",
         "a publish that the broker refuses is not delivered",
         "monitor/sinks/broker.py",
