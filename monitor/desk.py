@@ -26,6 +26,7 @@ from monitor.recorder import Recorder
 from monitor.rehearsals import Rehearsals
 from monitor.sinks.base import Redelivery
 from monitor.store import Store
+from monitor.store.backup import FOLDER as BACKUPS
 from monitor.store.reader import Reader
 from monitor.supervise import Outage
 
@@ -42,8 +43,8 @@ class Broker(Protocol):
         """What is not as it should be though it takes what is delivered."""
 
     @property
-    def unheard(self) -> bool:
-        """Whether nobody listened to the last of them, as it says."""
+    def unheard(self) -> bool | None:
+        """Whether nobody listened to the last of them, as it says; None: that is not known."""
 
 
 class Desk:
@@ -226,7 +227,7 @@ class Desk:
 
         Raises ``StoreError`` when there is such a file already or the disk refuses.
         """
-        path = self.store.path.parent / "backups" / name
+        path = self.store.path.parent / BACKUPS / name
         await self.store.backup(path)
         await self.copying(actor, Copy("backup", str(path)))
         return path

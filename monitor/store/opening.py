@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from monitor.store import room, salvage, schema
+from monitor.store import backup, room, salvage, schema
 from monitor.store.errors import StoreError
 from monitor.store.own import new_own, open_own, refuse_links
 from monitor.store.sync import make_folder, sync
@@ -72,6 +72,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         salvage.finish(path)
         forget_draft(path)
+        backup.forget_drafts(path)
         try:
             return _open(path)
         except _UnusableError:

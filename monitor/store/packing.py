@@ -18,6 +18,7 @@ from monitor.store.sync import sync
 
 SPARE = 2**20
 """Bytes that are there beside what is counted: the list of the members."""
+ADVICE = "write the archive to another one"
 
 
 def pack(target: Path, told: Iterator[Plan | Piece | Manifest]) -> Manifest:
@@ -83,7 +84,8 @@ def _write(file: BinaryIO, target: Path, told: Iterator[Plan | Piece | Manifest]
                 continue
             for each in group:
                 if isinstance(each, Plan):
-                    _look_for_room(target, each)
+                    needed = each.bytes + SPARE
+                    room.leave_room(target, needed, each.store, advice=ADVICE)
                 elif isinstance(each, Manifest):
                     manifest = each.model_copy(update={"members": tuple(archive.members)})
         if manifest is None:
@@ -94,26 +96,6 @@ def _write(file: BinaryIO, target: Path, told: Iterator[Plan | Piece | Manifest]
 
 def _member(told: Plan | Piece | Manifest) -> str:
     return told.member if isinstance(told, Piece) else ""
-
-
-def _look_for_room(target: Path, plan: Plan) -> None:
-    disk = room.look(target)
-    left = disk._replace(free=disk.free - plan.bytes - SPARE)
-    mib = f"about {plan.bytes // 2**20 + 1} MiB are needed, {disk.free // 2**20} are free"
-    if left.free < 0:
-        raise StoreError(f"{target}: no room for the archive: {mib}")
-    if _same_disk(target, plan.store) and left.fills(None):
-        raise StoreError(
-            f"{target}: {mib}, and cytowatch needs what would be left of this disk;"
-            " write the archive to another one"
-        )
-
-
-def _same_disk(target: Path, store: Path) -> bool:
-    try:
-        return target.parent.stat().st_dev == store.parent.stat().st_dev
-    except OSError:  # Whoever asks may not see where the daemon's store lies.
-        return False
 
 
 class _Archive:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from monitor.store.errors import StoreError
 from monitor.store.own import new_own
 
 MIB = 2**20
@@ -132,6 +133,29 @@ def look(path: Path) -> Disk:
     names = found.f_favail if found.f_files else None
     size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
     return Disk(free, size, names, found.f_files)
+
+
+def leave_room(target: Path, needed: int, store: Path, *, advice: str) -> None:
+    """Raise StoreError where ``needed`` bytes at ``target`` have no room, or would take too much.
+
+    That is, on the disk of ``store``, what the daemon will need; ``advice``: what to do then.
+    """
+    disk = look(target)
+    left = disk._replace(free=disk.free - needed)
+    mib = f"about {needed // MIB + 1} MiB are needed, {disk.free // MIB} are free"
+    if left.free < 0:
+        raise StoreError(f"{target}: there is no room for it: {mib}")
+    if _same_disk(target, store) and left.fills(None):
+        raise StoreError(
+            f"{target}: {mib}, and cytowatch needs what would be left of this disk; {advice}"
+        )
+
+
+def _same_disk(target: Path, store: Path) -> bool:
+    try:
+        return target.parent.stat().st_dev == store.parent.stat().st_dev
+    except OSError:  # Whoever asks may not see where the daemon's store lies.
+        return False
 
 
 def _is_file(path: Path) -> bool:

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.store import Store, StoreError, Tick
+from monitor.store import Store, StoreError, Tick, backup, room
+from monitor.store.database import Database
+from monitor.store.room import Disk
 from monitor.store.verify import verify
 from tests.monitor.store.support import QUOTA, event, tick_of
 
@@ -66,9 +68,45 @@ async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 async def test_what_was_cut_off_before_is_no_backup_and_in_no_way(tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
-    copy.with_name("copy.db.part").write_text("half a store")
+    copy.with_name(".copy.db.part").write_text("half a store")
     async with Store.open(tmp_path / "state" / "cytowatch.db", quota=QUOTA) as store:
         await store.commit(Tick(events=[event(1)]))
         await store.backup(copy)
     assert verify(copy).events == 1
-    assert not copy.with_name("copy.db.part").exists()
+    assert not copy.with_name(".copy.db.part").exists()
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        (Disk(0, 2**30), "there is no room for it: about 1 MiB are needed, 0 are free"),
+        (Disk(50 * 2**20, 2**30), "cytowatch needs what would be left of this disk; make room"),
+    ],
+)
+def test_a_copy_takes_no_room_that_the_daemon_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, words: str
+) -> None:
+    path, copy = tmp_path / "cytowatch.db", tmp_path / "backups" / "copy.db"
+    Database(path, QUOTA).close()
+    monkeypatch.setattr(room, "look", lambda _: disk)
+    with pytest.raises(StoreError, match=words):
+        backup.copy(path, copy)
+    assert list(copy.parent.iterdir()) == []
+
+
+def test_what_a_killed_daemon_left_half_goes_at_the_next_start(tmp_path: Path) -> None:
+    path, folder = tmp_path / "cytowatch.db", tmp_path / "backups"
+    folder.mkdir()
+    for name in (".copy.db.part", "copy.db", "copy.db.part"):
+        (folder / name).touch()
+    Database(path, QUOTA).close()
+    assert {each.name for each in folder.iterdir()} == {"copy.db", "copy.db.part"}
+
+
+def test_nothing_is_removed_from_a_folder_that_may_be_anothers(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".copy.db.part").touch()
+    (tmp_path / "backups").symlink_to(elsewhere)
+    Database(tmp_path / "cytowatch.db", QUOTA).close()
+    assert (elsewhere / ".copy.db.part").exists()

@@ -25,7 +25,7 @@ PUT_AWAY = (
     "cytowatch.db.salvage.new",
     "cytowatch.db.new",
     "cytowatch.db.compact",
-    "backups/copy.db.part",
+    "backups/.copy.db.part",
 )
 PRECIOUS = "somebody else's"
 

@@ -112,7 +112,7 @@ def test_where_it_cannot_be_written_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("disk", "words"),
     [
-        (Disk(2 * 2**20, 2**30), "no room for the archive: about 2 MiB are needed, 2 are free"),
+        (Disk(2 * 2**20, 2**30), "there is no room for it: about 3 MiB are needed, 2 are free"),
         (Disk(50 * 2**20, 2**30), "write the archive to another one"),
     ],
 )
