@@ -1,7 +1,7 @@
 import asyncio
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from config.plant import ChannelType, Plant
-from config.rules import CalibrationDue, OffNormal
+from config.rules import CalibrationDue, High, OffNormal
 from config.site import InfluxDb, Mqtt, StoreSettings
 from drivers.reading import Cause, Fault, Quality, Reason, Scan
 from monitor import recorder as recorder_module
-from monitor.alarms.facts import Acknowledge, Refusal, State
+from monitor.alarms.facts import Acknowledge, Refusal, Shelve, State
 from monitor.messages import Actor, AlarmEventMessage, rfc3339
+from monitor.recorder import Recorder
 from monitor.release import code
 from monitor.store import StoreError
 from monitor.store.verify import verify
@@ -383,6 +384,49 @@ async def test_a_step_back_is_believed_and_the_record_keeps_what_it_has(
     assert list(times(tmp_path, "incubator-7")) == [start, start + 10 * SECOND] * 2
     [step] = bodies(tmp_path, "clock_step")
     assert (step["kind"], step["before"]) == ("backward", rfc3339(hand.wall))
+
+
+@pytest.mark.parametrize("seconds", [86_400, -3600])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_no_step_of_the_clock_ends_a_shelf_or_makes_a_delay_shorter_or_longer(
+    tmp_path: Path, hand: HandTime, seconds: int, *, restarted: bool
+) -> None:
+    """One incubator is beyond its limit, which has a delay; the other's alarm is shelved."""
+    small = small_plant()
+    rule = small.sources[0].channels[0].rules[0].model_copy(update={"on_delay": 60 * SECOND})
+    delayed = plant(
+        source(0, "incubator-7", "probe", "bus", [channel("co2", rule)]),
+        source(1, "incubator-8", "probe", "bus", [channel("co2", High(limit=6.0))]),
+    )
+
+    async with AsyncExitStack() as stack:
+        recorder = await stack.enter_async_context(recording(tmp_path, delayed))
+        shelved = recorder.board.act(OTHER, Shelve(60 * SECOND), recorder.clock())
+        assert not isinstance(shelved, Refusal)
+        recorder.tell(shelved)
+        recorder.accept(scan(recorder.clock(), 6.5))
+        await recorder.commit()
+        hand.step(seconds)
+        if restarted:
+            await stack.aclose()
+            recorder = await stack.enter_async_context(recording(tmp_path, delayed))
+        for passed in (1, 58):
+            hand.pass_(passed)
+            await look(recorder)
+        assert {alarm.alarm: alarm.state for alarm in recorder.active()} == {OTHER: State.SHELVED}
+        hand.pass_(1)
+        await look(recorder)
+        assert {a.alarm: a.state for a in recorder.active()} == {HIGH: State.UNACKNOWLEDGED}
+    steps = [step["kind"] for step in bodies(tmp_path, "clock_step")]
+    assert steps == ["forward"] * (seconds > 0 and not restarted) + ["backward"] * (seconds < 0)
+
+
+async def look(recorder: Recorder) -> None:
+    """A second of the daemon: its clock, one scan beyond the limit, and a commit."""
+    recorder.follow_clock()
+    recorder.accept(scan(recorder.clock(), 6.6))
+    recorder.accept(scan(recorder.clock(), 5.0, of=1))
+    await recorder.commit()
 
 
 async def test_a_disk_that_fails_ends_the_commits(tmp_path: Path, hand: HandTime) -> None:

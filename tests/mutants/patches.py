@@ -129,6 +129,14 @@ MUTANTS = (
         (f"{_STORE}/test_store.py",),
     ),
     Mutant(
+        "lost-uncounted",
+        "readings for which there is no room at all are counted",
+        "monitor/store/database.py",
+        "lost_lines=ends.gone.lost_lines + lost)",
+        "lost_lines=ends.gone.lost_lines)",
+        (f"{_STORE}/test_database.py",),
+    ),
+    Mutant(
         "two-daemons",
         "one store has one daemon",
         "monitor/store/opening.py",
@@ -199,6 +207,14 @@ MUTANTS = (
         "monitor/sinks/influx.py",
         "        self._sent[stream] = batch\n",
         "        self._sent[stream] = batch\n        self._move(stream, batch.upto, 0.0)\n",
+        (f"{_SINKS}/test_influx.py",),
+    ),
+    Mutant(
+        "backlog-without-rest",
+        "a backlog leaves half of the time to others",
+        "monitor/sinks/influx.py",
+        "backlog.rest(took * (1 - DRAINING) / DRAINING)",
+        "backlog.rest(0.0)",
         (f"{_SINKS}/test_influx.py",),
     ),
     Mutant(

@@ -202,8 +202,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tiny")
 async def test_after_an_outage_what_is_read_now_goes_before_the_rest_of_the_backlog(
-    fake: Database, scene: Scene
+    fake: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("monitor.sinks.influx.DRAINING", 1.0)  # So that no rest gives it its turn.
     await read(scene, readings(1, 100), ticks=5)
 
     async def meanwhile(_: Write) -> web.StreamResponse:
@@ -213,6 +214,22 @@ async def test_after_an_outage_what_is_read_now_goes_before_the_rest_of_the_back
     fake.answers = [written, meanwhile]
     await until_delivered(sink_to(fake.url, scene), scene)
     assert fake.accepted == readings(1, 20) + readings(101, 110) + readings(21, 100)
+
+
+@pytest.mark.usefixtures("tiny")
+async def test_after_each_request_of_a_backlog_others_have_their_turn(
+    fake: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is by how long the request took; here it is made to last for hours."""
+    monkeypatch.setattr("monitor.sinks.influx.DRAINING", 1e-9)
+    await read(scene, readings(1, 100), ticks=5)
+    async with holding(sink_to(fake.url, scene)):
+        await eventually(lambda: bool(fake.accepted))
+        for first in (101, 111):
+            last = reading(first + 9)
+            await read(scene, [*readings(first, first + 8), last], ticks=1)
+            await eventually(lambda last=last: last in fake.accepted)
+    assert fake.accepted == readings(1, 10) + readings(101, 120)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -6,6 +6,7 @@ import tempfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_bytes
 
 import pytest
 from hypothesis import settings
@@ -217,6 +218,32 @@ def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path) -> No
     assert database._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert database._db.execute("PRAGMA synchronous").fetchone() == (2,)
     database.close()
+
+
+def test_where_readings_find_no_room_alarms_do_and_the_readings_are_counted(
+    tmp_path: Path,
+) -> None:
+    """No page can be added: what does not fit into those that are there is as on a full disk."""
+    path = tmp_path / "cytowatch.db"
+    database = Database(path, QUOTA)
+    [group] = database.groups([("incubator-0",)])
+    database.commit(Tick(events=[event(1)]), {}, 0)
+    database._ballast.give_up()
+    [pages] = database._db.execute("PRAGMA page_count").fetchone()
+    database._db.execute(f"PRAGMA max_page_count = {pages}")
+    tick = Tick(events=[event(2, seq=1)], facts={"a/co2/high": "{}"}, replies={"r1": "{}"})
+    for scan in (1, 2, 3):
+        tick.add(group, line_of("incubator-0", scan, NOON) + token_bytes(20_000), scan, NOON)
+    database.commit(tick, {("mqtt", "events"): 1}, 0)
+    told = database.ends, database.facts(), database.cursors(), database.reply_to("r1")
+    assert told[1:] == ({"a/co2/high": "{}"}, {("mqtt", "events"): 1}, "{}")
+    assert (database.ends.event, database.ends.seq, database.ends.gone.lost_lines) == (2, 1, 3)
+    assert database.telemetry(0, QUOTA) == []
+    database.close()
+    database = Database(path, QUOTA)
+    assert (database.ends, database.facts(), database.cursors(), database.reply_to("r1")) == told
+    database.close()
+    assert verify(path).problems == ()
 
 
 def test_answers_are_kept_for_the_newest_requests(
