@@ -19,6 +19,8 @@ from drivers.simulated.nodes import ANALOGS, NAMESPACE, Shown, Status, shown
 from drivers.simulated.opcua import OWN_UNITS, UNECE, OpcUaHost
 from drivers.simulated.place import HOST, HostError
 
+pytestmark = pytest.mark.real
+
 AT = datetime(2026, 3, 1, 12, 30, 15, 250_000, UTC)
 NS = int(AT.timestamp() * 1000) * 10**6
 

@@ -48,6 +48,7 @@ async def read_float(plant: SimulatedPlant, line: str, unit: int, address: int) 
         writer.close()
 
 
+@pytest.mark.real
 async def test_six_incubators_an_io_module_and_two_bioreactors_are_there() -> None:
     async with SimulatedPlant() as plant:
         assert list(plant.lines) == [
@@ -121,6 +122,7 @@ def test_a_scenario_for_another_plant_is_refused() -> None:
         SimulatedPlant(1, 2)
 
 
+@pytest.mark.real
 async def test_its_site_file_is_one_that_the_daemon_takes(tmp_path: Path) -> None:
     async with SimulatedPlant() as plant:
         path = tmp_path / "demo.yaml"
@@ -149,6 +151,7 @@ async def read_node(plant: SimulatedPlant, line: str, node: str) -> ua.DataValue
         return await value.read_data_value(raise_on_bad_status=False)
 
 
+@pytest.mark.real
 async def test_bioreactors_are_read_over_opc_ua_and_what_befalls_them_shows() -> None:
     no_gas = GasFails(at=0, lasts=60 * SECOND, bioreactor="bioreactor-02")
     broken = SensorFails(
@@ -172,6 +175,7 @@ async def test_bioreactors_are_read_over_opc_ua_and_what_befalls_them_shows() ->
         assert other.Value.Value == pytest.approx(40, abs=3)
 
 
+@pytest.mark.real
 async def test_an_opc_ua_server_goes_away_alone_and_comes_back_on_its_port() -> None:
     pulled = NetworkPulled(at=SECOND // 5, lasts=3 * SECOND, line="bioreactor-01")
     async with SimulatedPlant(1, 2, scenario=script(pulled)) as plant:
