@@ -82,6 +82,8 @@ class MqttSink:
         self._owed: dict[str, Event | AlarmMessage] = {}
         self._unheard: Event | None = None
         """The newest event, where the broker said that nobody listened to it."""
+        self._asked = False
+        """Whether the broker has said anything about that since the start."""
         self._left_out: deque[int] = deque(maxlen=_REMEMBERED)
         """The newest events, by number, that were too large for the broker."""
         self._too_large: set[str] = set()
@@ -93,19 +95,23 @@ class MqttSink:
         self._digest_due = True
 
     @property
-    def unheard(self) -> bool:
-        """Whether the broker says that nobody listens to the alarms; MQTT 3.1.1 never does."""
-        return self._unheard is not None
+    def unheard(self) -> bool | None:
+        """Whether the broker says that nobody listens to the alarms; MQTT 3.1.1 never does.
+
+        None: it was not asked since the start.
+        """
+        return self._unheard is not None if self._asked else None
 
     def reached(self, event: Event) -> bool:
         """Whether somebody has an alarm event: a consumer, where receipts are asked for.
 
-        Else the broker, unless it says that nobody listens there, or did not take it.
+        Else the broker, unless it says that nobody listens there, or did not take it. What it
+        took in the run before is nobody's until it has said whether anybody listens.
         """
         if self.receipts.consumers:
             return event.seq is not None and self.receipts.has(event.seq)
         told = self._cursor >= event.number and event.number not in self._left_out
-        return told and not self.unheard
+        return told and self.unheard is False
 
     @property
     def listens(self) -> bool:
@@ -217,8 +223,16 @@ class MqttSink:
         self._beat_due = asyncio.get_running_loop().time() + self._settings.digest / _SECOND
         self._digest_due = True
         await self._send(broker, [self._status(online=True)])
-        if self._unheard is not None:
-            await self._ask_who_listens(broker, self._unheard)
+        if doubtful := await self._doubtful():
+            await self._ask_who_listens(broker, doubtful)
+
+    async def _doubtful(self) -> Event | None:
+        """Return the newest event that was told, where nobody may have heard it."""
+        if self._asked:
+            return self._unheard
+        last = self._outbox.last.seq
+        told = [e for e in await self._outbox.events_by_seq(last, last) if e.number <= self._cursor]
+        return told[0] if told else None
 
     async def _ask_who_listens(self, broker: Broker, event: Event) -> None:
         """Tell once more what nobody heard: who has come meanwhile is seen, and has missed less."""
@@ -364,7 +378,7 @@ class MqttSink:
             log.warning("%s: nobody listens to the alarms at the broker", self.name)
         if self.unheard and unheard is None:
             log.info("%s: somebody listens to the alarms again", self.name)
-        self._unheard = unheard
+        self._unheard, self._asked = unheard, True
 
     def _status(self, *, online: bool) -> Publication:
         message = StatusMessage(

@@ -52,15 +52,16 @@ def test_only_a_clock_that_is_known_to_run_by_itself_is_a_trouble(
     assert not told["points-skipped"]()
 
 
-def broker(unheard: bool) -> MqttSink:
+def broker(unheard: bool | None) -> MqttSink:
     sink = MqttSink(Mqtt(host="127.0.0.1"), Gateway("les-ulis", "gw-1"), Record())  # type: ignore[arg-type]
     sink._unheard = Event(1, 1, "alarm", 0, 0, "", "{}") if unheard else None
+    sink._asked = unheard is not None
     return sink
 
 
 def test_that_nobody_hears_the_alarms_is_asked_of_the_broker() -> None:
     clock = Time()
-    for unheard in (True, False):
+    for unheard in (True, False, None):
         told = signs(clock, Grid(clock), [broker(unheard)], Certificates([]))
         assert told["alarms-unheard"]() is unheard
     assert "alarms-unheard" not in signs(clock, Grid(clock), [], Certificates([]))

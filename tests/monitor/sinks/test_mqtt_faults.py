@@ -276,10 +276,28 @@ async def test_that_nobody_hears_is_remembered_over_a_lost_connection(scene: Sce
         sink = sink_to(broker.port, scene)
         async with holding(sink):
             await scene.happen((HIGH, State.UNACKNOWLEDGED))
-            await eventually(lambda: delivered(scene) and sink.unheard)
+            await eventually(lambda: delivered(scene) and sink.unheard is True)
         broker.verdict = lambda _: 0
         async with holding(sink):
             await eventually(lambda: not sink.unheard)
+
+
+async def test_who_begins_anew_asks_whether_anybody_heard_what_was_told_before(
+    scene: Scene,
+) -> None:
+    """Else a restart makes an alarm that reached nobody one that everybody has."""
+    async with ScriptedBroker(lambda topic: UNHEARD if topic == EVENT else 0) as broker:
+        async with holding(sink_to(broker.port, scene)):
+            event, *_ = await scene.happen((HIGH, State.UNACKNOWLEDGED))
+            await eventually(lambda: delivered(scene))
+        sink = sink_to(broker.port, scene, digest=10 * MS)
+        assert (sink.unheard, sink.reached(event)) == (None, False), "nobody can know it yet"
+        async with holding(sink):
+            await eventually(lambda: sink.unheard is True)
+            assert not sink.reached(event)
+            broker.verdict = lambda _: 0
+            await eventually(lambda: sink.unheard is False)
+            assert sink.reached(event)
 
 
 async def test_states_and_heartbeats_that_nobody_hears_are_nobodys_alarm(scene: Scene) -> None:
