@@ -113,8 +113,8 @@ class Receipts:
         self._paces = {name: Pace(within, within) for name in self.consumers}
         self._behind: set[str] = set()
         """Consumers of whom the log says that they are told again."""
-        self._complaints: dict[str, str] = {}
-        """By consumer (empty: everybody else): why its receipts are ignored just now."""
+        self._complaints: set[tuple[str, str]] = set()
+        """Of whom (empty: everybody else) the log says why receipts are ignored."""
         self._before: int | None = None
         """Up to which ``seq`` it is not known when it was told: in the run before."""
         self._held_for = 0.0
@@ -126,6 +126,7 @@ class Receipts:
     def held(self) -> Iterator[None]:
         """Inside the block the broker is held, and time counts."""
         self._held_since = _time()
+        self._complaints.clear()
         if self._before is None:
             self._before = self._outbox.last.seq
             self.told(self._before)
@@ -152,7 +153,6 @@ class Receipts:
         if wrong := self._why_not(known, receipt, retained=retained):
             self._complain(user, known, wrong)
         elif isinstance(receipt, ReceiptMessage):
-            self._complain(user, known, "")
             self._take(user, receipt.seq)
 
     def late(self, consumer: str) -> bool | None:
@@ -219,14 +219,13 @@ class Receipts:
             log.warning("%s owes a receipt from seq %d on, and is told it again", name, upto + 1)
 
     def _complain(self, user: str, known: str, wrong: str) -> None:
-        """Tell when receipts of one consumer begin to be ignored, why, and when that is over."""
-        if wrong == self._complaints.get(known, ""):
-            return
-        self._complaints[known] = wrong
-        if wrong:
+        """Tell why receipts of one consumer are ignored: each reason once in a connection.
+
+        So one whose every second receipt is wrong does not fill the log.
+        """
+        if (known, wrong) not in self._complaints:
+            self._complaints.add((known, wrong))
             log.warning("a receipt of %s is ignored: %s", user, wrong)
-        else:
-            log.info("receipts of %s are taken again", user)
 
     def _upto(self, consumer: str) -> int:
         return self._outbox.cursor(consumer, "receipts")
