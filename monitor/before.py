@@ -26,6 +26,8 @@ class Before(NamedTuple):
     config: str
     stopped: bool
     """It ended because it was told to."""
+    known: Moment = Moment(0, 0)
+    """An instant of it, by both clocks: the last at which it is known that they went together."""
 
     @classmethod
     async def read(cls, store: Store) -> "Before":
@@ -38,7 +40,13 @@ class Before(NamedTuple):
         stepped = json.loads(step.body)["clock_epoch"] if step else 1
         stopped = stop is not None and stop.number > start.number
         epoch = max(said["clock_epoch"], stepped)
-        return cls(said["boot_id"], epoch, said["config"], stopped)
+        newest = step if step is not None and step.number > start.number else start
+        known = Moment(newest.at, newest.boot)
+        return cls(said["boot_id"], epoch, said["config"], stopped, known)
+
+    def known_in(self, boot_id: str) -> Moment | None:
+        """Return ``known``, where it was in this boot: elapsed times compare only within one."""
+        return self.known if self.boot_id == boot_id else None
 
     def why_away(self, boot_id: str) -> str:
         """Return the cause of the time since: what the unmonitored intervals are put down to."""

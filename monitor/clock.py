@@ -152,13 +152,19 @@ class RecordClock:
         boot, wall = both_clocks()
         return self._anchor.record_time(boot) - wall
 
-    def resume(self, last: int, epoch: int) -> ClockStep | None:
+    def resume(self, last: int, epoch: int, known: Moment | None = None) -> ClockStep | None:
         """Go on after ``last`` (ns, UTC), the newest time on the record, and ``epoch``, its epoch.
 
         A wall clock that is behind the record by a little is met slowly; one that is far behind
-        is believed, and the step that is returned must go on the record.
+        is believed, and the step that is returned must go on the record. ``known`` is an instant
+        on the record, of this boot: by it steps of more than ``SLEWED`` show, forward ones too,
+        that were made while nobody looked.
         """
         boot, wall = both_clocks()
+        due = wall if known is None else known.at + boot - known.boot
+        if abs(due - wall) > SLEWED:
+            self._anchor, step = follow(Anchor(due, boot, epoch=epoch), wall, boot)
+            return step
         if wall > last:
             self._anchor = Anchor(wall, boot, epoch=epoch)
             return None

@@ -113,7 +113,7 @@ class Recorder:
         Raises ``StoreError`` when that cannot be written, or a later release wrote the record.
         """
         before = await Before.read(store)
-        step = clock.resume(store.last.at, before.clock_epoch)
+        step = clock.resume(store.last.at, before.clock_epoch, before.known_in(clock.boot_id))
         now = clock()
         stood = kept.load(store, clock.boot_id, now)
         used = Usages(plant, stood.usages, now)
@@ -487,6 +487,9 @@ class Recorder:
         self._tell_excursions(self.excursions.resume(cases, past, now), now)
         if step:
             self._step(step)
+            if step.kind != "slewed":  # A step of the wall clock is no gap, and hides none.
+                by = step.after - step.before
+                self._unseen = {name: at + by for name, at in self._unseen.items()}
         elif (before.boot_id, before.config) == (self.clock.boot_id, self.plant.digest):
             self._recalled = await recalled(self.plant, self.store, now)
         if before.boot_id != self.clock.boot_id:

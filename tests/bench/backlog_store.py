@@ -82,7 +82,7 @@ class Compressed(RecordClock):
     def __call__(self) -> Moment:
         return Moment(self._start + self.elapsed, START_BOOT + self.elapsed)
 
-    def resume(self, last: int, epoch: int) -> None:
+    def resume(self, last: int, epoch: int, known: Moment | None = None) -> None:
         """It goes on from where it is set."""
 
     def check(self) -> ClockStep | None:

@@ -417,8 +417,29 @@ async def test_no_step_of_the_clock_ends_a_shelf_or_makes_a_delay_shorter_or_lon
         hand.pass_(1)
         await look(recorder)
         assert {a.alarm: a.state for a in recorder.active()} == {HIGH: State.UNACKNOWLEDGED}
-    steps = [step["kind"] for step in bodies(tmp_path, "clock_step")]
-    assert steps == ["forward"] * (seconds > 0 and not restarted) + ["backward"] * (seconds < 0)
+    [step] = bodies(tmp_path, "clock_step")
+    assert step["kind"] == ("forward" if seconds > 0 else "backward")
+    assert bodies(tmp_path, "unmonitored") == []
+
+
+@pytest.mark.parametrize("stepped", [86_400, -30, -3600, -86_400])
+async def test_how_long_nobody_watched_is_told_by_elapsed_time(
+    tmp_path: Path, hand: HandTime, stepped: int
+) -> None:
+    """Two minutes, in which the wall clock is set: by more than they are, or by less."""
+    async with recording(tmp_path) as recorder:
+        recorder.accept(scan(recorder.clock(), 5.0))
+        await recorder.commit()
+    hand.pass_(120)
+    hand.step(stepped)
+    async with recording(tmp_path) as recorder:
+        recorder.accept(scan(recorder.clock(), 5.0))
+        await recorder.commit()
+        assert recorder.clock() == hand.now
+        assert recorder.clock.epoch == 2
+    [step], [gap] = bodies(tmp_path, "clock_step"), bodies(tmp_path, "unmonitored")
+    assert step["kind"] == ("forward" if stepped > 0 else "backward")
+    assert (gap["seconds"], gap["to"]) == (120, rfc3339(hand.wall))
 
 
 async def look(recorder: Recorder) -> None:
