@@ -36,6 +36,8 @@ SHORTEST_PERIOD = 20 * NANOSECONDS["ms"]
 """A slot of the grid."""
 LONGEST_NAME = 63
 LONGEST_CONSUMER = LONGEST_NAME - len("receipts-")
+_TAKEN = {"mqtt": "the broker's", "notify": "the command's that is run"}
+"""Names that no database may have: who has the place of that name in the record."""
 
 
 def check(draft: Draft) -> list[Finding]:
@@ -224,8 +226,8 @@ def _databases(written: InfluxDb | Databases | None) -> Iterator[Finding]:
 
 
 def _influxdb(settings: InfluxDb) -> Iterator[Finding]:
-    if settings.name == "mqtt":
-        yield Finding(("name",), "mqtt is the broker's; give the database another")
+    if owner := _TAKEN.get(settings.name):
+        yield Finding(("name",), f"{settings.name} is {owner}; give the database another")
     found = [
         *secret_findings({"token": settings.token, "password": settings.password}),
         *_url(settings.url),

@@ -93,6 +93,11 @@ FAULTS = {
         "influxdb: {name: mqtt, ",
         ["4:18: influxdb.name: mqtt is the broker's; give the database another"],
     ),
+    "a database of the command's name": (
+        "influxdb: {",
+        "influxdb: {name: notify, ",
+        ["4:18: influxdb.name: notify is the command's that is run; give the database another"],
+    ),
     "no database at all": (
         "influxdb: {",
         "influxdb: [] #",
