@@ -1,6 +1,6 @@
 """The board as a whole: one cause is one alarm, worse speaks for milder, and every scan counts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -413,6 +413,30 @@ def test_the_peak_goes_on_while_the_alarm_is_active() -> None:
 
 
 TIMED = plant(source(0, "inc", "probe", "bus", [channel("temp", HIGH, STALE, timed=True)]))
+
+
+def test_a_link_that_comes_and_goes_each_second_is_one_alarm_when_it_stays_away() -> None:
+    minute = 60 * SECOND
+    bus = Silent(name="line-bus", on_delay=minute)
+    probe = source(
+        0,
+        "inc",
+        "probe",
+        "bus",
+        [channel("temp", HIGH, Unreadable(on_delay=minute))],
+        Silent(name="silent-probe", on_delay=minute),
+    )
+    board = Board(plant(probe, line_silent={"bus": bus}), {})
+
+    def told(link: Iterable[tuple[int, bool]]) -> list[str]:
+        return short([e for at, up in link for e in do(board, temp(at, 37.0) if up else off(at))])
+
+    flapping = [(second, second % 2 == 0) for second in range(600)]
+    assert told(flapping) == []
+    assert told((second, False) for second in range(600, 700)) == [
+        f"{LINE} raised -> unacknowledged"
+    ]
+    assert told((second + 700, up) for second, up in flapping) == [f"{LINE} returned -> returned"]
 
 
 def test_a_source_time_that_stands_still_is_stale() -> None:
