@@ -193,7 +193,7 @@ class _Opened:
                 while part := member.read(AT_ONCE):
                     sha256.update(part)
                     size += len(part)
-        except _BROKEN:
+        except (KeyError, *_BROKEN):
             return -1, ""
         return size, sha256.hexdigest()
 
@@ -303,7 +303,7 @@ class _Opened:
             if digest in named or not others:
                 self._unread.discard(name)
                 others += digest not in named  # The one that was in effect at the beginning.
-            if self._hash(name)[1] != digest:
+            if self._hash(name)[1] not in {digest, ""}:  # What cannot be read was named before.
                 yield f"configuration {digest[:8]}: its text was changed"
 
     # --- a head that was published -----------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from monitor.store import StoreError
 from monitor.store.archive import Wanted
 from monitor.store.unpacking import heads_for, is_archive, seam_problems, verify_archive
-from tests.monitor.store.archives import Members, archived, members, record, write
+from tests.monitor.store.archives import CONFIG, Members, archived, members, record, write
 
 READINGS, INDEX = "telemetry/000001.lp.gz", "telemetry/000001.jsonl"
 
@@ -81,6 +81,7 @@ CASES = [
     (changed(INDEX, b'"lines":2', b'"lines":1'), "blob 1 (scans 1 to 4): it, or the one before"),
     (without(READINGS), "telemetry/000001.jsonl: is not of this archive"),
     (without("events.jsonl"), "events.jsonl: cannot be read"),
+    (without(f"configurations/{CONFIG[0]}.yaml"), "configuration e3b0c442: its text is missing"),
     (without("spoilt.jsonl"), "spoilt.jsonl: cannot be read"),
     (added("telemetry/000003.lp.gz", b""), "telemetry/000003.lp.gz: is not of this archive"),
     (added("notes.txt", b"trust me"), "notes.txt: is not of this archive"),
