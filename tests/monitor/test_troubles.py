@@ -73,7 +73,8 @@ def test_that_the_last_resort_fails_is_an_alarm_where_there_is_one() -> None:
 
 
 def test_every_trouble_is_explained() -> None:
-    told = (Path(__file__).parents[2] / "docs" / "health.md").read_text("utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    told, topics = ((docs / name).read_text("utf-8") for name in ("health.md", "messages.md"))
     ca = Path("/ca.pem")
     tls = Tls(ca_file=ca, cert_file=ca, key_file=ca)
     mqtt = Mqtt(host="127.0.0.1", tls=tls, commands=True)
@@ -81,6 +82,9 @@ def test_every_trouble_is_explained() -> None:
     notify = Notify(command=("/bin/siren",))
     rules = gateway_rules(replace(small_plant(), influxdb=influxdb, mqtt=mqtt, notify=notify))
     assert [name for name in rules if f"`{name}`" not in told] == []
+    assert "`certificate-{which}`" in topics
+    named = [name for name in rules if not name.startswith("certificate-")]
+    assert [name for name in named if f"`{name}`" not in topics] == []
 
 
 def test_every_trouble_says_what_to_do() -> None:

@@ -160,6 +160,10 @@ FLAT: dict[str, Story] = {
         (scan(16, 37.0), []),
         (scan(17, 36.9), RETURNED),
     ],
+    "frozen, though its device's clock goes on": [
+        *[(scan(seconds, 37.0, times={0: seconds * SECOND}), []) for seconds in range(10)],
+        (scan(10, 37.0, times={0: 10 * SECOND}), RAISED),
+    ],
     "a doubtful reading may raise": [
         *same(0, 9),
         (scan(10, 37.0, faults={0: DOUBTFUL}), RAISED),
