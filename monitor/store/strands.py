@@ -67,7 +67,7 @@ def link_problems(
     for entry, events, last, told in links:
         if entry.number != before.number + 1:
             yield f"record: links {before.number + 1} to {entry.number - 1} are missing"
-        if [event.number for event in events] != list(range(last_event + 1, last + 1)):
+        if not _are_all(events, last_event, last):
             yield f"events {last_event + 1} to {last}: some are missing"
         elif entry.number == before.number + 1 and told != chain.link_head(
             before.head, entry, events
@@ -76,6 +76,12 @@ def link_problems(
         if entry.last_blob >= first_blob:
             yield from _bound(entry, telemetry(entry.last_blob))
         before, last_event = Place(entry.number, told), last
+
+
+def _are_all(events: Sequence[Event], after: int, last: int) -> bool:
+    """Whether these are the events that follow ``after`` up to ``last``, which may be nonsense."""
+    numbered = enumerate(events, after + 1)
+    return len(events) == last - after and all(event.number == number for number, event in numbered)
 
 
 def _bound(link: chain.LinkEntry, head: bytes | None) -> Iterator[str]:

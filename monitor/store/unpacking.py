@@ -250,7 +250,7 @@ class _Opened:
             sha256_.update(part)
             left -= len(part)
         self._newest = begins
-        return sha256_.digest()
+        return b"" if left else sha256_.digest()
 
     def _readings_files(self) -> Iterator[str]:
         count = 1

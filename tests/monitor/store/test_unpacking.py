@@ -64,6 +64,14 @@ def without_line(name: str, line: int) -> Callable[[Members], None]:
     return change
 
 
+def with_more_bytes(files: Members) -> None:
+    """The last blob is said to be longer than what is there."""
+    *before, last = files[INDEX].splitlines(keepends=True)
+    told = json.loads(last)
+    said = json.dumps({**told, "bytes": told["bytes"] + 1}).encode() + b"\n"
+    files[INDEX] = b"".join([*before, said])
+
+
 def exchanged(one: str, other: str) -> Callable[[Members], None]:
     return lambda files: files.update({one: files[other], other: files[one]})
 
@@ -73,6 +81,8 @@ CASES = [
     (changed("events.jsonl", b"12:00:01.000Z", b"12:00:01.001Z"), "events.jsonl: line 3 cannot"),
     (without_line("events.jsonl", 4), "events 5 to 6: some are missing"),
     (added("events.jsonl", b"{}\n"), "events.jsonl: line 13 cannot be read"),
+    (changed("links.jsonl", b'"last_event":12', b'"last_event":1%018d' % 0), "some are missing"),
+    (with_more_bytes, "blob 12 (scans 21 to 24): the lines were changed"),
     (without_line("links.jsonl", 2), "record: links 3 to 3 are missing"),
     (without_line("links.jsonl", 5), "events from 11: not part of the chain"),
     (changed(READINGS, b"\x1f\x8b\x08\x00\x00", b"\x1f\x8b\x08\x00\x01"), "blob 1 (scans 1 to 4)"),
