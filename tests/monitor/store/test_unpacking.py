@@ -99,7 +99,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "found"), CASES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(
+    ("change", "found"), CASES, ids=lambda each: getattr(each, "__qualname__", each)
+)
 def test_tampering_shows_where_it_was_done_though_the_manifest_was_mended(
     files: Members, tmp_path: Path, change: Callable[[Members], None], found: str
 ) -> None:
