@@ -311,6 +311,8 @@ class InfluxSink:
         """
         if self._outbox.lags(self.name)["events"].behind <= MOST_EVENTS:
             return
+        if "events" not in self._sent and (batch := await self._pack_events()):
+            self._sent["events"] = batch  # How old they grow is asked even if nothing is taken.
         newest = self._outbox.last.seq
         events = await self._outbox.events_by_seq(newest - MOST_EVENTS + 1, newest)
         if events:

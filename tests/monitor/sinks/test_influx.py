@@ -341,6 +341,21 @@ async def test_how_long_it_keeps_points_may_stand_in_the_file(fake: Database, sc
     assert sink.ageing(NOON + 23 * 24 * HOUR)
 
 
+async def test_what_waits_is_ageing_also_where_a_flood_of_events_was_never_taken(
+    fake: Database, scene: Scene
+) -> None:
+    """After a restart in a long outage: the newest are tried first, and that is all that is."""
+    sink = sink_to(fake.url, scene, keeps="30d")
+    fake.otherwise = saying(500)
+    await scene.happen(*[(HIGH, State.UNACKNOWLEDGED), (HIGH, State.NORMAL)] * 51)
+    await loss(sink)
+    assert not sink.ageing(NOON + 22 * 24 * HOUR)
+    assert sink.ageing(NOON + 23 * 24 * HOUR)
+    fake.otherwise = written
+    await until_delivered(sink, scene)
+    assert not sink.ageing(NOON + 23 * 24 * HOUR)
+
+
 async def test_it_says_that_it_holds_when_something_was_taken(fake: Database, scene: Scene) -> None:
     held = asyncio.Event()
     task = asyncio.create_task(sink_to(fake.url, scene).hold(held.set))
