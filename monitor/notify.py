@@ -94,8 +94,8 @@ class Notifying:
         if await self._was_told(event.subject, occurrence) or await self._gets_through(event):
             return
         now = self._record.standing(event.subject)
-        if now is None or now.acked_state or now.occurrence != occurrence:
-            return  # Somebody saw to it, or it is over.
+        if now is None or now.acked_state or not now.annunciated or now.occurrence != occurrence:
+            return  # Somebody saw to it, it is silenced, or it is over.
         wrong = await self._run(event)
         result = {"occurrence": occurrence, "command": self._settings.command[0], "failed": wrong}
         self._record.note(TOLD, event.subject, result)

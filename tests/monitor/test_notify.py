@@ -170,10 +170,11 @@ async def test_what_somebody_has_is_left_to_him(
     "meanwhile",
     [
         {"acked_state": True, "state": State.ACKNOWLEDGED},
+        {"annunciated": False, "state": State.SHELVED},
         {"occurrence": "another"},
         None,
     ],
-    ids=["acknowledged", "another occurrence", "over"],
+    ids=["acknowledged", "shelved", "another occurrence", "over"],
 )
 async def test_what_is_settled_when_its_time_is_over_wakes_nobody(
     tmp_path: Path, siren: list[str], log: Path, meanwhile: dict[str, object] | None
