@@ -21,11 +21,13 @@ from monitor.health import Health
 from monitor.messages import AlarmEventMessage
 from monitor.recorder import Recorder
 from monitor.store import Store
+from monitor.store.room import Disk
 from monitor.supervise import Outage
 from tests.monitor.hand import FILE, HandTime, bodies, events, scan, small_plant, times
 
 QUOTA = 2000
 """Bytes: some ten ticks of a scan each."""
+GIB = 2**30
 
 
 @pytest.fixture
@@ -179,6 +181,32 @@ async def test_a_sign_of_trouble_becomes_its_alarm_when_it_has_held_for_so_long(
         health.look()
         await recorder.commit()
     assert changes(tmp_path, "clock-unsynchronised") == ["raised", "returned"]
+
+
+@pytest.mark.parametrize(
+    ("disk", "alarm"),
+    [
+        (Disk(free=5 * GIB, size=100 * GIB, full=True), "disk-full"),
+        (Disk(free=3 * GIB, size=100 * GIB), "disk-filling"),
+        (Disk(free=50 * GIB, size=100 * GIB, names=9_999, all_names=10**6), "disk-filling"),
+    ],
+)
+async def test_little_room_and_none_are_told_until_there_is_some(
+    tmp_path: Path, hand: HandTime, monkeypatch: pytest.MonkeyPatch, disk: Disk, alarm: str
+) -> None:
+    looked = [disk]
+
+    async def look(_: Store) -> Disk:
+        return looked[-1]
+
+    monkeypatch.setattr(Store, "look_at_disk", look)
+    async with healthy(tmp_path) as (recorder, health, _):
+        await live(recorder, health, hand, seconds=2)
+        looked.append(Disk(free=50 * GIB, size=100 * GIB))
+        await live(recorder, health, hand, seconds=61)
+    assert changes(tmp_path, alarm) == ["raised", "returned"]
+    [other] = {"disk-full", "disk-filling"} - {alarm}
+    assert changes(tmp_path, other) == []
 
 
 async def test_how_long_certificates_last_stands_beside_it(tmp_path: Path, hand: HandTime) -> None:

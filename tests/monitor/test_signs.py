@@ -2,17 +2,19 @@ from typing import NamedTuple
 
 import pytest
 
-from config.site import Mqtt
+from config.site import InfluxDb, Mqtt
 from drivers.grid import Grid
 from drivers.reading import Moment
 from monitor import signs as module
 from monitor.certificates import Certificates
 from monitor.signs import Growing, signs
 from monitor.sinks.base import Gateway
+from monitor.sinks.influx import InfluxSink
 from monitor.sinks.mqtt import MqttSink
 from monitor.store import Event
 
 SECOND = 10**9
+URL = "http://127.0.0.1:1"
 
 
 class Time:
@@ -50,6 +52,37 @@ def test_only_a_clock_that_is_known_to_run_by_itself_is_a_trouble(
     told = signs(clock, Grid(clock), [], Certificates([]))
     assert told["clock-unsynchronised"]() is holds
     assert not told["points-skipped"]()
+
+
+def test_points_for_which_we_come_too_late_are_a_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, skipped = Time(), [3]
+    monkeypatch.setattr(Grid, "skipped", property(lambda _: skipped[-1]))
+    sign = signs(clock, Grid(clock), [], Certificates([]))["points-skipped"]
+    assert not sign(), "what was before is over"
+    skipped.append(4)
+    assert sign()
+
+
+def test_what_waits_too_long_for_any_database_is_a_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Time()
+    clock.boot = 7 * SECOND
+    asked: list[tuple[str, int]] = []
+
+    def ageing(sink: InfluxSink, now: int) -> bool:
+        asked.append((sink.name, now))
+        return sink.name == "archive"
+
+    monkeypatch.setattr(InfluxSink, "ageing", ageing)
+    near, archive = (
+        InfluxSink(InfluxDb(url=URL, name=name), Gateway("les-ulis", "gw-1"), Record())  # type: ignore[arg-type]
+        for name in ("near", "archive")
+    )
+    assert not signs(clock, Grid(clock), [near], Certificates([]))["points-ageing"]()
+    assert signs(clock, Grid(clock), [near, archive], Certificates([]))["points-ageing"]()
+    assert asked == [("near", clock.boot), ("near", clock.boot), ("archive", clock.boot)]
+    assert "points-ageing" not in signs(clock, Grid(clock), [], Certificates([]))
 
 
 def broker(unheard: bool | None) -> MqttSink:
