@@ -84,7 +84,8 @@ async def test_while_there_is_no_descriptor_it_rests_says_so_once_and_lets_them_
     assert caplog.records[-1].message == "the door: who connects is let in again"
 
 
-async def test_it_does_not_try_again_before_it_has_rested() -> None:
+async def test_it_does_not_try_again_before_it_has_rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "PAUSE", 3600.0)
     async with greeting() as (listener, port):
         listener.scarce = errno.ENFILE
         _, writer = await asyncio.open_connection(HOST, port)
