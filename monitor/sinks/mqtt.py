@@ -3,6 +3,8 @@
 On each connection, in this order: that we are online; the events that are not delivered yet; the
 states that a forgetful broker may not hold (an accepted message is no durable one); then each event
 as it is committed, and every ``settings.digest`` a heartbeat and a digest of all that was told.
+The newest event goes with each heartbeat until the broker says that somebody listens: what it said
+before our start nobody remembers.
 The cursor moves when the broker has accepted an event and its state; under MQTT 3.1.1, which has
 no reason codes, when the event has come back to us. What consumers owe receipts of is told again
 when there is nothing else to tell (``receipts``); a probe tries whether we hear (``hearing``).
