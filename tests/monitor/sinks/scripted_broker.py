@@ -45,6 +45,8 @@ class ScriptedBroker:
     """With which code a subscription is answered."""
     hands_on: bool = False
     """Whether who subscribed, to whatever it was, is sent what was published."""
+    asked: list[bytes] = field(default_factory=list)
+    """The bodies of the CONNECTs that came."""
     pings: int = 0
     told: list[Told] = field(default_factory=list)
     connections: int = 0
@@ -83,6 +85,7 @@ class ScriptedBroker:
         is_5 = level == 5
         match first >> 4:
             case 1:  # CONNECT
+                self.asked.append(body)
                 offers = bytes((len(self.offers),)) + self.offers if is_5 else b""
                 return bytes((0x20, 2 + len(offers), 0, self.admits(body[7]))) + offers
             case 3:  # PUBLISH

@@ -22,6 +22,7 @@ EVENT = f"{SITE}/equipment/{HIGH}/event"
 STATE = f"{SITE}/equipment/{HIGH}/state"
 MS = 10**6
 UNHEARD = 16
+CLEAN_START = 2
 
 
 @pytest_asyncio.fixture
@@ -57,6 +58,27 @@ async def test_what_is_never_acknowledged_is_a_loss_and_moves_no_cursor(
     assert "within 0.2 s" in text
     assert "does not accept" in text
     assert scene.store.cursor("mqtt", "events") == 0
+
+
+@pytest.mark.parametrize(
+    ("waits", "session", "delay", "starts_anew"),
+    [("30s", b"\x11\0\0\0\x1e", b"\x18\0\0\0\x1e", False), ("0s", b"", b"", True)],
+)
+async def test_a_session_is_kept_for_as_long_as_the_will_waits_and_else_not(
+    scene: Scene, waits: str, session: bytes, delay: bytes, *, starts_anew: bool
+) -> None:
+    """A broker tells the will when the session ends, however long it was asked to wait."""
+    async with ScriptedBroker() as broker:
+        async with holding(sink_to(broker.port, scene, will_delay=waits)):
+            await eventually(lambda: bool(broker.asked))
+        [asked] = broker.asked
+    # The name of the protocol, its version, flags and keep-alive; then the properties.
+    assert bool(asked[7] & CLEAN_START) is starts_anew
+    properties, payload = asked[11 : 11 + asked[10]], asked[11 + asked[10] :]
+    length = int.from_bytes(payload[:2], "big")
+    will = payload[3 + length : 3 + length + payload[2 + length]]
+    assert (session in properties, delay in will) == (True, True)
+    assert (b"\x11" in properties, b"\x18" in will) == (not starts_anew, not starts_anew)
 
 
 async def test_what_was_not_acknowledged_is_told_again_the_same(scene: Scene) -> None:
