@@ -246,6 +246,7 @@ async def test_a_command_that_is_not_there_is_a_trouble_before_it_is_needed(tmp_
 async def test_a_command_that_does_not_end_is_ended_with_all_that_it_began(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     text = f"sleep 600 & echo $! >> {pids}; echo $$ >> {pids}; echo said; wait"
+    wrong = ""
     for time in (500 * MS, 5 * SECOND, 50 * SECOND):  # On a stalled machine it begins late.
         wrong = await run(settings("/bin/sh", "-c", text, timeout=time), b"{}")
         assert wrong.startswith("/bin/sh took longer than it may")
