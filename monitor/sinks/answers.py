@@ -151,12 +151,12 @@ def kept(body: bytes, policy: str) -> int | None:
         told = _ANSWER.validate_json(body)
     except ValidationError:
         return None
-    seconds = [*_durations(told, policy)]
+    seconds = [each for each in _durations(told, policy) if each is not None]
     return min(filter(None, seconds), default=0) * _SECOND if seconds else None
 
 
-def _durations(told: _Told | list[_Policy], policy: str) -> Iterator[int]:
-    """Give each period (s) that points are kept for; 0: for ever."""
+def _durations(told: _Told | list[_Policy], policy: str) -> Iterator[int | None]:
+    """Give each period (s) that points are kept for; 0: for ever; None: it cannot be read."""
     if isinstance(told, list):
         yield from (_seconds(row.duration) for row in told if row.duration)
         return
@@ -173,10 +173,12 @@ def _policies(told: _Told) -> Iterator[Mapping[str, JsonValue]]:
             yield dict(zip(series.columns, values, strict=False))
 
 
-def _seconds(duration: str) -> int:
+def _seconds(duration: str) -> int | None:
     """Return the seconds of a duration as InfluxDB 1.x and 3.x write it: ``168h0m0s``."""
     found = _DURATION.fullmatch(duration)
-    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    if not duration or found is None:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return (hours * 60 + minutes) * 60 + seconds
 
 

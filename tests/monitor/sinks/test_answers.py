@@ -209,6 +209,8 @@ POLICIES = json.dumps(
         (b'[{"iox::database":"plant","name":"autogen","duration":"0s"}]', "", 0),
         (b'[{"iox::database":"plant","name":"autogen","duration":null}]', "", None),
         (b'[{"iox::database":"plant","name":"autogen","duration":""}]', "", None),
+        (b'[{"iox::database":"plant","name":"autogen","duration":"30 days"}]', "", None),
+        (b'{"results":[{"series":[{"columns":["name"],"values":[["week"]]}]}]}', "week", None),
         (b'[{"iox::database":"plant"}]', "", None),
         (b"[]", "", None),
         (b'{"code":"unauthorized"}', "", None),
