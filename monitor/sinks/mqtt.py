@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from config.site import Mqtt
@@ -48,7 +47,6 @@ MOST_READ = 100
 """Events taken from the record at once."""
 LATELY = 1000
 """Alarm events whose states are told again on a new connection, though nothing stands of them."""
-_REMEMBERED = 1000
 _STEPS = 5
 """Waits for the broker's answer that can follow each other before a message counts as sent."""
 _SOUNDINGS = 10
@@ -86,8 +84,8 @@ class MqttSink:
         """The newest event, where the broker said that nobody listened to it."""
         self._asked = False
         """Whether the broker has said anything about that since the start."""
-        self._left_out: deque[int] = deque(maxlen=_REMEMBERED)
-        """The newest events, by number, that were too large for the broker."""
+        self._left_out: set[str] = set()
+        """Alarms of which the newest message was too large for the broker."""
         self._too_large: set[str] = set()
         """Topics of which the log says that a message was too large for the broker."""
         self._unretained = False
@@ -108,11 +106,13 @@ class MqttSink:
         """Whether somebody has an alarm event: a consumer, where receipts are asked for.
 
         Else the broker, unless it says that nobody listens there, or did not take it. What it
-        took in the run before is nobody's until it has said whether anybody listens.
+        took in the run before is nobody's until it has said whether anybody listens, and has taken
+        the alarm's state.
         """
         if self.receipts.consumers:
             return event.seq is not None and self.receipts.has(event.seq)
-        told = self._cursor >= event.number and event.number not in self._left_out
+        untold = event.subject in self._left_out or event.subject in self._owed
+        told = self._cursor >= event.number and not untold
         return told and self.unheard is False
 
     @property
@@ -203,11 +203,9 @@ class MqttSink:
         if alarms:
             unheard = [e for e, code in zip(alarms, codes[::2], strict=True) if _is_unheard(code)]
             self._notice_silence(unheard[-1] if unheard else None)
-        self._left_out += [
-            e.number for e, code in zip(alarms, codes[::2], strict=True) if code == TOO_LARGE
-        ]
-        for event in alarms:
+        for event, code in zip(alarms, codes[::2], strict=True):
             self._owed.pop(event.subject, None)
+            self._notice_left_out(event.subject, code)
         self.tally.delivered += sum(code != TOO_LARGE for code in codes[::2])
         self._outbox.confirm(self.name, "events", events[-1].number)
         if seqs := [event.seq for event in alarms if event.seq is not None]:
@@ -216,9 +214,10 @@ class MqttSink:
     async def _assert_states(self, broker: Broker) -> None:
         """Tell some of the owed states; events go between, and are newer than what they replace."""
         names = list(self._owed)[: broker.in_flight]
-        await self._send(broker, [topics.state(self._owed[name]) for name in names])
-        for name in names:
-            del self._owed[name]
+        codes = await self._send(broker, [topics.state(self._owed[name]) for name in names])
+        for name, code in zip(names, codes, strict=True):
+            self._owed.pop(name, None)
+            self._notice_left_out(name, code)
 
     async def _beat(self, broker: Broker) -> None:
         self._sequence += 1
@@ -352,6 +351,9 @@ class MqttSink:
         last = self._outbox.last.seq
         recent = await self._outbox.events_by_seq(max(1, last - LATELY + 1), last)
         return topics.owed(recent, self._record.active())
+
+    def _notice_left_out(self, alarm: str, code: int) -> None:
+        (self._left_out.add if code == TOO_LARGE else self._left_out.discard)(alarm)
 
     def _notice_size(self, each: Publication) -> None:
         """Tell and count what was too large for the broker; what follows it is told."""

@@ -18,6 +18,7 @@ from tests.support.waiting import eventually
 
 SITE = "cytowatch/v1/les-ulis"
 STATUS = f"{SITE}/gateway/gw-1/status"
+DIGEST = f"{SITE}/gateway/gw-1/digest"
 EVENT = f"{SITE}/equipment/{HIGH}/event"
 STATE = f"{SITE}/equipment/{HIGH}/state"
 MS = 10**6
@@ -245,13 +246,17 @@ async def test_what_the_broker_took_for_nobody_or_not_at_all_has_reached_nobody(
     (event,) = await scene.happen((HIGH, State.UNACKNOWLEDGED))
     async with ScriptedBroker() as broker:
         if how == "too large":
-            broker.offers = b"\x27" + (600).to_bytes(4, "big")
+            broker.offers = b"\x27" + (1000).to_bytes(4, "big")
         else:
             broker.verdict = lambda topic: UNHEARD if topic == EVENT else 0
         sink = sink_to(broker.port, scene)
         async with holding(sink):
             await eventually(lambda: delivered(scene))
         assert not sink.reached(event)
+        anew, before = sink_to(broker.port, scene), len(said(broker, DIGEST))
+        async with holding(anew):
+            await eventually(lambda: len(said(broker, DIGEST)) > before)
+            assert not anew.reached(event), "nor is that forgotten over a restart"
 
 
 async def test_the_broker_says_how_often_it_wants_to_hear_of_us(scene: Scene) -> None:
