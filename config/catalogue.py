@@ -18,7 +18,7 @@ RESERVED_EQUIPMENT = frozenset({"gateway"})
 """The gateway's own alarms stand under this name."""
 RESERVED_CHANNELS = frozenset(
     {"site", "area", "equipment", "source", "gateway", "origin", "time"}
-    | {"scan", "missed", "state", "config"}
+    | {"scan", "missed", "state", "config", "clock_synchronised"}
     | {"quality", "readings", "bad"}
 )
 """Tags and fields of our own in every point."""

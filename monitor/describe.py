@@ -35,6 +35,8 @@ class Told:
     comment: str = ""
     usage: Usage | None = None
     """How its equipment is used; None for the gateway itself."""
+    clock_synchronised: bool | None = None
+    """None where nobody can say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Describer:
                 "role": told.actor.role if told.actor else "",
                 "via": told.actor.via if told.actor else "",
                 "comment": told.comment,
+                "clock_synchronised": told.clock_synchronised,
                 **_used(told.usage),
             }
         )

@@ -143,6 +143,8 @@ class AlarmEventMessage(AlarmMessage):
     via: str
     """``socket``, ``mqtt`` or empty."""
     comment: str
+    clock_synchronised: bool | None = None
+    """Whether the clock that all these times are by was kept in step; null where nobody says."""
 
 
 class Actor(Message):

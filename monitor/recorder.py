@@ -48,6 +48,8 @@ GROUP = 100
 """Equipments that share a gzip member: enough to compress well, few enough to read one alone."""
 NO_EQUIPMENT = ()
 """The group of the gateway's own points."""
+CLOCK_LOOK = 10 * 10**9
+"""How often (ns) it is asked whether the clock is kept."""
 LONGEST_COMMIT = 30.0
 """Seconds after which a disk that does not answer ends the daemon."""
 
@@ -84,6 +86,8 @@ class Recorder:
         self._usages = usages
         self._tellers = usages.sources
         self._templates = [Template(plant, source) for source in plant.sources]
+        self._clock_synchronised = synchronised()
+        self._clock_asked = clock().boot
         for equipment in plant.equipment:
             self._write_state(equipment.name)
         self._groups: list[int] = []
@@ -173,7 +177,7 @@ class Recorder:
             watched = self.board.watched[event.name]
             known = watched.equipment in self.plant.by_name
             usage = self._usages[watched.equipment] if known else None
-            told = Told(self._seq, scan, actor, comment, usage)
+            told = Told(self._seq, scan, actor, comment, usage, self._clock_synchronised)
             message = self._asides.signed(self._describer.event(watched, event, told))
             self.changes[event.change.value] += not message.test
             self._untold.append(message)
@@ -297,7 +301,11 @@ class Recorder:
         """Look whether the wall clock stepped, and what is due by it; called once a second."""
         if step := self.clock.check():
             self._step(step)
-        if events := self.board.look(self.clock()):
+        now = self.clock()
+        if now.boot - self._clock_asked >= CLOCK_LOOK:
+            self._clock_asked = now.boot
+            self._flag_clock(synchronised())
+        if events := self.board.look(now):
             self.tell(events)
 
     @contextmanager
@@ -422,9 +430,16 @@ class Recorder:
 
     def _write_state(self, equipment: str) -> None:
         """Have every point of an equipment say in what state it is."""
-        state = self._usages[equipment].state
+        state, doubtful = self._usages[equipment].state, self._clock_synchronised is False
         for source in self.plant.by_name[equipment].sources:
-            self._templates[source].be(state)
+            self._templates[source].be(state, clock_doubtful=doubtful)
+
+    def _flag_clock(self, kept: bool | None) -> None:  # noqa: FBT001 - it is the thing told, not an option
+        """Have everything that is recorded say whether its time is one of a clock that is kept."""
+        if kept is not self._clock_synchronised:
+            self._clock_synchronised = kept
+            for equipment in self.plant.equipment:
+                self._write_state(equipment.name)
 
     def _note(self, kind: str, now: Moment, subject: str, body: Mapping[str, object]) -> None:
         text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)

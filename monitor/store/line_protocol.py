@@ -100,9 +100,13 @@ class Template:
         """What stands in the place of a part (with a source time or without) that is not good."""
         self.be(EquipmentState.IN_USE)
 
-    def be(self, state: EquipmentState) -> None:
-        """Write ``state`` as that of the equipment from now on; it costs nothing per scan."""
-        self._tail = self._config + b",state=" + quoted(state) + b",scan=%di %d"
+    def be(self, state: EquipmentState, *, clock_doubtful: bool = False) -> None:
+        """Write ``state`` as that of the equipment from now on; it costs nothing per scan.
+
+        Where nobody keeps our clock, the times may be wrong: every point says so.
+        """
+        clock = b",clock_synchronised=false" if clock_doubtful else b""
+        self._tail = self._config + clock + b",state=" + quoted(state) + b",scan=%di %d"
         whole = b"".join((*self._parts, _summary(len(self._fields), ()), self._tail))
         self._good = {origin: _literal(head) + whole for origin, head in self._heads.items()}
 
@@ -277,6 +281,7 @@ _ALARM_TEXTS = {
 }
 _ALARM_INTEGERS = ("seq", "version", "severity", "owner_epoch", "re_alarms", "escalations", "scan")
 _ALARM_FLAGS = (
+    "clock_synchronised",
     "active_state",
     "acked_state",
     "confirmed_state",

@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 import sqlite3
 from contextlib import AsyncExitStack, closing
@@ -19,6 +20,7 @@ from monitor.messages import Actor, AlarmEventMessage, rfc3339
 from monitor.recorder import Recorder
 from monitor.release import code
 from monitor.store import StoreError
+from monitor.store.line_protocol import alarm_event
 from monitor.store.verify import verify
 from tests.monitor.alarms.small_plant import SECOND, channel, door, lost, plant, source
 from tests.monitor.hand import (
@@ -35,6 +37,7 @@ from tests.monitor.hand import (
     small_plant,
     times,
 )
+from tests.monitor.store.influx_parser import parse
 
 MILLISECOND = 10**6
 
@@ -103,6 +106,31 @@ async def test_the_times_of_a_source_strictly_increase(tmp_path: Path, hand: Han
     start = hand.wall - MILLISECOND
     assert times(tmp_path, "incubator-7") == [start + n * MILLISECOND for n in range(4)]
     assert times(tmp_path, "incubator-8") == [start]
+
+
+async def test_what_is_recorded_while_nobody_keeps_the_clock_says_so(
+    tmp_path: Path, hand: HandTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def let_clock_be(kept: bool | None) -> None:
+        monkeypatch.setattr(recorder_module, "synchronised", lambda: kept)
+
+    said: list[bool | None] = [False, True, None, False]
+    let_clock_be(said[0])
+    async with recording(tmp_path) as recorder:
+        for value, kept in zip((6.5, 5.0, 6.5, 5.0), said, strict=True):
+            let_clock_be(kept)
+            hand.pass_(10)
+            recorder.follow_clock()
+            recorder.accept(scan(hand.now, value))
+        await recorder.commit()
+        blobs = await recorder.store.telemetry(0, 2**20)
+    lines = [line for blob in blobs for line in gzip.decompress(blob.body).splitlines()]
+    fields = [parse(line).fields for line in lines if line.startswith(b"incubator,")]
+    assert [each.get("clock_synchronised", True) for each in fields] == [False, True, True, False]
+    assert [each["clock_synchronised"] for each in bodies(tmp_path, "alarm")] == said
+    points = [alarm_event(event) for event in events(tmp_path, "alarm")]
+    told = [parse(point).fields.get("clock_synchronised") for point in points]
+    assert told == said
 
 
 async def test_the_times_of_a_source_increase_over_a_restart(
