@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import ClientSession, web
 
-from tests.bench.http_sink import GZIP, gunzip
+from tests.bench.http_sink import GZIP, gunzip, serve
 
 EQUIPMENT = re.compile(rb",equipment=([^, ]+)")
 NUMBER = re.compile(rb"[ ,]seq=(\d+)i")
@@ -184,7 +184,7 @@ class Server:
 
 
 async def main() -> None:
-    """Serve until terminated; prints the port when ready."""
+    """Check until terminated."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--made", type=int, default=0, help="the last scan of the outage")
@@ -192,21 +192,14 @@ async def main() -> None:
     parser.add_argument("--forward", default="", help="where a real InfluxDB takes writes")
     given = parser.parse_args()
     database = Database(time.time(), given.made, given.newest)
-    app = web.Application(client_max_size=2**30)
     async with ClientSession() as session:
         server = Server(database, session, given.forward)
-        app.add_routes(
-            [
-                web.post("/api/v2/write", server.write),
-                web.get("/arrived", server.arrived),
-                web.get("/equipment", server.of_equipment),
-            ]
-        )
-        runner = web.AppRunner(app, handle_signals=True, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", given.port).start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.Event().wait()
+        routes = [
+            web.post("/api/v2/write", server.write),
+            web.get("/arrived", server.arrived),
+            web.get("/equipment", server.of_equipment),
+        ]
+        await serve(routes, given.port)
 
 
 if __name__ == "__main__":

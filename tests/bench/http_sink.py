@@ -11,6 +11,7 @@ import hashlib
 import re
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -76,25 +77,29 @@ def gunzip(body: bytes) -> bytes:
     return b"".join(content)
 
 
+async def serve(routes: Sequence[web.RouteDef], port: int) -> None:
+    """Serve on the loopback until terminated; prints the port (0: a free one) when ready."""
+    app = web.Application(client_max_size=2**30)
+    app.add_routes(routes)
+    runner = web.AppRunner(app, handle_signals=True, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
 async def main() -> None:
-    """Serve until terminated; prints the port when ready."""
+    """Count until terminated."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     database = Database()
-    app = web.Application(client_max_size=2**30)
-    app.add_routes(
-        [
-            web.post("/api/v2/write", database.write),
-            web.post("/write", database.write),
-            web.get("/count", database.count),
-        ]
-    )
-    runner = web.AppRunner(app, handle_signals=True, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", options.port).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+    routes = [
+        web.post("/api/v2/write", database.write),
+        web.post("/write", database.write),
+        web.get("/count", database.count),
+    ]
+    await serve(routes, options.port)
 
 
 if __name__ == "__main__":
