@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from monitor.store.verify import verify
 from tests.ledger.plant import PATIENCE, Plant, plant
-from tests.ledger.soak import BROKEN, Outcome, ended, first, judged, tell
+from tests.ledger.soak import BROKEN, Outcome, ended, judged, suffer, tell
 from tests.support.debian import tool
 from tests.support.waiting import eventually
 
@@ -94,26 +94,17 @@ async def sweep(options: Options) -> Outcome:
         await running.daemon.ready()
         running.daemon.kill()
         stack.push_async_callback(ended, asyncio.create_task(running.witness()))
-        struck = await suffer(running, options)
+        struck = await suffer(running, options.seed, strike_and_start(running, options))
         await running.settle()
         await stack.aclose()
         return Outcome(await judged(running), struck, running.resent)
 
 
-async def suffer(running: Plant, options: Options) -> int:
-    """Let excursions and strikes come; return how often it was killed, with the daemon alive."""
-    done = asyncio.Event()
-    try:
-        async with asyncio.TaskGroup() as lives:
-            for device in running.devices:
-                chance = random.Random(f"{options.seed} {device.equipment}")  # noqa: S311 - no secret
-                lives.create_task(running.go_wrong(device, chance, done))
-            killed = await strike_all(running, options)
-            running.daemon.under = ()
-            running.daemon.start()
-            done.set()
-    except BaseExceptionGroup as group:
-        raise first(group) from None
+async def strike_and_start(running: Plant, options: Options) -> int:
+    """Let all strikes come; return how often it was killed, with the daemon alive."""
+    killed = await strike_all(running, options)
+    running.daemon.under = ()
+    running.daemon.start()
     return killed
 
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from monitor.store.verify import verify
 from tests.ledger.chaos import FAULTS, KINDS, Chaos, chosen
@@ -29,6 +29,8 @@ from tests.ledger.plant import BrokenError, Plant, disk, plant
 from tests.support.debian import UnavailableError
 from tests.support.opcua_servers import MAKES, Make
 
+Came = TypeVar("Came")
+"""What troubles come to."""
 FULL = "disk-full"
 UNAVAILABLE = 69
 BROKEN = 1
@@ -124,7 +126,7 @@ async def soak(options: Options) -> Outcome:
                 report(running, chaos),
             ):
                 stack.push_async_callback(ended, asyncio.create_task(going_on))
-            await suffer(running, chaos, options)
+            await suffer(running, options.seed, chaos.reign(options.seconds))
             say("all is mended; waiting until everything has arrived")
             await running.settle()
         verdicts = await judged(running)
@@ -150,18 +152,19 @@ async def ended(task: asyncio.Task[None]) -> None:
         raise error
 
 
-async def suffer(running: Plant, chaos: Chaos, options: Options) -> None:
-    """Let excursions and troubles come; returns when the last of both is over."""
+async def suffer(running: Plant, seed: int, troubles: Coroutine[Any, Any, Came]) -> Came:
+    """Let excursions come with the troubles; return what these came to when both are over."""
     done = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as lives:
             for device in running.devices:
-                chance = random.Random(f"{options.seed} {device.equipment}")  # noqa: S311 - no secret
+                chance = random.Random(f"{seed} {device.equipment}")  # noqa: S311 - no secret
                 lives.create_task(running.go_wrong(device, chance, done))
-            await chaos.reign(options.seconds)
+            came_to = await troubles
             done.set()
     except BaseExceptionGroup as group:
         raise first(group) from None
+    return came_to
 
 
 def first(group: BaseExceptionGroup) -> BaseException:
